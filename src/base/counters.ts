@@ -1,0 +1,32 @@
+/**
+ * What happened since the daemon started. The books:
+ * received = stored + duplicates + deadLettered + rejected + what is still in flight.
+ */
+export interface Counters {
+  /** Publishes to a stream's topics, retransmits included. */
+  received: number;
+  /** Retransmits that were acknowledged and not stored again. */
+  duplicates: number;
+  /** Readings durable in their stream. */
+  stored: number;
+  /** Messages that are no reading, durable in `dead-letter` with their reason. */
+  deadLettered: number;
+  /** Messages that could not be made durable: not acknowledged, so their sender still has them. */
+  rejected: number;
+  /** Records that the cloud acknowledged. */
+  forwarded: number;
+  /** Alerts begun. */
+  alerts: number;
+}
+
+export function newCounters(): Counters {
+  return {
+    received: 0,
+    duplicates: 0,
+    stored: 0,
+    deadLettered: 0,
+    rejected: 0,
+    forwarded: 0,
+    alerts: 0,
+  };
+}

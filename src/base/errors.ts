@@ -1,0 +1,112 @@
+/**
+ * Every error that Headgate raises by itself, in one closed table: what it means (`cause`) and what to
+ * do about it (`mend`). docs/errors.md is this table; a test holds the two together. Operators search
+ * for the codes, so a code is never renamed.
+ */
+interface ErrorRow {
+  readonly cause: string;
+  readonly mend: string;
+}
+
+const row = (cause: string, mend: string): ErrorRow => ({ cause, mend });
+
+export const ERRORS = {
+  CONFIG_INVALID: row(
+    'The configuration has errors; each is listed with its line.',
+    'Mend the lines named and run `headgate check` again.',
+  ),
+  CONFIG_UNREADABLE: row(
+    'The configuration file cannot be read.',
+    'Check the path given to --config and the rights of the file.',
+  ),
+  USAGE: row('The command line is not one that Headgate knows.', 'See `headgate --help`.'),
+  NOT_RUNNING: row(
+    'No daemon answers for this data folder.',
+    'Start it with `headgate run`, or name its folder with --data.',
+  ),
+  DATA_IN_USE: row(
+    'Another process has this data folder open.',
+    'Stop the other daemon, or give this one a folder of its own with --data.',
+  ),
+  PORT_IN_USE: row(
+    'Another program listens on the MQTT port.',
+    'Stop it (often a system mosquitto), or choose another port with --port.',
+  ),
+  PAYLOAD_EMPTY: row('The message has no payload.', 'Send JSON or a plain number.'),
+  PAYLOAD_TOO_LARGE: row(
+    'The payload is larger than mqtt.maxPayloadBytes.',
+    'Send smaller messages, or raise the limit.',
+  ),
+  PAYLOAD_NOT_A_READING: row(
+    'The payload is neither JSON nor a finite plain number.',
+    'Mend the device, or give its topic to a client that is no sensor.',
+  ),
+  PAYLOAD_ID_INVALID: row(
+    'The message id is not a string or integer of at most 128 bytes.',
+    'Send a short string, or a whole number, as the id.',
+  ),
+  DEVICE_INVALID: row(
+    'The topic has no usable device level (1 to 128 bytes, no control characters).',
+    "Publish to the stream's topics with a device name in its place.",
+  ),
+  TOPIC_RESERVED: row(
+    'Clients may not publish below $SYS/ or headgate/.',
+    'Use a topic of your own.',
+  ),
+  LOG_NOT_DURABLE: row(
+    'The reading could not be made durable (disk full, failed write or failed sync), so it was not ' +
+      'acknowledged; its sender still has it.',
+    'See the error in the journal: free space, or replace the card. Headgate goes on by itself.',
+  ),
+  LOG_CLOSED: row('The log is closing down.', 'Send again after the restart.'),
+  LOG_BACKPRESSURE: row(
+    'More readings are waiting for the flash than log.maxPendingBytes.',
+    'The sender tries again by itself. If it lasts, the card is too slow for the load.',
+  ),
+  LOG_FORMAT: row(
+    'A file in the log is not one that this version can read.',
+    'Use the version that wrote it, or move the file out of the folder.',
+  ),
+  STREAM_UNKNOWN: row('There is no such stream in this log.', 'See `headgate log ls`.'),
+  RECORD_TOO_LARGE: row(
+    'One record does not fit into a segment.',
+    'Lower mqtt.maxPayloadBytes or raise log.segmentBytes.',
+  ),
+  STATE_REBUILT: row(
+    'The state store was damaged and has been set aside.',
+    'Nothing: readings are in the log. Sessions and retained messages start afresh, and what the ' +
+      'cloud already had is sent once more with the same identity.',
+  ),
+  GPIO_UNAVAILABLE: row(
+    'The GPIO line cannot be driven; alerts are logged instead.',
+    'Check gpio.pin, that onoff is installed, and the rights on /sys/class/gpio.',
+  ),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error with a code from the table; `detail` says what was seen this time. */
+export class HeadgateError extends Error {
+  readonly code: ErrorCode;
+  readonly detail: string;
+
+  constructor(code: ErrorCode, detail = '', options?: { cause?: unknown }) {
+    super(detail === '' ? `${code}: ${ERRORS[code].cause}` : `${code}: ${detail}`, options);
+    this.name = 'HeadgateError';
+    this.code = code;
+    this.detail = detail;
+  }
+}
+
+/** The code of a Headgate error or a system error (`ENOSPC`), else the error's name. */
+export function codeOf(error: unknown): string {
+  if (error instanceof Error) {
+    const code = (error as { code?: unknown }).code;
+    return typeof code === 'string' ? code : error.name;
+  }
+  return 'unknown';
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,120 @@
+import type { ErrorCode } from './errors.ts';
+import type { MessageId, Sample } from './reading.ts';
+
+/**
+ * What a payload says: JSON of any shape, or a plain number. Pure, and it never throws: hostile bytes
+ * give a code. Ingest asks it for the id and the time, detection for the numbers.
+ */
+
+/** A payload that parsed: any JSON value but a number beyond the finite ones. */
+export type PayloadValue = string | number | boolean | null | object;
+
+export type ParsedPayload =
+  | { readonly ok: true; readonly value: PayloadValue }
+  | { readonly ok: false; readonly code: ErrorCode };
+
+export const MAX_ID_BYTES = 256;
+
+const textDecoder = new TextDecoder('utf-8', { fatal: true });
+
+export function parsePayload(payload: Uint8Array): ParsedPayload {
+  if (payload.length === 0) return { ok: false, code: 'PAYLOAD_EMPTY' };
+  try {
+    const value: unknown = JSON.parse(textDecoder.decode(payload));
+    // 1e999 is valid JSON and parses to Infinity, which is no measurement.
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      return { ok: false, code: 'PAYLOAD_NOT_A_READING' };
+    }
+    return { ok: true, value: value as PayloadValue };
+  } catch {
+    return { ok: false, code: 'PAYLOAD_NOT_A_READING' };
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function fieldsOf(value: PayloadValue): Fields | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Fields)
+    : undefined;
+}
+
+/** A string or number as an id; undefined when there is none, null when it is of no usable kind. */
+function idText(field: unknown): string | undefined | null {
+  if (field === undefined || field === null) return undefined;
+  if (typeof field === 'number') return Number.isFinite(field) ? String(field) : null;
+  if (typeof field !== 'string' || field === '') return null;
+  // A UTF-16 unit is at most 3 bytes of UTF-8: only long strings need to be measured.
+  if (field.length * 3 > MAX_ID_BYTES && Buffer.byteLength(field) > MAX_ID_BYTES) return null;
+  return field;
+}
+
+/**
+ * The message id: `id`, or `messageId`, or `seq`. A `seq` with a `boot` beside it is a sequence; alone
+ * it is a counter, which starts again whenever the device does.
+ */
+export function messageIdOf(value: PayloadValue): MessageId | undefined | ErrorCode {
+  const fields = fieldsOf(value);
+  if (fields === undefined) return undefined;
+  const text = idText(fields['id'] ?? fields['messageId']);
+  if (text === null) return 'PAYLOAD_ID_INVALID';
+  if (text !== undefined) return { kind: 'id', text };
+  const sequence = fields['seq'];
+  if (sequence === undefined || sequence === null) return undefined;
+  if (typeof sequence !== 'number' || !Number.isSafeInteger(sequence) || sequence < 0) {
+    const named = idText(sequence);
+    return named === null || named === undefined
+      ? 'PAYLOAD_ID_INVALID'
+      : { kind: 'id', text: named };
+  }
+  const boot = idText(fields['boot']);
+  if (boot === null) return 'PAYLOAD_ID_INVALID';
+  return boot === undefined
+    ? { kind: 'counter', text: String(sequence), sequence }
+    : { kind: 'sequence', text: `${boot}:${sequence}`, boot, sequence };
+}
+
+/** The inverse of a sequence's text. */
+export function sequenceFromText(text: string): MessageId {
+  const colon = text.lastIndexOf(':');
+  const sequence = Number(text.slice(colon + 1));
+  return { kind: 'sequence', text, boot: text.slice(0, colon), sequence };
+}
+
+/** Seconds below this, milliseconds above: 1e11 s is the year 5138, 1e11 ms is 1973. */
+const SECONDS_BELOW = 1e11;
+
+/** The device's own time in ms since 1970: `ts`, `time` or `timestamp`, as s, ms or ISO 8601. */
+export function deviceTimeOf(value: PayloadValue): number | undefined {
+  const fields = fieldsOf(value);
+  const field = fields?.['ts'] ?? fields?.['time'] ?? fields?.['timestamp'];
+  const ms =
+    typeof field === 'number'
+      ? field < SECONDS_BELOW
+        ? field * 1000
+        : field
+      : typeof field === 'string'
+        ? Date.parse(field)
+        : Number.NaN;
+  return Number.isFinite(ms) && ms >= 0 && ms < 8.64e15 ? Math.round(ms) : undefined;
+}
+
+const NOT_MEASURED = new Set(['id', 'messageId', 'seq', 'boot', 'ts', 'time', 'timestamp']);
+
+/**
+ * The finite numbers in a payload. `place` is what the topic says after the device
+ * (`sensors/d1/room/temperature` → `room.temperature`), '' if nothing.
+ * A plain number, or the field `value`, is named by the place; other fields by place and field.
+ */
+export function samplesOf(value: PayloadValue, place: string): Sample[] {
+  if (typeof value === 'number') return [{ metric: place || 'value', value }];
+  const fields = fieldsOf(value);
+  if (fields === undefined) return [];
+  const samples: Sample[] = [];
+  for (const [name, field] of Object.entries(fields)) {
+    if (typeof field !== 'number' || !Number.isFinite(field) || NOT_MEASURED.has(name)) continue;
+    const own = place === '' ? name : `${place}.${name}`;
+    samples.push({ metric: name === 'value' ? place || 'value' : own, value: field });
+  }
+  return samples;
+}

@@ -1,0 +1,54 @@
+/**
+ * The nouns that every stage speaks of. A reading is one message from a device; a log record is that
+ * reading once it has an offset; a cause names a record for good.
+ */
+
+/** How a device names a message, which decides how far dedup may trust the name. */
+export type MessageId =
+  /** A string that is unique per device for as long as the dedup window reaches. */
+  | { readonly kind: 'id'; readonly text: string }
+  /** A boot id and a counter within it: unique for good, and gaps can be seen. */
+  | {
+      readonly kind: 'sequence';
+      readonly text: string;
+      readonly boot: string;
+      readonly sequence: number;
+    }
+  /** A counter alone. It starts again at each reboot, so by itself it does not name a message. */
+  | { readonly kind: 'counter'; readonly text: string; readonly sequence: number };
+
+/** One message from a device, as it came. */
+export interface Reading {
+  /** The key: one device's readings stay in order in one partition. */
+  readonly device: string;
+  /** The MQTT topic in full. */
+  readonly topic: string;
+  /** The bytes as they came, never rewritten. */
+  readonly payload: Uint8Array;
+  readonly messageId?: MessageId;
+  /** What the device's own clock said, in ms since 1970, if it said so. */
+  readonly deviceTimeMs?: number;
+  /** When it arrived, in ms of the kernel's monotonic clock. */
+  readonly monoMs: number;
+}
+
+/** Names one record in one gateway's log, for good. */
+export interface RecordPosition {
+  readonly stream: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** A reading that is on flash. */
+export interface LogRecord extends Reading, RecordPosition {
+  /** Arrival by the wall clock, in ms since 1970, as that clock stood then. */
+  readonly receivedAtMs: number;
+  /** Arrival on the log's own clock: ms for which the gateway has run since the log began. */
+  readonly runMs: number;
+}
+
+/** A number measured: what detection looks at. */
+export interface Sample {
+  readonly metric: string;
+  readonly value: number;
+}

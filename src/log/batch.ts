@@ -1,0 +1,97 @@
+import type { HeadgateError } from '../base/errors.ts';
+import type { Reading } from '../base/reading.ts';
+import type { Run } from './format.ts';
+import { BodyWriter } from './record-codec.ts';
+
+/** Called once when a record is durable at its offset, or when it is known that it is not. */
+export type Settle = (error: HeadgateError | undefined, offset: number) => void;
+
+/** Where one partition stands in the journal's row of next offsets. */
+export interface Slot {
+  readonly stream: number;
+  readonly partition: number;
+}
+
+const INITIAL_BODY_BYTES = 64 * 1024;
+
+/**
+ * The records of one commit to be. Offsets are given out when the batch is written, not when a record
+ * joins it, so that a batch that fails leaves no gap.
+ */
+export class Batch {
+  readonly #body = new BodyWriter(INITIAL_BODY_BYTES);
+  readonly #settles: Settle[] = [];
+  /** Run and place within it of each record. */
+  readonly #runOf: number[] = [];
+  readonly #placeOf: number[] = [];
+  readonly #runs: Array<{ slot: number; records: number }> = [];
+  readonly #runOfSlot = new Map<number, number>();
+  #firstMonoMs = 0;
+
+  get bodyBytes(): number {
+    return this.#body.length;
+  }
+
+  get records(): number {
+    return this.#settles.length;
+  }
+
+  /** Monotonic arrival of the first record, ms: the block's base. */
+  get firstMonoMs(): number {
+    return this.#firstMonoMs;
+  }
+
+  add(slot: number, reading: Reading, settle: Settle): void {
+    if (this.#settles.length === 0) this.#firstMonoMs = reading.monoMs;
+    let run = this.#runOfSlot.get(slot);
+    if (run === undefined) {
+      run = this.#runs.length;
+      this.#runOfSlot.set(slot, run);
+      this.#runs.push({ slot, records: 0 });
+    }
+    const entry = this.#runs[run];
+    if (entry === undefined) return;
+    this.#body.add(reading, run, reading.monoMs - this.#firstMonoMs);
+    this.#settles.push(settle);
+    this.#runOf.push(run);
+    this.#placeOf.push(entry.records);
+    entry.records += 1;
+  }
+
+  /** The block's runs and body, with offsets from the row of next offsets. */
+  block(slots: readonly Slot[], nextOffsets: readonly number[]): { runs: Run[]; body: Uint8Array } {
+    const runs = this.#runs.map(({ slot, records }) => ({
+      stream: slots[slot]?.stream ?? 0,
+      partition: slots[slot]?.partition ?? 0,
+      records,
+      firstOffset: nextOffsets[slot] ?? 0,
+    }));
+    return { runs, body: this.#body.bytes() };
+  }
+
+  /** The block is durable: moves the next offsets on and tells every sender, first in first out. */
+  committed(nextOffsets: number[]): void {
+    const first = this.#runs.map(({ slot }) => nextOffsets[slot] ?? 0);
+    for (const { slot, records } of this.#runs) {
+      nextOffsets[slot] = (nextOffsets[slot] ?? 0) + records;
+    }
+    for (const [i, settle] of this.#settles.entries()) {
+      settle(undefined, (first[this.#runOf[i] ?? 0] ?? 0) + (this.#placeOf[i] ?? 0));
+    }
+  }
+
+  /** Nothing of this batch is durable: tells every sender. */
+  failed(error: HeadgateError): void {
+    for (const settle of this.#settles) settle(error, -1);
+  }
+
+  /** Ready for the next commit; keeps its buffers. */
+  reset(): void {
+    this.#body.reset();
+    this.#settles.length = 0;
+    this.#runOf.length = 0;
+    this.#placeOf.length = 0;
+    this.#runs.length = 0;
+    this.#runOfSlot.clear();
+  }
+}

@@ -1,0 +1,293 @@
+import { crc32 } from 'node:zlib';
+import { ByteReader, PAGE_BYTES, pagesFor, readU64, viewOf, writeU64 } from './bytes.ts';
+
+/**
+ * Segment headers and block headers as bytes: docs/log-format.md in code, shared by writer and reader.
+ * Pure. Decoders return undefined for anything that is not what it should be and never throw.
+ */
+
+export const FORMAT_VERSION = 1;
+export const BLOCK_HEADER_BYTES = 80;
+export const RUN_BYTES = 16;
+export const BLOCK_DATA = 1;
+export const BLOCK_INDEX = 2;
+export const CODEC_NONE = 0;
+
+const SEGMENT_MAGIC = 0x47534748; // "HGSG"
+const BLOCK_MAGIC = 0x4b424748; // "HGBK"
+const SEGMENT_HEADER_BYTES = 80;
+
+/** A stream as the log knows it. Its number, not its name, stands in blocks. */
+export interface StreamTable {
+  readonly number: number;
+  readonly name: string;
+  /** Next offset of each partition. */
+  readonly nextOffsets: readonly number[];
+}
+
+/** Three clocks at one moment; see *Clocks* in docs/log-format.md. */
+export interface Moment {
+  readonly boot: Uint8Array;
+  readonly monoMs: number;
+  readonly wallMs: number;
+  readonly runMs: number;
+}
+
+export interface SegmentHeader {
+  readonly pages: number;
+  readonly sequence: number;
+  readonly logId: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly runMs: number;
+  readonly wallMs: number;
+  readonly boot: Uint8Array;
+  readonly indexPage: number;
+  readonly previousIndexPage: number;
+  readonly streams: readonly StreamTable[];
+}
+
+export interface Run {
+  readonly stream: number;
+  readonly partition: number;
+  readonly records: number;
+  readonly firstOffset: number;
+}
+
+export interface BlockHeader {
+  readonly kind: number;
+  readonly codec: number;
+  readonly sequence: number;
+  readonly number: number;
+  readonly storedBytes: number;
+  readonly plainBytes: number;
+  readonly records: number;
+  readonly bodyCrc: number;
+  readonly boot: Uint8Array;
+  readonly monoMs: number;
+  readonly wallMs: number;
+  readonly runMs: number;
+  readonly runs: readonly Run[];
+}
+
+/** Where the body of a block starts. */
+export function bodyStart(runs: number): number {
+  return BLOCK_HEADER_BYTES + runs * RUN_BYTES;
+}
+
+export function blockPages(header: BlockHeader): number {
+  return pagesFor(bodyStart(header.runs.length) + header.storedBytes);
+}
+
+export function segmentFileName(sequence: number): string {
+  return `${String(sequence).padStart(16, '0')}.segment`;
+}
+
+/** The sequence number in a file name, or undefined if the name is no segment's. */
+export function sequenceOfFile(name: string): number | undefined {
+  return /^\d{16}\.segment$/.test(name) ? Number(name.slice(0, 16)) : undefined;
+}
+
+/** The seed of a block's checksums: bytes that do not know the salt cannot pass for a block. */
+function seedOf(salt: Uint8Array, sequence: number, number: number): number {
+  const bytes = new Uint8Array(20);
+  const view = viewOf(bytes);
+  bytes.set(salt, 0);
+  writeU64(view, 8, sequence);
+  view.setUint32(16, number, true);
+  return crc32(bytes);
+}
+
+export function encodeSegmentHeader(header: Omit<SegmentHeader, 'pages'>): Uint8Array {
+  const names = header.streams.map((stream) => Buffer.from(stream.name));
+  const tableBytes = header.streams.reduce(
+    (sum, stream, i) => sum + 6 + (names[i]?.length ?? 0) + 8 * stream.nextOffsets.length,
+    0,
+  );
+  const pages = pagesFor(SEGMENT_HEADER_BYTES + tableBytes);
+  const bytes = new Uint8Array(pages * PAGE_BYTES);
+  const view = viewOf(bytes);
+  view.setUint32(0, SEGMENT_MAGIC, true);
+  view.setUint16(4, FORMAT_VERSION, true);
+  view.setUint16(6, pages, true);
+  writeU64(view, 8, header.sequence);
+  bytes.set(header.logId, 16);
+  bytes.set(header.salt, 32);
+  writeU64(view, 40, header.runMs);
+  writeU64(view, 48, header.wallMs);
+  bytes.set(header.boot, 56);
+  view.setUint32(64, header.indexPage, true);
+  view.setUint32(68, header.previousIndexPage, true);
+  view.setUint32(72, tableBytes, true);
+  let at = SEGMENT_HEADER_BYTES;
+  for (const [i, stream] of header.streams.entries()) {
+    const name = names[i] ?? Buffer.alloc(0);
+    view.setUint16(at, stream.number, true);
+    view.setUint16(at + 2, stream.nextOffsets.length, true);
+    view.setUint16(at + 4, name.length, true);
+    bytes.set(name, at + 6);
+    at += 6 + name.length;
+    for (const offset of stream.nextOffsets) {
+      writeU64(view, at, offset);
+      at += 8;
+    }
+  }
+  view.setUint32(76, headerCrc(bytes, SEGMENT_HEADER_BYTES, tableBytes, 0), true);
+  return bytes;
+}
+
+/** crc32 of bytes 0–75 and of the `tail` bytes that follow a header of `size` bytes. */
+function headerCrc(bytes: Uint8Array, size: number, tail: number, seed: number): number {
+  const head = crc32(bytes.subarray(0, 76), seed);
+  return crc32(bytes.subarray(size, size + tail), head);
+}
+
+/** Pages that the header at the start of `firstPage` claims to have, or undefined if it is none. */
+export function segmentHeaderPages(firstPage: Uint8Array): number | undefined {
+  if (firstPage.length < PAGE_BYTES) return undefined;
+  const view = viewOf(firstPage);
+  if (view.getUint32(0, true) !== SEGMENT_MAGIC) return undefined;
+  return view.getUint16(6, true);
+}
+
+/** Format version of a segment whose magic is right, whatever else it holds. */
+export function segmentVersion(firstPage: Uint8Array): number | undefined {
+  return segmentHeaderPages(firstPage) === undefined
+    ? undefined
+    : viewOf(firstPage).getUint16(4, true);
+}
+
+export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefined {
+  const pages = segmentHeaderPages(bytes);
+  if (pages === undefined || pages === 0 || bytes.length < pages * PAGE_BYTES) return undefined;
+  const view = viewOf(bytes);
+  const tableBytes = view.getUint32(72, true);
+  if (view.getUint16(4, true) !== FORMAT_VERSION) return undefined;
+  if (SEGMENT_HEADER_BYTES + tableBytes > pages * PAGE_BYTES) return undefined;
+  const crc = headerCrc(bytes, SEGMENT_HEADER_BYTES, tableBytes, 0);
+  if (view.getUint32(76, true) !== crc) return undefined;
+  const end = SEGMENT_HEADER_BYTES + tableBytes;
+  const reader = new ByteReader(bytes.subarray(SEGMENT_HEADER_BYTES, end));
+  const streams: StreamTable[] = [];
+  while (!reader.atEnd) {
+    const number = reader.u16();
+    const partitions = reader.u16();
+    const name = reader.text(reader.u16());
+    const nextOffsets = Array.from({ length: partitions }, () => reader.u64());
+    streams.push({ number, name, nextOffsets });
+  }
+  return {
+    pages,
+    sequence: readU64(view, 8),
+    logId: bytes.slice(16, 32),
+    salt: bytes.slice(32, 40),
+    runMs: readU64(view, 40),
+    wallMs: readU64(view, 48),
+    boot: bytes.slice(56, 64),
+    indexPage: view.getUint32(64, true),
+    previousIndexPage: view.getUint32(68, true),
+    streams,
+  };
+}
+
+/** What a block needs besides its body. */
+export interface BlockParts {
+  readonly kind: number;
+  readonly sequence: number;
+  readonly number: number;
+  readonly records: number;
+  readonly moment: Moment;
+  readonly runs: readonly Run[];
+  /** Plain bytes; copied. */
+  readonly body: Uint8Array;
+}
+
+/** A whole block, padded with zeros to full pages. */
+export function encodeBlock(parts: BlockParts, salt: Uint8Array): Uint8Array {
+  const start = bodyStart(parts.runs.length);
+  const bytes = new Uint8Array(pagesFor(start + parts.body.length) * PAGE_BYTES);
+  const view = viewOf(bytes);
+  const seed = seedOf(salt, parts.sequence, parts.number);
+  view.setUint32(0, BLOCK_MAGIC, true);
+  bytes[4] = FORMAT_VERSION;
+  bytes[5] = parts.kind;
+  bytes[6] = CODEC_NONE;
+  writeU64(view, 8, parts.sequence);
+  view.setUint32(16, parts.number, true);
+  view.setUint32(20, parts.runs.length, true);
+  view.setUint32(24, parts.body.length, true);
+  view.setUint32(28, parts.body.length, true);
+  view.setUint32(32, parts.records, true);
+  view.setUint32(36, crc32(parts.body, seed), true);
+  bytes.set(parts.moment.boot, 40);
+  writeU64(view, 48, Math.floor(parts.moment.monoMs * 1000));
+  writeU64(view, 56, Math.max(0, Math.floor(parts.moment.wallMs)));
+  writeU64(view, 64, Math.floor(parts.moment.runMs));
+  let at = BLOCK_HEADER_BYTES;
+  for (const run of parts.runs) {
+    view.setUint16(at, run.stream, true);
+    view.setUint16(at + 2, run.partition, true);
+    view.setUint32(at + 4, run.records, true);
+    writeU64(view, at + 8, run.firstOffset);
+    at += RUN_BYTES;
+  }
+  view.setUint32(76, headerCrc(bytes, BLOCK_HEADER_BYTES, start - BLOCK_HEADER_BYTES, seed), true);
+  bytes.set(parts.body, start);
+  return bytes;
+}
+
+/** Bytes of header and runs of the block that seems to start here, or undefined if none does. */
+export function blockHeadBytes(bytes: Uint8Array): number | undefined {
+  if (bytes.length < BLOCK_HEADER_BYTES) return undefined;
+  const view = viewOf(bytes);
+  if (view.getUint32(0, true) !== BLOCK_MAGIC || bytes[4] !== FORMAT_VERSION) return undefined;
+  return bodyStart(view.getUint32(20, true));
+}
+
+/** The header of the block at the start of `bytes`, if its checksum holds; the body is not looked at. */
+export function decodeBlockHeader(bytes: Uint8Array, salt: Uint8Array): BlockHeader | undefined {
+  const head = blockHeadBytes(bytes);
+  if (head === undefined || bytes.length < head) return undefined;
+  const view = viewOf(bytes);
+  const sequence = readU64(view, 8);
+  const number = view.getUint32(16, true);
+  const seed = seedOf(salt, sequence, number);
+  const crc = headerCrc(bytes, BLOCK_HEADER_BYTES, head - BLOCK_HEADER_BYTES, seed);
+  if (view.getUint32(76, true) !== crc) return undefined;
+  const runs: Run[] = [];
+  for (let at = BLOCK_HEADER_BYTES; at < head; at += RUN_BYTES) {
+    runs.push({
+      stream: view.getUint16(at, true),
+      partition: view.getUint16(at + 2, true),
+      records: view.getUint32(at + 4, true),
+      firstOffset: readU64(view, at + 8),
+    });
+  }
+  return {
+    kind: bytes[5] ?? 0,
+    codec: bytes[6] ?? 0,
+    sequence,
+    number,
+    storedBytes: view.getUint32(24, true),
+    plainBytes: view.getUint32(28, true),
+    records: view.getUint32(32, true),
+    bodyCrc: view.getUint32(36, true),
+    boot: bytes.slice(40, 48),
+    monoMs: readU64(view, 48) / 1000,
+    wallMs: readU64(view, 56),
+    runMs: readU64(view, 64),
+    runs,
+  };
+}
+
+/** The body of a block, if it is all there and its checksum holds. `bytes` starts at the block. */
+export function blockBody(
+  bytes: Uint8Array,
+  header: BlockHeader,
+  salt: Uint8Array,
+): Uint8Array | undefined {
+  const start = bodyStart(header.runs.length);
+  if (bytes.length < start + header.storedBytes) return undefined;
+  const body = bytes.subarray(start, start + header.storedBytes);
+  const seed = seedOf(salt, header.sequence, header.number);
+  return crc32(body, seed) === header.bodyCrc ? body : undefined;
+}

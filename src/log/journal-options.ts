@@ -1,0 +1,22 @@
+import type { Clock, Random } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Files } from '../os/files.ts';
+import type { DroppedOffsets, Retention } from './retention.ts';
+
+export interface JournalOptions {
+  readonly files: Files;
+  readonly folder: string;
+  readonly streams: ReadonlyArray<{ readonly name: string; readonly partitions: number }>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** First 8 bytes of the kernel's boot id. */
+  readonly boot: Uint8Array;
+  /** Longest wait for company before a commit, ms. */
+  readonly lingerMs: number;
+  readonly segmentBytes: number;
+  readonly maxPendingBytes: number;
+  readonly retention: Retention;
+  /** Told of what retention removes, before it is removed. */
+  readonly onDrop?: (dropped: readonly DroppedOffsets[]) => void;
+}

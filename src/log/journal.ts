@@ -1,0 +1,389 @@
+import { Backoff } from '../base/backoff.ts';
+import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
+import type { Reading } from '../base/reading.ts';
+import { Batch, type Settle, type Slot } from './batch.ts';
+import type { SegmentInfo } from './catalog.ts';
+import { BLOCK_DATA, type Moment, type StreamTable } from './format.ts';
+import type { JournalOptions } from './journal-options.ts';
+import type { LogView } from './log-view.ts';
+import { type JournalFiles, openJournalFiles } from './open-journal.ts';
+import { maxRecordBytes } from './record-codec.ts';
+import type { LostOffsets } from './recovery.ts';
+import { droppedBy, expiredSegments } from './retention.ts';
+import { ActiveSegment } from './segment.ts';
+import type { SparseIndex } from './sparse-index.ts';
+
+/** A stream of this journal, as its writers hold it. */
+export interface Stream {
+  readonly name: string;
+  readonly partitions: number;
+  readonly firstSlot: number;
+}
+
+/** What the journal knows of its own health. */
+export interface JournalStatus {
+  /** `stopped`: the flash takes no data; nothing is acknowledged until it does again. */
+  readonly state: 'durable' | 'stopped' | 'closed';
+  readonly lastError: string | undefined;
+  readonly bytesWritten: number;
+  readonly commits: number;
+  readonly pendingBytes: number;
+  readonly segments: number;
+  readonly tornBytes: number;
+  readonly corruptBlocks: number;
+  readonly lost: readonly LostOffsets[];
+}
+
+const PROBE_MIN_MS = 500;
+const PROBE_MAX_MS = 10_000;
+
+/**
+ * The one append path of a store. Readings of all streams and partitions join the batch that is filling;
+ * the batch becomes one block, one write and one fdatasync; then every sender is told, first in first
+ * out. One commit is on its way at a time, so blocks reach the flash in order.
+ */
+export class Journal implements LogView {
+  readonly #options: JournalOptions;
+  readonly #streams: ReadonlyMap<string, Stream>;
+  readonly #tables: readonly StreamTable[];
+  readonly #slots: readonly Slot[];
+  readonly #next: number[];
+  readonly #monoAtStart: number;
+  readonly #runAtStart: number;
+  readonly #found: Pick<JournalStatus, 'tornBytes' | 'corruptBlocks' | 'lost'>;
+  readonly #listeners = new Set<() => void>();
+  readonly #maxBodyBytes: number;
+  readonly #probe: Backoff;
+  #sealed: readonly SegmentInfo[];
+  #active: ActiveSegment;
+  #filling = new Batch();
+  #waiting: Batch[] = [];
+  #spare: Batch[] = [];
+  #committing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #probeTimer: NodeJS.Timeout | undefined;
+  #state: JournalStatus['state'] = 'durable';
+  #lastError: string | undefined;
+  #bytesWritten: number;
+  #commits = 0;
+  #pendingBytes = 0;
+
+  private constructor(options: JournalOptions, opened: JournalFiles) {
+    this.#options = options;
+    this.#tables = opened.tables;
+    this.#next = opened.nextOffsets;
+    this.#sealed = opened.sealed;
+    this.#active = opened.active;
+    this.#bytesWritten = opened.bytesWritten;
+    this.#found = opened.found;
+    this.#runAtStart = opened.runMs;
+    this.#monoAtStart = options.clock.monoMs();
+    this.#maxBodyBytes = Math.floor(options.segmentBytes / 2);
+    const { random } = options;
+    this.#probe = new Backoff({ baseMs: PROBE_MIN_MS, maxMs: PROBE_MAX_MS, random });
+    const slots: Slot[] = [];
+    const streams = new Map<string, Stream>();
+    for (const { number, name, nextOffsets } of opened.tables) {
+      const partitions = nextOffsets.length;
+      streams.set(name, { name, partitions, firstSlot: slots.length });
+      for (let p = 0; p < partitions; p++) slots.push({ stream: number, partition: p });
+    }
+    this.#slots = slots;
+    this.#streams = streams;
+  }
+
+  /** Recovers what is there and makes the journal ready to append. Throws LOG_FORMAT or a system error. */
+  static async open(options: JournalOptions): Promise<Journal> {
+    const journal = new Journal(options, await openJournalFiles(options));
+    await journal.#enforceRetention();
+    return journal;
+  }
+
+  /** Throws STREAM_UNKNOWN. */
+  stream(name: string): Stream {
+    const stream = this.#streams.get(name);
+    if (stream === undefined) throw new HeadgateError('STREAM_UNKNOWN', `no stream ${name}`);
+    return stream;
+  }
+
+  get logId(): string {
+    return Buffer.from(this.#active.info.header.logId).toString('hex').slice(0, 8);
+  }
+
+  /** The run clock at a moment of the monotonic clock, ms. */
+  runMs(monoMs: number): number {
+    return this.#runAtStart + Math.max(0, monoMs - this.#monoAtStart);
+  }
+
+  status(): JournalStatus {
+    return {
+      state: this.#state,
+      lastError: this.#lastError,
+      bytesWritten: this.#bytesWritten,
+      commits: this.#commits,
+      pendingBytes: this.#pendingBytes,
+      segments: this.#sealed.length + 1,
+      ...this.#found,
+    };
+  }
+
+  /**
+   * Takes a reading into the batch that is filling. `settle` is called once: with its offset when it is
+   * durable, or with LOG_NOT_DURABLE, LOG_BACKPRESSURE, LOG_CLOSED or RECORD_TOO_LARGE, and then it is
+   * nowhere. Senders are told in the order in which they appended.
+   */
+  append(stream: Stream, partition: number, reading: Reading, settle: Settle): void {
+    const bytes = maxRecordBytes(reading);
+    const refusal = this.#refusal(bytes);
+    if (refusal !== undefined) {
+      settle(refusal, -1);
+      return;
+    }
+    if (this.#filling.bodyBytes + bytes > this.#maxBodyBytes) {
+      this.#waiting.push(this.#filling);
+      this.#filling = this.#spare.pop() ?? new Batch();
+    }
+    const before = this.#filling.bodyBytes;
+    this.#filling.add(stream.firstSlot + partition, reading, settle);
+    this.#pendingBytes += this.#filling.bodyBytes - before;
+    this.#schedule();
+  }
+
+  #refusal(bytes: number): HeadgateError | undefined {
+    if (this.#state === 'closed') return new HeadgateError('LOG_CLOSED');
+    if (this.#state === 'stopped') return this.#notDurable();
+    if (bytes > this.#maxBodyBytes) return new HeadgateError('RECORD_TOO_LARGE');
+    if (this.#pendingBytes + bytes > this.#options.maxPendingBytes) {
+      return new HeadgateError('LOG_BACKPRESSURE');
+    }
+    return undefined;
+  }
+
+  #notDurable(): HeadgateError {
+    return new HeadgateError('LOG_NOT_DURABLE', this.#lastError);
+  }
+
+  /** Starts a commit when the oldest record has lingered long enough and none is on its way. */
+  #schedule(): void {
+    if (this.#committing !== undefined || this.#timer !== undefined) return;
+    if (this.#waiting.length > 0) {
+      this.#startCommit();
+      return;
+    }
+    if (this.#filling.records === 0) return;
+    const lingered = this.#options.clock.monoMs() - this.#filling.firstMonoMs;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#startCommit();
+      },
+      Math.max(0, this.#options.lingerMs - lingered),
+    );
+  }
+
+  #startCommit(): void {
+    if (this.#committing !== undefined) return;
+    let batch = this.#waiting.shift();
+    if (batch === undefined) {
+      if (this.#filling.records === 0) return;
+      batch = this.#filling;
+      this.#filling = this.#spare.pop() ?? new Batch();
+    }
+    const taken = batch;
+    this.#committing = this.#commit(taken).then(() => {
+      this.#committing = undefined;
+      taken.reset();
+      if (this.#spare.length < 2) this.#spare.push(taken);
+      this.#schedule();
+    });
+  }
+
+  /** Every record of the batch is settled one way or the other, in the order in which they came. */
+  async #commit(batch: Batch): Promise<void> {
+    const bytes = batch.bodyBytes;
+    try {
+      await this.#write(batch);
+    } catch (error) {
+      this.#pendingBytes -= bytes;
+      this.#stop(error);
+      batch.failed(this.#notDurable());
+      this.#failWaiting();
+      return;
+    }
+    this.#commits += 1;
+    this.#pendingBytes -= bytes;
+    batch.committed(this.#next);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /**
+   * One block, durable. After a failed write or sync the kernel's pages are not to be trusted, so the
+   * segment is given up where it was last good and the batch is written once more, to a new one.
+   */
+  async #write(batch: Batch): Promise<void> {
+    const { runs, body } = batch.block(this.#slots, this.#next);
+    const moment = this.#momentAt(batch.firstMonoMs);
+    const block = { kind: BLOCK_DATA, records: batch.records, moment, runs, body };
+    if (this.#active.sizeBytes + body.length > this.#options.segmentBytes) await this.#roll();
+    try {
+      this.#bytesWritten += await this.#active.append(block, this.#next);
+    } catch (error) {
+      const fields = { code: codeOf(error), error: messageOf(error) };
+      this.#options.logger.warn(fields, 'log write failed, trying once more in a new segment');
+      await this.#replaceActive(0);
+      this.#bytesWritten += await this.#active.append(block, this.#next);
+    }
+  }
+
+  #momentAt(monoMs: number): Moment {
+    const { clock, boot } = this.#options;
+    const agoMs = Math.max(0, clock.monoMs() - monoMs);
+    return { boot, monoMs, wallMs: Math.max(0, clock.wallMs() - agoMs), runMs: this.runMs(monoMs) };
+  }
+
+  async #roll(): Promise<void> {
+    const { indexPage, bytes } = await this.#active.seal(
+      this.#momentAt(this.#options.clock.monoMs()),
+    );
+    this.#bytesWritten += bytes;
+    await this.#replaceActive(indexPage);
+    await this.#enforceRetention();
+  }
+
+  /** Seals what is active as it stands and starts the next segment. Its header voids what is beyond. */
+  async #replaceActive(previousIndexPage: number): Promise<void> {
+    const { files, folder, clock } = this.#options;
+    const old = this.#active;
+    const moment = this.#momentAt(clock.monoMs());
+    const created = await ActiveSegment.create(files, folder, {
+      ...old.info.header,
+      sequence: old.info.sequence + 1,
+      runMs: Math.floor(moment.runMs),
+      wallMs: Math.floor(moment.wallMs),
+      boot: moment.boot,
+      indexPage: 0,
+      previousIndexPage,
+      streams: this.#tablesNow(),
+    });
+    await old.close();
+    this.#sealed = [...this.#sealed, old.sealedInfo()];
+    this.#active = created;
+    this.#bytesWritten += created.sizeBytes;
+  }
+
+  #tablesNow(): StreamTable[] {
+    let at = 0;
+    return this.#tables.map((table) => {
+      const nextOffsets = this.#next.slice(at, at + table.nextOffsets.length);
+      at += table.nextOffsets.length;
+      return { ...table, nextOffsets };
+    });
+  }
+
+  /** No data is taken from here on; a new segment is tried now and then until one can be started. */
+  #stop(error: unknown): void {
+    this.#state = 'stopped';
+    this.#lastError = `${codeOf(error)}: ${messageOf(error)}`;
+    const fields = { code: 'LOG_NOT_DURABLE', error: this.#lastError };
+    this.#options.logger.error(
+      fields,
+      'the log takes no data: nothing is acknowledged until it does',
+    );
+    this.#probeLater();
+  }
+
+  #failWaiting(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const batch of [...this.#waiting, this.#filling]) {
+      this.#pendingBytes -= batch.bodyBytes;
+      batch.failed(this.#notDurable());
+      batch.reset();
+    }
+    this.#waiting = [];
+  }
+
+  #probeLater(): void {
+    this.#probeTimer = setTimeout(() => {
+      this.#committing = this.#tryAgain().finally(() => {
+        this.#committing = undefined;
+        if (this.#state === 'stopped') this.#probeLater();
+      });
+    }, this.#probe.nextMs());
+    this.#probeTimer.unref();
+  }
+
+  async #tryAgain(): Promise<void> {
+    try {
+      await this.#replaceActive(0);
+    } catch (error) {
+      this.#lastError = `${codeOf(error)}: ${messageOf(error)}`;
+      return;
+    }
+    if (this.#state !== 'stopped') return;
+    this.#state = 'durable';
+    this.#probe.reset();
+    this.#options.logger.info({ segment: this.#active.info.sequence }, 'the log takes data again');
+  }
+
+  /** Whole sealed segments go, oldest first. A failure to remove one is logged and tried at the next roll. */
+  async #enforceRetention(): Promise<void> {
+    const { files, folder, retention, clock, logger, onDrop } = this.#options;
+    const limits = { ...retention, runMs: this.runMs(clock.monoMs()) };
+    const expired = expiredSegments(this.segments(), this.#active.sizeBytes, limits);
+    for (const info of expired) {
+      try {
+        const rest = this.#sealed.slice(1);
+        onDrop?.(droppedBy(info, rest[0] ?? this.#active.info));
+        await files.remove(info.path);
+        await files.syncFolder(folder);
+        this.#sealed = rest;
+        logger.info({ segment: info.sequence }, 'retention removed a segment');
+      } catch (error) {
+        const fields = { code: codeOf(error), error: messageOf(error) };
+        logger.error(fields, 'retention could not remove a segment');
+        return;
+      }
+    }
+  }
+
+  // What readers see.
+
+  segments(): readonly SegmentInfo[] {
+    return [...this.#sealed, this.#active.info];
+  }
+
+  endOf(sequence: number): number | undefined {
+    return sequence === this.#active.info.sequence ? this.#active.endPage : undefined;
+  }
+
+  indexOf(sequence: number): SparseIndex | undefined {
+    return sequence === this.#active.info.sequence ? this.#active.index : undefined;
+  }
+
+  nextOffsets(name: string): readonly number[] {
+    const { firstSlot, partitions } = this.stream(name);
+    return this.#next.slice(firstSlot, firstSlot + partitions);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Commits what is pending, then refuses everything. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    while (this.#state === 'durable' && this.#pendingBytes > 0) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#startCommit();
+      await this.#committing;
+    }
+    this.#state = 'closed';
+    clearTimeout(this.#timer);
+    clearTimeout(this.#probeTimer);
+    await this.#committing;
+    await this.#active.close();
+  }
+}

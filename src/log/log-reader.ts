@@ -1,0 +1,126 @@
+import type { LogRecord } from '../base/reading.ts';
+import type { Files } from '../os/files.ts';
+import { BlockCursor, type BlockPlace } from './block-cursor.ts';
+import { BlockScanner } from './block-scanner.ts';
+import { type SegmentInfo, Slots } from './catalog.ts';
+import { BLOCK_INDEX, type SegmentHeader, type StreamTable } from './format.ts';
+import type { LogView } from './log-view.ts';
+import { decodeRecords } from './record-codec.ts';
+import { type IndexEntry, SparseIndex } from './sparse-index.ts';
+
+export interface ReadOptions {
+  readonly files: Files;
+  readonly view: LogView;
+  readonly stream: string;
+  /** Offset to start at, per partition; a missing one starts at the earliest. */
+  readonly from: readonly number[];
+}
+
+/** The newest table of a stream, or undefined if the log has none of that name. */
+export function streamTable(view: LogView, stream: string): StreamTable | undefined {
+  return view
+    .segments()
+    .at(-1)
+    ?.header.streams.find(({ name }) => name === stream);
+}
+
+/** The oldest offset that is kept of each partition of a stream. */
+export function earliestOffsets(view: LogView, stream: string): number[] {
+  const partitions = streamTable(view, stream)?.nextOffsets.length ?? 0;
+  const first = view.segments().find((info) => !info.headerLost);
+  const table = first?.header.streams.find(({ name }) => name === stream);
+  return Array.from({ length: partitions }, (_, p) => table?.nextOffsets[p] ?? 0);
+}
+
+/**
+ * The records of one stream in commit order, from given offsets on. Each offset comes once; what is lost or
+ * was dropped by retention is stepped over.
+ */
+export class StreamCursor {
+  readonly #options: ReadOptions;
+  readonly #expected: number[];
+  #blocks: BlockCursor | undefined;
+
+  constructor(options: ReadOptions) {
+    this.#options = options;
+    this.#expected = [...options.from];
+  }
+
+  /** The records of the next block that has any, or undefined if there are none for now. */
+  async next(): Promise<LogRecord[] | undefined> {
+    this.#blocks ??= await this.#start();
+    for (;;) {
+      const met = await this.#blocks.next();
+      if (met.kind === 'end') return undefined;
+      if (met.kind !== 'block') continue;
+      const table = met.info.header.streams.find(({ name }) => name === this.#options.stream);
+      if (table === undefined) continue;
+      if (!met.header.runs.some((run) => run.stream === table.number)) continue;
+      const names = new Map([[table.number, table.name]]);
+      const records = decodeRecords(met.header, met.body, names).filter((r) => this.#isNext(r));
+      if (records.length > 0) return records;
+    }
+  }
+
+  #isNext({ stream, partition, offset }: LogRecord): boolean {
+    if (stream !== this.#options.stream) return false;
+    if (offset < (this.#expected[partition] ?? 0)) return false;
+    this.#expected[partition] = offset + 1;
+    return true;
+  }
+
+  async #start(): Promise<BlockCursor> {
+    const { files, view, stream, from } = this.#options;
+    return new BlockCursor(files, view, await findPlace(files, view, { stream, from }));
+  }
+
+  async close(): Promise<void> {
+    await this.#blocks?.close();
+  }
+}
+
+/** The last known block at or before all the offsets wanted; undefined: the beginning of the log. */
+async function findPlace(
+  files: Files,
+  view: LogView,
+  wanted: { stream: string; from: readonly number[] },
+): Promise<BlockPlace | undefined> {
+  const segments = view.segments();
+  const isBehind = (header: SegmentHeader) => {
+    const table = header.streams.find(({ name }) => name === wanted.stream);
+    return table?.nextOffsets.every((base, p) => base <= (wanted.from[p] ?? 0)) ?? true;
+  };
+  const at = segments.findLastIndex((info) => !info.headerLost && isBehind(info.header));
+  const info = segments[at];
+  if (info === undefined) return undefined;
+  const index = view.indexOf(info.sequence) ?? (await loadIndex(files, info, segments[at + 1]));
+  const table = info.header.streams.find(({ name }) => name === wanted.stream);
+  const first = table === undefined ? 0 : new Slots(info.header.streams).of(table.number, 0);
+  const passes = (entry: IndexEntry) =>
+    table === undefined ||
+    table.nextOffsets.some((_, p) => (entry.nextOffsets[first + p] ?? 0) > (wanted.from[p] ?? 0));
+  const entry = index?.before(passes);
+  const page = entry?.page ?? info.header.pages;
+  return { sequence: info.sequence, page, number: entry?.number ?? 0 };
+}
+
+/** The index of a sealed segment, whose page the next header names. Missing or bad: undefined. */
+async function loadIndex(
+  files: Files,
+  info: SegmentInfo,
+  following: SegmentInfo | undefined,
+): Promise<SparseIndex | undefined> {
+  const named = following?.sequence === info.sequence + 1 && !following.headerLost;
+  const page = info.header.indexPage || (named ? following.header.previousIndexPage : 0);
+  if (page === 0) return undefined;
+  const handle = await files.open(info.path, 'read');
+  try {
+    const { salt, streams } = info.header;
+    const scanner = new BlockScanner({ handle, salt, sequence: info.sequence, page });
+    const found = await scanner.next();
+    if (found.kind !== 'good' || found.header.kind !== BLOCK_INDEX) return undefined;
+    return SparseIndex.decode(found.body, new Slots(streams).count);
+  } finally {
+    await handle.close();
+  }
+}

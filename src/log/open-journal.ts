@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto';
+import { PAGE_BYTES } from './bytes.ts';
+import { readCatalog, type SegmentInfo } from './catalog.ts';
+import type { SegmentHeader, StreamTable } from './format.ts';
+import type { JournalOptions } from './journal-options.ts';
+import { type Recovered, recoverTail } from './recovery.ts';
+import { ActiveSegment } from './segment.ts';
+
+/** A store's files, recovered and ready to append to. */
+export interface JournalFiles {
+  readonly sealed: readonly SegmentInfo[];
+  readonly active: ActiveSegment;
+  readonly tables: readonly StreamTable[];
+  /** Next offset of each slot, in the order of the tables. */
+  readonly nextOffsets: number[];
+  readonly runMs: number;
+  /** What opening itself wrote. */
+  readonly bytesWritten: number;
+  readonly found: Pick<Recovered, 'tornBytes' | 'corruptBlocks' | 'lost'>;
+}
+
+type Wanted = JournalOptions['streams'];
+
+/**
+ * The streams of the log and of the configuration together. A stream keeps its number and its number of
+ * partitions for good: with another number of partitions a device's readings would not stay in order.
+ */
+function mergeStreams(there: readonly StreamTable[], wanted: Wanted): StreamTable[] {
+  const tables = [...there];
+  for (const { name, partitions } of wanted) {
+    if (tables.some((table) => table.name === name)) continue;
+    const number = Math.max(0, ...tables.map((table) => table.number)) + 1;
+    tables.push({ number, name, nextOffsets: Array.from({ length: partitions }, () => 0) });
+  }
+  return tables;
+}
+
+/** Opens or creates the store in `options.folder`. Throws LOG_FORMAT or a system error. */
+export async function openJournalFiles(options: JournalOptions): Promise<JournalFiles> {
+  const { files, folder, logger } = options;
+  await files.makeFolder(folder);
+  const { segments, unborn } = await readCatalog(files, folder);
+  for (const path of unborn) {
+    // Never deleted: it may be the only segment, damaged, and somebody may want to look at it.
+    logger.warn({ path }, 'a segment without a whole header and without blocks is set aside');
+    await files.rename(path, `${path}.unborn`);
+  }
+  const last = segments.at(-1);
+  if (last === undefined) return createStore(options);
+  const recovered = await recoverTail(files, segments);
+  report(options, last, recovered);
+  warnOfPartitions(options, last.header.streams);
+  const tables = mergeStreams(last.header.streams, options.streams);
+  const active = await ActiveSegment.resume(files, last, recovered);
+  const opened = {
+    sealed: segments.slice(0, -1),
+    active,
+    tables,
+    nextOffsets: recovered.nextOffsets,
+    runMs: recovered.runMs,
+    bytesWritten: 0,
+    found: recovered,
+  };
+  const grown = tables.length > last.header.streams.length;
+  return grown || last.headerLost ? startNewSegment(options, opened) : opened;
+}
+
+/** The tables changed, and headers are never rewritten: the next segment carries the new ones. */
+async function startNewSegment(
+  options: JournalOptions,
+  opened: JournalFiles,
+): Promise<JournalFiles> {
+  const { active, tables } = opened;
+  await active.close();
+  let at = 0;
+  const streams = tables.map((table) => {
+    const nextOffsets = table.nextOffsets.map((offset) => opened.nextOffsets[at++] ?? offset);
+    return { ...table, nextOffsets };
+  });
+  const header = {
+    ...active.info.header,
+    sequence: active.info.sequence + 1,
+    ...clocks(options, opened.runMs),
+    previousIndexPage: 0,
+    indexPage: 0,
+    streams,
+  };
+  const created = await ActiveSegment.create(options.files, options.folder, header);
+  return {
+    ...opened,
+    sealed: [...opened.sealed, active.sealedInfo()],
+    active: created,
+    nextOffsets: streams.flatMap((stream) => stream.nextOffsets),
+    bytesWritten: created.sizeBytes,
+  };
+}
+
+function clocks(
+  { clock, boot }: JournalOptions,
+  runMs: number,
+): Pick<SegmentHeader, 'runMs' | 'wallMs' | 'boot'> {
+  return { runMs: Math.floor(runMs), wallMs: Math.max(0, Math.floor(clock.wallMs())), boot };
+}
+
+async function createStore(options: JournalOptions): Promise<JournalFiles> {
+  const { files, folder } = options;
+  const names = await files.list(folder);
+  // Numbers never repeat, so that what was set aside keeps a name of its own.
+  const used = names.map((name) => Number.parseInt(name, 10)).filter(Number.isSafeInteger);
+  const tables = mergeStreams([], options.streams);
+  const active = await ActiveSegment.create(files, folder, {
+    sequence: Math.max(0, ...used) + 1,
+    logId: randomBytes(16),
+    salt: randomBytes(8),
+    ...clocks(options, 0),
+    indexPage: 0,
+    previousIndexPage: 0,
+    streams: tables,
+  });
+  return {
+    sealed: [],
+    active,
+    tables,
+    nextOffsets: tables.flatMap((table) => table.nextOffsets),
+    runMs: 0,
+    bytesWritten: active.sizeBytes,
+    found: { tornBytes: 0, corruptBlocks: 0, lost: [] },
+  };
+}
+
+function report({ logger }: JournalOptions, last: SegmentInfo, recovered: Recovered): void {
+  const { tornBytes, corruptBlocks, lost } = recovered;
+  const segment = last.sequence;
+  if (tornBytes > 0) {
+    const fields = {
+      segment,
+      tornBytes,
+      page: recovered.page,
+      atByte: recovered.page * PAGE_BYTES,
+    };
+    logger.info(fields, 'a commit was cut off; nothing in it had been acknowledged');
+  }
+  if (corruptBlocks > 0 || lost.length > 0) {
+    logger.error(
+      { segment, corruptBlocks, lost },
+      'the active segment is damaged; offsets are lost',
+    );
+  }
+}
+
+function warnOfPartitions(
+  { logger, streams }: JournalOptions,
+  there: readonly StreamTable[],
+): void {
+  for (const { name, partitions } of streams) {
+    const had = there.find((table) => table.name === name)?.nextOffsets.length ?? partitions;
+    if (had === partitions) continue;
+    logger.warn(
+      { stream: name, partitions: had, configured: partitions },
+      'a stream keeps the partitions it was made with, so that each device stays in order',
+    );
+  }
+}

@@ -1,0 +1,228 @@
+import { describe, expect, it } from 'vitest';
+import { FolderView } from '../../../src/log/folder-view.ts';
+import { verifyStore } from '../../../src/log/verify.ts';
+import { FakeFiles } from '../../support/fake-files.ts';
+import {
+  append,
+  FOLDER,
+  openTestJournal,
+  readAll,
+  reading,
+  textOf,
+} from '../../support/journals.ts';
+
+describe('a journal', () => {
+  it('gives dense offsets per partition and reads back what was appended', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files);
+    const offsets = await Promise.all([
+      append(journal, 0, reading('a', '1', { messageId: { kind: 'id', text: 'x' } })),
+      append(journal, 1, reading('b', '2', { deviceTimeMs: 1_700_000_000_123 })),
+      append(journal, 0, reading('a', '3')),
+    ]);
+    expect(offsets).toEqual([0, 0, 1]);
+    const records = await readAll(files, journal);
+    expect(records.map((r) => [r.partition, r.offset, r.device, textOf(r)])).toEqual([
+      [0, 0, 'a', '1'],
+      [1, 0, 'b', '2'],
+      [0, 1, 'a', '3'],
+    ]);
+    expect(records[0]?.messageId).toEqual({ kind: 'id', text: 'x' });
+    expect(records[1]?.deviceTimeMs).toBe(1_700_000_000_123);
+    await journal.close();
+  });
+
+  it('goes on where it was after a restart, over many segments', async () => {
+    const files = new FakeFiles();
+    for (let life = 0; life < 4; life++) {
+      const journal = await openTestJournal(files);
+      for (let i = 0; i < 20; i++) {
+        await append(journal, i % 2, reading('d', `${life}-${i}-${'x'.repeat(3_000)}`));
+      }
+      await journal.close();
+    }
+    const view = await FolderView.open(files, FOLDER);
+    expect(view.segments().length).toBeGreaterThan(3);
+    const records = await readAll(files, view);
+    expect(records).toHaveLength(80);
+    for (const p of [0, 1]) {
+      const own = records.filter((r) => r.partition === p).map((r) => r.offset);
+      expect(own).toEqual(Array.from({ length: 40 }, (_, i) => i));
+    }
+    const tail = await readAll(files, view, 'readings', [35, 38]);
+    expect(tail.map((r) => [r.partition, r.offset])).toEqual(
+      records
+        .slice(70)
+        .filter((r) => r.partition === 0 || r.offset >= 38)
+        .map((r) => [r.partition, r.offset]),
+    );
+    expect(await verifyStore(files, FOLDER)).toMatchObject({
+      records: 80,
+      corruptBlocks: 0,
+      lostOffsets: 0,
+      tornBytes: 0,
+    });
+  });
+
+  it('drops a torn tail and keeps all that was acknowledged', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files);
+    await append(journal, 0, reading('a', 'durable'));
+    files.fault = (operation) => (operation === 'sync' ? 'EIO' : undefined);
+    await expect(append(journal, 0, reading('a', 'y'.repeat(9_000)))).rejects.toThrow(
+      'LOG_NOT_DURABLE',
+    );
+    files.fault = () => undefined;
+    // Half of the sectors of the commit that failed reached the flash.
+    files.powerCut((_, sector) => sector % 2 === 0);
+    const again = await openTestJournal(files);
+    expect((await readAll(files, again)).map(textOf)).toEqual(['durable']);
+    expect(again.status().tornBytes).toBeGreaterThan(0);
+    expect(await append(again, 0, reading('a', 'next'))).toBe(1);
+    expect((await readAll(files, again)).map(textOf)).toEqual(['durable', 'next']);
+    await again.close();
+  });
+
+  it('never acknowledges what a failed sync left, and offers its offsets again', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files);
+    await append(journal, 0, reading('a', 'first'));
+    let failures = 2;
+    files.fault = (operation) => (operation === 'sync' && failures-- > 0 ? 'EIO' : undefined);
+    await expect(append(journal, 0, reading('a', 'ghost'))).rejects.toThrow('LOG_NOT_DURABLE');
+    expect(journal.status()).toMatchObject({ state: 'stopped' });
+    await expect(append(journal, 0, reading('a', 'refused'))).rejects.toThrow('EIO');
+    await expect.poll(() => journal.status().state, { timeout: 3_000 }).toBe('durable');
+    expect(await append(journal, 0, reading('a', 'second'))).toBe(1);
+    expect((await readAll(files, journal)).map(textOf)).toEqual(['first', 'second']);
+    await journal.close();
+    const again = await openTestJournal(files);
+    expect((await readAll(files, again)).map(textOf)).toEqual(['first', 'second']);
+    expect(await verifyStore(files, FOLDER)).toMatchObject({ records: 2, lostOffsets: 0 });
+    await again.close();
+  });
+
+  it('writes a batch once more, to a new segment, when one write fails', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files);
+    await append(journal, 0, reading('a', 'first'));
+    let failures = 1;
+    files.fault = (operation) => (operation === 'sync' && failures-- > 0 ? 'EIO' : undefined);
+    expect(await append(journal, 0, reading('a', 'second'))).toBe(1);
+    expect(journal.segments()).toHaveLength(2);
+    expect((await readAll(files, journal)).map(textOf)).toEqual(['first', 'second']);
+    await journal.close();
+  });
+
+  it('steps over a damaged block and names the offsets that are lost', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files);
+    for (let i = 0; i < 5; i++) await append(journal, 0, reading('a', `r${i}`));
+    await journal.close();
+    const path = `${FOLDER}/0000000000000001.segment`;
+    const bytes = files.bytes(path);
+    const at = Buffer.from(bytes).indexOf('r2');
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    const again = await openTestJournal(files);
+    expect((await readAll(files, again)).map(textOf)).toEqual(['r0', 'r1', 'r3', 'r4']);
+    const lost = [{ stream: 'readings', partition: 0, offset: 2, count: 1 }];
+    expect(again.status()).toMatchObject({ corruptBlocks: 1, lost });
+    expect(await verifyStore(files, FOLDER)).toMatchObject({
+      corruptBlocks: 1,
+      lostOffsets: 1,
+      lost,
+    });
+    expect(await append(again, 0, reading('a', 'r5'))).toBe(5);
+    await again.close();
+  });
+
+  it('does not take bytes that a client sent for a block', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files);
+    await append(journal, 0, reading('a', 'honest'));
+    await journal.close();
+    const path = `${FOLDER}/0000000000000001.segment`;
+    // A copy of a real block, of the same store, under another salt: what a client could make up.
+    const forged = Buffer.from(files.bytes(path).slice(4096, 8192));
+    const again = await openTestJournal(files);
+    const page = Buffer.concat([Buffer.alloc(4096 - 200), forged, Buffer.alloc(8192)]);
+    files.fault = (operation) => (operation === 'sync' ? 'EIO' : undefined);
+    await expect(append(again, 0, { ...reading('a', ''), payload: page })).rejects.toThrow(
+      'LOG_NOT_DURABLE',
+    );
+    files.fault = () => undefined;
+    files.powerCut((_, sector) => sector % 8 !== 1);
+    const third = await openTestJournal(files);
+    expect((await readAll(files, third)).map(textOf)).toEqual(['honest']);
+    await third.close();
+  });
+
+  it('retains by bytes, oldest segments first, and names what it drops', async () => {
+    const files = new FakeFiles();
+    const dropped: unknown[] = [];
+    const journal = await openTestJournal(files, {
+      retention: { maxBytes: 128 * 1024, maxAgeMs: 0 },
+      onDrop: (offsets) => dropped.push(...offsets),
+    });
+    for (let i = 0; i < 80; i++)
+      await append(journal, 0, reading('a', `${i} ${'x'.repeat(3_000)}`));
+    const records = await readAll(files, journal);
+    const first = records[0]?.offset ?? 0;
+    expect(first).toBeGreaterThan(0);
+    expect(records.map((r) => r.offset)).toEqual(
+      Array.from({ length: 80 - first }, (_, i) => first + i),
+    );
+    const counted = (dropped as Array<{ count: number }>).reduce((sum, d) => sum + d.count, 0);
+    expect(counted).toBe(first);
+    await journal.close();
+  });
+
+  it('retains by age on the run clock, whatever the wall clock does', async () => {
+    const files = new FakeFiles();
+    const clock = { mono: 0, wall: 0, monoMs: () => clock.mono, wallMs: () => clock.wall };
+    const options = { clock, retention: { maxBytes: 1e9, maxAgeMs: 60_000 } };
+    const journal = await openTestJournal(files, options);
+    const big = 'x'.repeat(20_000);
+    for (let i = 0; i < 6; i++) {
+      clock.wall += 10 * 365 * 86_400_000;
+      clock.mono += 1_000;
+      await append(journal, 0, reading('a', `${i}${big}`, { monoMs: clock.mono }));
+    }
+    expect((await readAll(files, journal)).map((r) => r.offset)).toEqual([0, 1, 2, 3, 4, 5]);
+    for (let i = 6; i < 12; i++) {
+      clock.mono += 60_000;
+      await append(journal, 0, reading('a', `${i}${big}`, { monoMs: clock.mono }));
+    }
+    expect((await readAll(files, journal))[0]?.offset).toBeGreaterThan(0);
+    await journal.close();
+  });
+
+  it('starts again where the highest segment never became whole', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files);
+    await append(journal, 0, reading('a', 'kept'));
+    await journal.close();
+    const handle = await files.open(`${FOLDER}/0000000000000002.segment`, 'write');
+    await handle.write(new Uint8Array(100), 0);
+    const again = await openTestJournal(files);
+    expect(await append(again, 0, reading('a', 'next'))).toBe(1);
+    expect((await readAll(files, again)).map(textOf)).toEqual(['kept', 'next']);
+    await again.close();
+  });
+
+  it('reads on when the header of a segment is damaged', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files);
+    for (let i = 0; i < 60; i++)
+      await append(journal, 0, reading('a', `${i} ${'x'.repeat(3_000)}`));
+    await journal.close();
+    for (const number of ['2', '4']) {
+      files.bytes(`${FOLDER}/000000000000000${number}.segment`).fill(7, 0, 64);
+    }
+    const again = await openTestJournal(files);
+    const offsets = (await readAll(files, again)).map((r) => r.offset);
+    expect(offsets).toEqual(Array.from({ length: 60 }, (_, i) => i));
+    expect(await append(again, 0, reading('a', 'on'))).toBe(60);
+    await again.close();
+  });
+});
