@@ -1,7 +1,7 @@
 /**
  * The only place where time is read. A gateway may have no battery-backed clock: the wall clock can
- * stand in 1970 at boot and jump by years when it is set. Durations, windows and order therefore run
- * on `monoMs`; `wallMs` is written down and shown, and decides nothing.
+ * stand in 1970 at boot and jump by years when it is set. Durations, windows and order therefore
+ * run on `monoMs`; `wallMs` is written down and shown, and decides nothing.
  */
 export interface Clock {
   /** Wall clock, ms since 1970. May jump either way. */

@@ -1,7 +1,7 @@
 /**
- * Every error that Headgate raises by itself, in one closed table: what it means (`cause`) and what to
- * do about it (`mend`). docs/errors.md is this table; a test holds the two together. Operators search
- * for the codes, so a code is never renamed.
+ * Every error that Headgate raises by itself, in one closed table: what it means (`cause`) and what
+ * to do about it (`mend`). docs/errors.md is this table; a test holds the two together. Operators
+ * search for the codes, so a code is never renamed.
  */
 interface ErrorRow {
   readonly cause: string;
@@ -42,7 +42,7 @@ export const ERRORS = {
     'Mend the device, or give its topic to a client that is no sensor.',
   ),
   PAYLOAD_ID_INVALID: row(
-    'The message id is not a string or integer of at most 128 bytes.',
+    'The message id is not a string or number of at most 256 bytes.',
     'Send a short string, or a whole number, as the id.',
   ),
   DEVICE_INVALID: row(

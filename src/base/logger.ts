@@ -1,4 +1,6 @@
-/** Diagnostics. `log` always means the data; this is the other one. `os/logger.ts` implements it. */
+/**
+ * Diagnostics. `log` always means the data; this is the other one. `os/logger.ts` implements it.
+ */
 export interface Logger {
   debug(fields: Readonly<Record<string, unknown>>, message: string): void;
   info(fields: Readonly<Record<string, unknown>>, message: string): void;

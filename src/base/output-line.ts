@@ -1,4 +1,6 @@
-/** A line that something listens to: a siren, a lamp, a relay. `firmware-bridge/gpio` implements it. */
+/**
+ * A line that something listens to: a siren, a lamp, a relay. `firmware-bridge/gpio` implements it.
+ */
 export interface OutputLine {
   /** What it is, for logs and status: `gpio 17 (sysfs 529)`, `logged`. */
   readonly name: string;

@@ -2,8 +2,8 @@ import type { ErrorCode } from './errors.ts';
 import type { MessageId, Sample } from './reading.ts';
 
 /**
- * What a payload says: JSON of any shape, or a plain number. Pure, and it never throws: hostile bytes
- * give a code. Ingest asks it for the id and the time, detection for the numbers.
+ * What a payload says: JSON of any shape, or a plain number. Pure, and it never throws: hostile
+ * bytes give a code. Ingest asks it for the id and the time, detection for the numbers.
  */
 
 /** A payload that parsed: any JSON value but a number beyond the finite ones. */
@@ -50,8 +50,8 @@ function idText(field: unknown): string | undefined | null {
 }
 
 /**
- * The message id: `id`, or `messageId`, or `seq`. A `seq` with a `boot` beside it is a sequence; alone
- * it is a counter, which starts again whenever the device does.
+ * The message id: `id`, or `messageId`, or `seq`. A `seq` with a `boot` beside it is a sequence;
+ * alone it is a counter, which starts again whenever the device does.
  */
 export function messageIdOf(value: PayloadValue): MessageId | undefined | ErrorCode {
   const fields = fieldsOf(value);

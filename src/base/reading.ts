@@ -1,6 +1,6 @@
 /**
- * The nouns that every stage speaks of. A reading is one message from a device; a log record is that
- * reading once it has an offset; a cause names a record for good.
+ * The nouns that every stage speaks of. A reading is one message from a device; a log record is
+ * that reading once it has an offset; a cause names a record for good.
  */
 
 /** How a device names a message, which decides how far dedup may trust the name. */
@@ -28,6 +28,8 @@ export interface Reading {
   readonly messageId?: MessageId;
   /** What the device's own clock said, in ms since 1970, if it said so. */
   readonly deviceTimeMs?: number;
+  /** Why it stands in this stream rather than in the one it was sent to: an error code. */
+  readonly reason?: string;
   /** When it arrived, in ms of the kernel's monotonic clock. */
   readonly monoMs: number;
 }

@@ -15,8 +15,8 @@ export interface Slot {
 const INITIAL_BODY_BYTES = 64 * 1024;
 
 /**
- * The records of one commit to be. Offsets are given out when the batch is written, not when a record
- * joins it, so that a batch that fails leaves no gap.
+ * The records of one commit to be. Offsets are given out when the batch is written, not when a
+ * record joins it, so that a batch that fails leaves no gap.
  */
 export class Batch {
   readonly #body = new BodyWriter(INITIAL_BODY_BYTES);

@@ -27,8 +27,8 @@ export type Met =
   | { readonly kind: 'end' };
 
 /**
- * True if the block holds an offset that the following segment's header gives out again: the remains of a
- * commit that failed, never acknowledged.
+ * True if the block holds an offset that the following segment's header gives out again: the
+ * remains of a commit that failed, never acknowledged.
  */
 function isVoid(header: BlockHeader, following: SegmentHeader): boolean {
   const slots = new Slots(following.streams);
@@ -45,8 +45,8 @@ function firstOf(sequence: number): BlockPlace {
 }
 
 /**
- * Walks the data blocks of a store in commit order, over segments that come and go. Holds one file open.
- * Never blocks the writer: it reads only pages that are committed and never written again.
+ * Walks the data blocks of a store in commit order, over segments that come and go. Holds one file
+ * open. Never blocks the writer: it reads only pages that are committed and never written again.
  */
 export class BlockCursor {
   readonly #files: Files;

@@ -62,8 +62,9 @@ export class BlockScanner {
   }
 
   /**
-   * The next thing in the segment. `endPage` is the first page that is not committed yet; without it
-   * the file is read to its end. After `end` or `torn` it can be called again, when there may be more.
+   * The next thing in the segment. `endPage` is the first page that is not committed yet; without
+   * it the file is read to its end. After `end` or `torn` it can be called again, when there may be
+   * more.
    */
   async next(endPage?: number): Promise<Scanned> {
     const page = this.#page;

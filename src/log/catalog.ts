@@ -67,8 +67,8 @@ function standIn(neighbour: SegmentHeader, sequence: number): SegmentHeader {
 }
 
 /**
- * The segments of a store, from their headers alone: a page a segment, whatever the size of the log.
- * Files that vanish meanwhile (retention at work in a live gateway) are left out.
+ * The segments of a store, from their headers alone: a page a segment, whatever the size of the
+ * log. Files that vanish meanwhile (retention at work in a live gateway) are left out.
  */
 export async function readCatalog(files: Files, folder: string): Promise<Catalog> {
   const found: Array<Omit<SegmentInfo, 'header' | 'headerLost'> & { header?: SegmentHeader }> = [];

@@ -1,8 +1,8 @@
 import type { LogRecord } from '../base/reading.ts';
 
 /**
- * Something that reads one stream from an offset and checkpoints its progress. Two positions: where it
- * reads next, and up to where everything has been handled. Only the second one is ever stored.
+ * Something that reads one stream from an offset and checkpoints its progress. Two positions: where
+ * it reads next, and up to where everything has been handled. Only the second one is ever stored.
  */
 export interface Consumer {
   readonly name: string;

@@ -4,8 +4,8 @@ import { readCatalog, type SegmentInfo } from './catalog.ts';
 import type { LogView } from './log-view.ts';
 
 /**
- * A store seen from its files alone: for the command line, beside a live gateway or without one. Takes the
- * segments that are there when it is made; `refresh` looks again.
+ * A store seen from its files alone: for the command line, beside a live gateway or without one.
+ * Takes the segments that are there when it is made; `refresh` looks again.
  */
 export class FolderView implements LogView {
   readonly #files: Files;

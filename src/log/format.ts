@@ -2,8 +2,9 @@ import { crc32 } from 'node:zlib';
 import { ByteReader, PAGE_BYTES, pagesFor, readU64, viewOf, writeU64 } from './bytes.ts';
 
 /**
- * Segment headers and block headers as bytes: docs/log-format.md in code, shared by writer and reader.
- * Pure. Decoders return undefined for anything that is not what it should be and never throw.
+ * Segment headers and block headers as bytes: docs/log-format.md in code, shared by writer and
+ * reader. Pure. Decoders return undefined for anything that is not what it should be and never
+ * throw.
  */
 
 export const FORMAT_VERSION = 1;
@@ -243,7 +244,10 @@ export function blockHeadBytes(bytes: Uint8Array): number | undefined {
   return bodyStart(view.getUint32(20, true));
 }
 
-/** The header of the block at the start of `bytes`, if its checksum holds; the body is not looked at. */
+/**
+ * The header of the block at the start of `bytes`, if its checksum holds; the body is not looked
+ * at.
+ */
 export function decodeBlockHeader(bytes: Uint8Array, salt: Uint8Array): BlockHeader | undefined {
   const head = blockHeadBytes(bytes);
   if (head === undefined || bytes.length < head) return undefined;

@@ -34,13 +34,15 @@ export interface JournalStatus {
   readonly lost: readonly LostOffsets[];
 }
 
+/** A batch this large gains nothing by lingering: its padding is a few percent of it at most. */
+const FULL_BYTES = 48 * 1024;
 const PROBE_MIN_MS = 500;
 const PROBE_MAX_MS = 10_000;
 
 /**
- * The one append path of a store. Readings of all streams and partitions join the batch that is filling;
- * the batch becomes one block, one write and one fdatasync; then every sender is told, first in first
- * out. One commit is on its way at a time, so blocks reach the flash in order.
+ * The one append path of a store. Readings of all streams and partitions join the batch that is
+ * filling; the batch becomes one block, one write and one fdatasync; then every sender is told,
+ * first in first out. One commit is on its way at a time, so blocks reach the flash in order.
  */
 export class Journal implements LogView {
   readonly #options: JournalOptions;
@@ -92,7 +94,10 @@ export class Journal implements LogView {
     this.#streams = streams;
   }
 
-  /** Recovers what is there and makes the journal ready to append. Throws LOG_FORMAT or a system error. */
+  /**
+   * Recovers what is there and makes the journal ready to append. Throws LOG_FORMAT or a system
+   * error.
+   */
   static async open(options: JournalOptions): Promise<Journal> {
     const journal = new Journal(options, await openJournalFiles(options));
     await journal.#enforceRetention();
@@ -128,9 +133,9 @@ export class Journal implements LogView {
   }
 
   /**
-   * Takes a reading into the batch that is filling. `settle` is called once: with its offset when it is
-   * durable, or with LOG_NOT_DURABLE, LOG_BACKPRESSURE, LOG_CLOSED or RECORD_TOO_LARGE, and then it is
-   * nowhere. Senders are told in the order in which they appended.
+   * Takes a reading into the batch that is filling. `settle` is called once: with its offset when
+   * it is durable, or with LOG_NOT_DURABLE, LOG_BACKPRESSURE, LOG_CLOSED or RECORD_TOO_LARGE, and
+   * then it is nowhere. Senders are told in the order in which they appended.
    */
   append(stream: Stream, partition: number, reading: Reading, settle: Settle): void {
     const bytes = maxRecordBytes(reading);
@@ -165,24 +170,23 @@ export class Journal implements LogView {
 
   /** Starts a commit when the oldest record has lingered long enough and none is on its way. */
   #schedule(): void {
-    if (this.#committing !== undefined || this.#timer !== undefined) return;
-    if (this.#waiting.length > 0) {
+    if (this.#committing !== undefined) return;
+    if (this.#waiting.length > 0 || this.#filling.bodyBytes >= FULL_BYTES) {
       this.#startCommit();
       return;
     }
-    if (this.#filling.records === 0) return;
+    if (this.#timer !== undefined || this.#filling.records === 0) return;
     const lingered = this.#options.clock.monoMs() - this.#filling.firstMonoMs;
     this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined;
-        this.#startCommit();
-      },
+      () => this.#startCommit(),
       Math.max(0, this.#options.lingerMs - lingered),
     );
   }
 
   #startCommit(): void {
     if (this.#committing !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     let batch = this.#waiting.shift();
     if (batch === undefined) {
       if (this.#filling.records === 0) return;
@@ -217,8 +221,9 @@ export class Journal implements LogView {
   }
 
   /**
-   * One block, durable. After a failed write or sync the kernel's pages are not to be trusted, so the
-   * segment is given up where it was last good and the batch is written once more, to a new one.
+   * One block, durable. After a failed write or sync the kernel's pages are not to be trusted, so
+   * the segment is given up where it was last good and the batch is written once more, to a new
+   * one.
    */
   async #write(batch: Batch): Promise<void> {
     const { runs, body } = batch.block(this.#slots, this.#next);
@@ -250,7 +255,9 @@ export class Journal implements LogView {
     await this.#enforceRetention();
   }
 
-  /** Seals what is active as it stands and starts the next segment. Its header voids what is beyond. */
+  /**
+   * Seals what is active as it stands and starts the next segment. Its header voids what is beyond.
+   */
   async #replaceActive(previousIndexPage: number): Promise<void> {
     const { files, folder, clock } = this.#options;
     const old = this.#active;
@@ -280,7 +287,9 @@ export class Journal implements LogView {
     });
   }
 
-  /** No data is taken from here on; a new segment is tried now and then until one can be started. */
+  /**
+   * No data is taken from here on; a new segment is tried now and then until one can be started.
+   */
   #stop(error: unknown): void {
     this.#state = 'stopped';
     this.#lastError = `${codeOf(error)}: ${messageOf(error)}`;
@@ -326,7 +335,10 @@ export class Journal implements LogView {
     this.#options.logger.info({ segment: this.#active.info.sequence }, 'the log takes data again');
   }
 
-  /** Whole sealed segments go, oldest first. A failure to remove one is logged and tried at the next roll. */
+  /**
+   * Whole sealed segments go, oldest first. A failure to remove one is logged and tried at the next
+   * roll.
+   */
   async #enforceRetention(): Promise<void> {
     const { files, folder, retention, clock, logger, onDrop } = this.#options;
     const limits = { ...retention, runMs: this.runMs(clock.monoMs()) };
@@ -338,7 +350,8 @@ export class Journal implements LogView {
         await files.remove(info.path);
         await files.syncFolder(folder);
         this.#sealed = rest;
-        logger.info({ segment: info.sequence }, 'retention removed a segment');
+        const fields = { segment: info.sequence, repeatKey: info.sequence };
+        logger.info(fields, 'retention removed a segment');
       } catch (error) {
         const fields = { code: codeOf(error), error: messageOf(error) };
         logger.error(fields, 'retention could not remove a segment');
@@ -375,8 +388,6 @@ export class Journal implements LogView {
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     while (this.#state === 'durable' && this.#pendingBytes > 0) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
       this.#startCommit();
       await this.#committing;
     }

@@ -33,8 +33,8 @@ export function earliestOffsets(view: LogView, stream: string): number[] {
 }
 
 /**
- * The records of one stream in commit order, from given offsets on. Each offset comes once; what is lost or
- * was dropped by retention is stepped over.
+ * The records of one stream in commit order, from given offsets on. Each offset comes once; what is
+ * lost or was dropped by retention is stepped over.
  */
 export class StreamCursor {
   readonly #options: ReadOptions;
@@ -79,7 +79,9 @@ export class StreamCursor {
   }
 }
 
-/** The last known block at or before all the offsets wanted; undefined: the beginning of the log. */
+/**
+ * The last known block at or before all the offsets wanted; undefined: the beginning of the log.
+ */
 async function findPlace(
   files: Files,
   view: LogView,

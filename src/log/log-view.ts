@@ -1,7 +1,9 @@
 import type { SegmentInfo } from './catalog.ts';
 import type { SparseIndex } from './sparse-index.ts';
 
-/** What readers need to know of a store: the journal of a running gateway, or the files of a folder. */
+/**
+ * What readers need to know of a store: the journal of a running gateway, or the files of a folder.
+ */
 export interface LogView {
   /** Oldest first; the last one is active. */
   segments(): readonly SegmentInfo[];

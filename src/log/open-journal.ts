@@ -22,8 +22,9 @@ export interface JournalFiles {
 type Wanted = JournalOptions['streams'];
 
 /**
- * The streams of the log and of the configuration together. A stream keeps its number and its number of
- * partitions for good: with another number of partitions a device's readings would not stay in order.
+ * The streams of the log and of the configuration together. A stream keeps its number and its
+ * number of partitions for good: with another number of partitions a device's readings would not
+ * stay in order.
  */
 function mergeStreams(there: readonly StreamTable[], wanted: Wanted): StreamTable[] {
   const tables = [...there];

@@ -7,12 +7,14 @@ import type { BlockHeader } from './format.ts';
 
 const ID_KINDS = ['none', 'id', 'sequence', 'counter'] as const;
 const HAS_DEVICE_TIME = 4;
+const HAS_REASON = 8;
 
 /** No encoded record is longer than this. */
 export function maxRecordBytes(reading: Reading): number {
   const id = reading.messageId?.text.length ?? 0;
-  const text = 3 * (reading.device.length + reading.topic.length + id);
-  return 9 + 6 * MAX_VARINT_BYTES + text + reading.payload.length;
+  const reason = reading.reason?.length ?? 0;
+  const text = 3 * (reading.device.length + reading.topic.length + id + reason);
+  return 9 + 7 * MAX_VARINT_BYTES + text + reading.payload.length;
 }
 
 /** A body that grows: records are encoded as they arrive, so nothing of the socket's is held. */
@@ -44,8 +46,11 @@ export class BodyWriter {
     this.#reserve(maxRecordBytes(reading));
     const id = reading.messageId;
     const time = reading.deviceTimeMs;
+    const { reason } = reading;
     const kind = id === undefined ? 0 : ID_KINDS.indexOf(id.kind);
-    this.#bytes[this.#at++] = kind | (time === undefined ? 0 : HAS_DEVICE_TIME);
+    const more =
+      (time === undefined ? 0 : HAS_DEVICE_TIME) | (reason === undefined ? 0 : HAS_REASON);
+    this.#bytes[this.#at++] = kind | more;
     this.#at = writeVarint(this.#bytes, this.#at, run);
     this.#at = writeVarint(this.#bytes, this.#at, Math.max(0, Math.floor(sinceBaseMs)));
     this.#text(reading.device);
@@ -55,13 +60,15 @@ export class BodyWriter {
       writeU64(this.#view, this.#at, time);
       this.#at += 8;
     }
+    if (reason !== undefined) this.#text(reason);
     this.#at = writeVarint(this.#bytes, this.#at, reading.payload.length);
     this.#bytes.set(reading.payload, this.#at);
     this.#at += reading.payload.length;
   }
 
   #text(text: string): void {
-    // Short texts, the usual case, have a length of one byte: write first, then say how long it was.
+    // Short texts, the usual case, have a length of one byte: write first, then say how long it
+    // was.
     if (text.length < 42) {
       const written = this.#bytes.write(text, this.#at + 1);
       this.#bytes[this.#at] = written;
@@ -91,8 +98,9 @@ function messageId(kind: number, text: string): MessageId {
 export type StreamNames = ReadonlyMap<number, string>;
 
 /**
- * The records of a data block, in commit order. `body` is unpacked and checked; payloads are views into
- * it. Throws RangeError if the body is not what its header says, which a checked body never is.
+ * The records of a data block, in commit order. `body` is unpacked and checked; payloads are views
+ * into it. Throws RangeError if the body is not what its header says, which a checked body never
+ * is.
  */
 export function decodeRecords(
   header: BlockHeader,
@@ -111,6 +119,7 @@ export function decodeRecords(
     const kind = flags & 3;
     const id = kind === 0 ? undefined : messageId(kind, reader.text(reader.varint()));
     const deviceTimeMs = flags & HAS_DEVICE_TIME ? reader.u64() : undefined;
+    const reason = flags & HAS_REASON ? reader.text(reader.varint()) : undefined;
     const payload = reader.bytes(reader.varint());
     const run = header.runs[runIndex];
     const offset = next[runIndex];
@@ -124,6 +133,7 @@ export function decodeRecords(
       topic,
       ...(id === undefined ? {} : { messageId: id }),
       ...(deviceTimeMs === undefined ? {} : { deviceTimeMs }),
+      ...(reason === undefined ? {} : { reason }),
       payload,
       monoMs: header.monoMs + sinceBaseMs,
       receivedAtMs: header.wallMs + sinceBaseMs,

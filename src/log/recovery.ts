@@ -72,9 +72,10 @@ function namesOf(info: SegmentInfo): ReadonlyMap<number, string> {
 }
 
 /**
- * Reads the active segment from its header to its end. A torn tail is what a power cut in the middle of a
- * commit leaves: nothing in it was acknowledged, and the next commit overwrites it.
- * Should the active segment's header be damaged, reading starts at the last segment with a whole one.
+ * Reads the active segment from its header to its end. A torn tail is what a power cut in the
+ * middle of a commit leaves: nothing in it was acknowledged, and the next commit overwrites it.
+ * Should the active segment's header be damaged, reading starts at the last segment with a whole
+ * one.
  */
 export async function recoverTail(
   files: Files,

@@ -15,8 +15,8 @@ export interface DroppedOffsets extends RecordPosition {
 }
 
 /**
- * The sealed segments to drop, oldest first. `sizes` come with each segment; a segment's newest record is
- * no younger than the start of the segment after it.
+ * The sealed segments to drop, oldest first. `sizes` come with each segment; a segment's newest
+ * record is no younger than the start of the segment after it.
  */
 export function expiredSegments(
   segments: readonly SegmentInfo[],

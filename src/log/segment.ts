@@ -21,8 +21,8 @@ export interface SegmentEnd {
 }
 
 /**
- * The segment that takes blocks. There is one per store, and only the journal holds it: what is sealed is
- * a `SegmentInfo`, which has no append.
+ * The segment that takes blocks. There is one per store, and only the journal holds it: what is
+ * sealed is a `SegmentInfo`, which has no append.
  */
 export class ActiveSegment {
   readonly info: SegmentInfo;
@@ -40,8 +40,8 @@ export class ActiveSegment {
   }
 
   /**
-   * Starts a segment: its header is durable, and so is its name, before any block can be written. A crash
-   * before that leaves a file without a whole header, which the next start takes for unborn.
+   * Starts a segment: its header is durable, and so is its name, before any block can be written. A
+   * crash before that leaves a file without a whole header, which the next start takes for unborn.
    */
   static async create(
     files: Files,
@@ -94,9 +94,9 @@ export class ActiveSegment {
   }
 
   /**
-   * Writes a block and makes it durable; returns the bytes written. A crash before the sync leaves a torn
-   * tail or a whole block that was not acknowledged; both are in order. After an error the segment must
-   * not be used again: what the kernel holds of it is unknown.
+   * Writes a block and makes it durable; returns the bytes written. A crash before the sync leaves
+   * a torn tail or a whole block that was not acknowledged; both are in order. After an error the
+   * segment must not be used again: what the kernel holds of it is unknown.
    */
   async append(block: NewBlock, nextOffsets: readonly number[]): Promise<number> {
     const place = { sequence: this.info.sequence, number: this.#number };
@@ -116,8 +116,8 @@ export class ActiveSegment {
   }
 
   /**
-   * Ends the segment with its index; returns the index's page, 0 if it could not be written. A crash
-   * anywhere in here costs the index only, and that is made anew by a scan.
+   * Ends the segment with its index; returns the index's page, 0 if it could not be written. A
+   * crash anywhere in here costs the index only, and that is made anew by a scan.
    */
   async seal(moment: Moment): Promise<{ indexPage: number; bytes: number }> {
     const indexPage = this.#page;

@@ -1,15 +1,17 @@
 import { ByteReader, viewOf, writeU64 } from './bytes.ts';
 
 /**
- * Where blocks are in a segment, one entry every 64 pages: docs/log-format.md, *Index*. A cache: it is made
- * anew by a scan whenever it is missing.
+ * Where blocks are in a segment, one entry every 64 pages: docs/log-format.md, *Index*. A cache: it
+ * is made anew by a scan whenever it is missing.
  */
 export interface IndexEntry {
   readonly page: number;
   readonly number: number;
   readonly runMs: number;
   readonly wallMs: number;
-  /** Next offset of each partition, in the order of the segment header's tables, before this block. */
+  /**
+   * Next offset of each partition, in the order of the segment header's tables, before this block.
+   */
   readonly nextOffsets: readonly number[];
 }
 

@@ -137,8 +137,8 @@ export class StreamConsumer implements Consumer {
     const old = this.#cursor;
     this.#cursor = undefined;
     this.#rest = [];
-    // A read that is under way closes it by itself. Only a file that was open for reading: a failing
-    // close loses nothing.
+    // A read that is under way closes it by itself. Only a file that was open for reading: a
+    // failing close loses nothing.
     if (!this.#reading) old?.close().catch(() => {});
   }
 

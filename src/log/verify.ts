@@ -12,11 +12,15 @@ export interface Verified {
   /** How many offsets are missing in all; `lost` names them. */
   readonly lostOffsets: number;
   readonly lost: readonly LostOffsets[];
-  /** A cut-off commit at the end of the active segment: normal after a power cut, nothing was acked. */
+  /**
+   * A cut-off commit at the end of the active segment: normal after a power cut, nothing was acked.
+   */
   readonly tornBytes: number;
 }
 
-/** Reads every block and record of the store in `folder`. Throws STREAM_UNKNOWN if there is none. */
+/**
+ * Reads every block and record of the store in `folder`. Throws STREAM_UNKNOWN if there is none.
+ */
 export async function verifyStore(files: Files, folder: string): Promise<Verified> {
   const view = await FolderView.open(files, folder);
   const [oldest] = view.segments();
@@ -34,7 +38,8 @@ export async function verifyStore(files: Files, folder: string): Promise<Verifie
       if (met.info.sequence !== sequence) {
         sequence = met.info.sequence;
         if (!met.info.headerLost) tracker?.startSegment(met.info);
-        // What an earlier segment holds beyond its last good block is void, not a torn tail of today.
+        // What an earlier segment holds beyond its last good block is void, not a torn tail of
+        // today.
         tornBytes = 0;
       }
       if (met.kind === 'corrupt') corruptBlocks += 1;

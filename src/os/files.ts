@@ -1,6 +1,6 @@
 /**
- * The seam to the file system: everything that reads or writes a file does it through here, so that a
- * full disk, a failed sync, a torn write or a power cut can be tested on every commit.
+ * The seam to the file system: everything that reads or writes a file does it through here, so that
+ * a full disk, a failed sync, a torn write or a power cut can be tested on every commit.
  * `node-files.ts` is the real one; `test/support/fake-files.ts` is the one that breaks.
  */
 export interface FileHandle {

@@ -1,6 +1,7 @@
 /**
- * Small state in classic-level: checkpoints, sessions, retained messages. Never the log. All of it can be
- * lost without losing a reading, so writes are not synced one by one and a damaged store is set aside.
+ * Small state in classic-level: checkpoints, sessions, retained messages. Never the log. All of it
+ * can be lost without losing a reading, so writes are not synced one by one and a damaged store is
+ * set aside.
  */
 export interface StateStore {
   get(key: string): Promise<string | undefined>;

@@ -1,0 +1,26 @@
+import type { Logger } from '../../src/base/logger.ts';
+import type { OutputLine } from '../../src/base/output-line.ts';
+
+/** The line of a machine without GPIO: changes are logged. */
+export class LoggedLine implements OutputLine {
+  readonly name = 'logged';
+  readonly #logger: Logger;
+  #active = false;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  set(active: boolean): void {
+    if (active === this.#active) return;
+    this.#active = active;
+    this.#logger.warn(
+      { line: this.name, active },
+      `the alert line is ${active ? 'active' : 'inactive'}`,
+    );
+  }
+
+  close(): void {
+    this.set(false);
+  }
+}

@@ -1,0 +1,47 @@
+import type { OutputLine } from '../../src/base/output-line.ts';
+
+/** The part of onoff's Gpio that is used. */
+export interface Gpio {
+  writeSync(value: 0 | 1): void;
+  unexport(): void;
+}
+
+export interface GpioConstructor {
+  new (number: number, direction: 'low' | 'high', options: { activeLow: boolean }): Gpio;
+}
+
+/**
+ * Loads onoff. It is optional: its native part may not have been built. Rejects if it is not there.
+ */
+export async function loadOnoff(): Promise<GpioConstructor> {
+  const module = (await import('onoff')) as unknown as { Gpio: GpioConstructor };
+  return module.Gpio;
+}
+
+/** A line of the header, driven through sysfs by onoff. */
+export class OnoffLine implements OutputLine {
+  readonly name: string;
+  readonly #gpio: Gpio;
+  #active = false;
+
+  /**
+   * Exports the line and drives it inactive in one step, so that it never flickers. Throws system
+   * errors.
+   */
+  constructor(Gpio: GpioConstructor, pin: number, number: number, activeLow: boolean) {
+    this.name = `gpio ${pin} (sysfs ${number})`;
+    // `low` and `high` are levels of the wire, before activeLow is looked at.
+    this.#gpio = new Gpio(number, activeLow ? 'high' : 'low', { activeLow });
+  }
+
+  set(active: boolean): void {
+    if (active === this.#active) return;
+    this.#gpio.writeSync(active ? 1 : 0);
+    this.#active = active;
+  }
+
+  close(): void {
+    this.set(false);
+    this.#gpio.unexport();
+  }
+}

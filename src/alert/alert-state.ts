@@ -1,0 +1,152 @@
+import type { RecordPosition } from '../base/reading.ts';
+
+/** What the alert stage needs of a detector's verdict. */
+export interface Finding {
+  readonly device: string;
+  readonly metric: string;
+  readonly value: number;
+  readonly score: number;
+  readonly expectedLow: number;
+  readonly expectedHigh: number;
+  readonly state: 'learning' | 'normal' | 'anomalous';
+  readonly atRunMs: number;
+  readonly receivedAtMs: number;
+  readonly cause: RecordPosition;
+}
+
+export interface AlertOptions {
+  /** Score below which a value counts as normal again: lower than the threshold, for hysteresis. */
+  readonly clearScore: number;
+  /** Such values in a row that end an alert. */
+  readonly clearCount: number;
+  /** After an end, how long no alert of the series begins: ms of the run clock. */
+  readonly coolDownMs: number;
+}
+
+/** The beginning or the end of an alert. */
+export interface AlertEvent {
+  /**
+   * From the kind, the series and the reading that caused it: the same whenever that is read again.
+   */
+  readonly id: string;
+  readonly kind: 'begin' | 'end';
+  readonly device: string;
+  readonly metric: string;
+  readonly value: number;
+  readonly score: number;
+  readonly expectedLow: number;
+  readonly expectedHigh: number;
+  readonly cause: RecordPosition;
+  /** Wall clock of the reading with which it began, ms since 1970. */
+  readonly sinceMs: number;
+  /** Wall clock of this event's reading. */
+  readonly atMs: number;
+  /** Beginnings that the cool-down held back since the last alert of the series. */
+  readonly suppressed: number;
+}
+
+type SeriesState =
+  | { readonly kind: 'active'; readonly begun: AlertEvent; readonly calm: number }
+  | { readonly kind: 'cooling'; readonly untilRunMs: number; readonly suppressed: number };
+
+const PREFIX = 'alert/state/';
+
+function keyOf({ device, metric }: { device: string; metric: string }): string {
+  return `${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
+}
+
+function eventOf(kind: AlertEvent['kind'], finding: Finding, sinceMs: number): AlertEvent {
+  const { device, metric, value, score, expectedLow, expectedHigh, cause, receivedAtMs } = finding;
+  const { stream, partition, offset } = cause;
+  const id = `${kind}:${keyOf(finding)}:${stream}:${partition}:${offset}`;
+  const facts = { device, metric, value, score, expectedLow, expectedHigh, cause };
+  return { id, kind, ...facts, sinceMs, atMs: receivedAtMs, suppressed: 0 };
+}
+
+/**
+ * Turns findings into alerts that begin and end: idle → active → cooling → idle, per device and
+ * metric. Pure, and on the log's own clock: findings that are read again give the same events.
+ */
+export class AlertStates {
+  readonly #options: AlertOptions;
+  /** Idle series are not in here. */
+  readonly #series = new Map<string, SeriesState>();
+  readonly #changed = new Set<string>();
+
+  constructor(options: AlertOptions) {
+    this.#options = options;
+  }
+
+  /** Alerts that have begun and not ended: the events with which they began. */
+  active(): AlertEvent[] {
+    return [...this.#series.values()].flatMap((s) => (s.kind === 'active' ? [s.begun] : []));
+  }
+
+  /** The event that a finding makes, if any. */
+  observe(finding: Finding): AlertEvent | undefined {
+    const key = keyOf(finding);
+    const state = this.#series.get(key);
+    if (state === undefined && finding.state !== 'anomalous') return undefined;
+    if (state?.kind === 'active') return this.#whileActive(key, state, finding);
+    if (state?.kind === 'cooling' && finding.atRunMs < state.untilRunMs) {
+      if (finding.state === 'anomalous') {
+        this.#set(key, { ...state, suppressed: state.suppressed + 1 });
+      }
+      return undefined;
+    }
+    if (finding.state !== 'anomalous') {
+      this.#set(key, undefined);
+      return undefined;
+    }
+    const suppressed = state?.kind === 'cooling' ? state.suppressed : 0;
+    const begun = { ...eventOf('begin', finding, finding.receivedAtMs), suppressed };
+    this.#set(key, { kind: 'active', begun, calm: 0 });
+    return begun;
+  }
+
+  #whileActive(
+    key: string,
+    state: SeriesState & { kind: 'active' },
+    finding: Finding,
+  ): AlertEvent | undefined {
+    const { clearScore, clearCount, coolDownMs } = this.#options;
+    if (finding.score >= clearScore) {
+      if (state.calm > 0) this.#set(key, { ...state, calm: 0 });
+      return undefined;
+    }
+    const calm = state.calm + 1;
+    if (calm < clearCount) {
+      this.#set(key, { ...state, calm });
+      return undefined;
+    }
+    const untilRunMs = finding.atRunMs + coolDownMs;
+    this.#set(key, { kind: 'cooling', untilRunMs, suppressed: 0 });
+    return eventOf('end', finding, state.begun.sinceMs);
+  }
+
+  #set(key: string, state: SeriesState | undefined): void {
+    if (state === undefined) this.#series.delete(key);
+    else this.#series.set(key, state);
+    this.#changed.add(key);
+  }
+
+  /** What changed since the last call, as it is to be stored; undefined deletes. */
+  snapshot(): Map<string, string | undefined> {
+    const entries = new Map<string, string | undefined>();
+    for (const key of this.#changed) {
+      const state = this.#series.get(key);
+      entries.set(PREFIX + key, state === undefined ? undefined : JSON.stringify(state));
+    }
+    this.#changed.clear();
+    return entries;
+  }
+
+  /** Takes up what `snapshot` gave; other keys are passed over. */
+  restore(entries: ReadonlyMap<string, string>): void {
+    for (const [key, text] of entries) {
+      if (key.startsWith(PREFIX)) {
+        this.#series.set(key.slice(PREFIX.length), JSON.parse(text) as SeriesState);
+      }
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import type { LogRecord } from './reading.ts';
+
+/** A record as JSON: one line of `log read --format ndjson`, and what the cloud gets. */
+export interface RecordJson {
+  readonly stream: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly device: string;
+  readonly id?: string;
+  readonly topic: string;
+  /** Wall clock at arrival, ms since 1970. */
+  readonly receivedAt: number;
+  /** The device's own time, ms since 1970, if it sent one. */
+  readonly deviceTime?: number;
+  /** Why it is a dead letter: an error code. */
+  readonly reason?: string;
+  /** Text as it came, or base64 if it is no valid UTF-8. */
+  readonly payload: string;
+  readonly encoding?: 'base64';
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function payloadJson(payload: Uint8Array): Pick<RecordJson, 'payload' | 'encoding'> {
+  try {
+    return { payload: decoder.decode(payload) };
+  } catch {
+    const { buffer, byteOffset, byteLength } = payload;
+    const text = Buffer.from(buffer, byteOffset, byteLength).toString('base64');
+    return { payload: text, encoding: 'base64' };
+  }
+}
+
+export function recordJson(record: LogRecord): RecordJson {
+  const { stream, partition, offset, device, messageId, topic, deviceTimeMs, reason } = record;
+  return {
+    stream,
+    partition,
+    offset,
+    device,
+    ...(messageId === undefined ? {} : { id: messageId.text }),
+    topic,
+    receivedAt: Math.round(record.receivedAtMs),
+    ...(deviceTimeMs === undefined ? {} : { deviceTime: deviceTimeMs }),
+    ...(reason === undefined ? {} : { reason }),
+    ...payloadJson(record.payload),
+  };
+}

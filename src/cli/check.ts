@@ -1,0 +1,41 @@
+import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
+import { ConfigError, readSettings } from './settings.ts';
+
+export const check: Command = {
+  name: 'check',
+  usage: 'headgate check [--config FILE] [--data DIR] [--port N] [--json]',
+  summary: 'looks at the configuration and lists every problem with its line',
+  options: {
+    ...CONFIG_OPTION,
+    ...DATA_OPTION,
+    ...JSON_OPTION,
+    port: { type: 'string' },
+  },
+  positionals: [0, 0],
+  async run(values, _, io) {
+    const json = values['json'] === true;
+    try {
+      const { config, data, file } = await readSettings(values, io.env);
+      if (json) {
+        const from = file ?? null;
+        io.print(JSON.stringify({ ok: true, problems: [], file: from, data: data.root, config }));
+      } else {
+        const { host, port } = config.mqtt;
+        io.print(`configuration  ${file ?? 'embedded default'}`);
+        io.print(`data           ${data.root}`);
+        io.print(`MQTT           ${host}:${port}`);
+        for (const [name, { topics }] of Object.entries(config.streams)) {
+          io.print(`stream         ${name}: ${topics.join(', ')}`);
+        }
+        io.print(`uplink         ${config.uplink.url || 'off'}`);
+        io.print('The configuration is sound.');
+      }
+      return 0;
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      if (json) io.print(JSON.stringify({ ok: false, problems: error.problems }));
+      else for (const line of error.lines) io.print(line);
+      return 1;
+    }
+  },
+};

@@ -1,0 +1,44 @@
+import type { ParseArgsConfig } from 'node:util';
+
+/** What a command may touch besides its arguments. */
+export interface Io {
+  readonly env: NodeJS.ProcessEnv;
+  /** Writes one line to standard output; false when nobody reads it any more. */
+  print(line: string): boolean;
+  /** Writes one line to standard error. */
+  complain(line: string): void;
+}
+
+export type Options = NonNullable<ParseArgsConfig['options']>;
+export type Values = Readonly<Record<string, string | boolean | undefined>>;
+
+/** One command of `headgate`, in a file of its own. */
+export interface Command {
+  /** As typed: `log read`. */
+  readonly name: string;
+  readonly usage: string;
+  readonly summary: string;
+  readonly options: Options;
+  /** Positional arguments: how many at least and at most. */
+  readonly positionals: readonly [min: number, max: number];
+  /** Returns the exit code. */
+  run(values: Values, positionals: readonly string[], io: Io): Promise<number>;
+}
+
+export const DATA_OPTION = { data: { type: 'string' } } as const;
+export const CONFIG_OPTION = { config: { type: 'string' } } as const;
+export const JSON_OPTION = { json: { type: 'boolean' } } as const;
+
+export function textValue(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** A whole number from `min` to `max`, or an error in words. */
+export function wholeNumber(text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < min || value > max) {
+    throw new RangeError(`${text} is not a whole number from ${min} to ${max}`);
+  }
+  return value;
+}

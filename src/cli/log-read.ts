@@ -1,0 +1,108 @@
+import { HeadgateError } from '../base/errors.ts';
+import type { LogRecord } from '../base/reading.ts';
+import { recordJson } from '../base/record-json.ts';
+import { earliestOffsets, StreamCursor } from '../log/log-reader.ts';
+import { nodeFiles } from '../os/node-files.ts';
+import {
+  CONFIG_OPTION,
+  type Command,
+  DATA_OPTION,
+  type Options,
+  textValue,
+  type Values,
+  wholeNumber,
+} from './command.ts';
+import { dataFolderOf } from './settings.ts';
+import { viewOfStream } from './stores.ts';
+
+const FORMATS = ['ndjson', 'text', 'raw'];
+
+/** Options that `log read` and `log tail` share. */
+export const READ_OPTIONS: Options = {
+  ...CONFIG_OPTION,
+  ...DATA_OPTION,
+  format: { type: 'string' },
+  partition: { type: 'string' },
+  device: { type: 'string' },
+};
+
+export interface RecordFilter {
+  readonly format: string;
+  keeps(record: LogRecord): boolean;
+}
+
+/** Throws USAGE. */
+export function recordFilter(values: Values, defaultFormat: string): RecordFilter {
+  const format = textValue(values, 'format') ?? defaultFormat;
+  if (!FORMATS.includes(format)) {
+    throw new HeadgateError('USAGE', `--format is one of ${FORMATS.join(', ')}`);
+  }
+  const partitionText = textValue(values, 'partition');
+  const partition = partitionText === undefined ? undefined : whole('partition', partitionText);
+  const device = textValue(values, 'device');
+  return {
+    format,
+    keeps: (record) =>
+      (partition === undefined || record.partition === partition) &&
+      (device === undefined || record.device === device),
+  };
+}
+
+/** Throws USAGE. */
+export function whole(option: string, text: string): number {
+  try {
+    return wholeNumber(text, 0, Number.MAX_SAFE_INTEGER);
+  } catch (error) {
+    throw new HeadgateError('USAGE', `--${option}: ${(error as Error).message}`);
+  }
+}
+
+export function formatRecord(record: LogRecord, format: string): string {
+  if (format === 'ndjson') return JSON.stringify(recordJson(record));
+  const payload = Buffer.from(record.payload).toString();
+  if (format === 'raw') return payload;
+  const { partition, offset, receivedAtMs, topic, reason } = record;
+  const place = `${partition}:${offset}`.padEnd(10);
+  const why = reason === undefined ? '' : ` [${reason}]`;
+  return `${place} ${new Date(receivedAtMs).toISOString()} ${topic}${why} ${payload}`;
+}
+
+/** `earliest`, or an offset for every partition. Throws USAGE. */
+function startOffsets(text: string, earliest: readonly number[]): number[] {
+  if (text === 'earliest') return [...earliest];
+  const offset = whole('from', text);
+  return earliest.map((first) => Math.max(first, offset));
+}
+
+export const logRead: Command = {
+  name: 'log read',
+  usage:
+    'headgate log read STREAM [--from earliest|OFFSET] [--partition N] [--device NAME]\n' +
+    '                  [--limit N] [--format ndjson|text|raw] [--data DIR]',
+  summary: 'prints the records of a stream in commit order, one a line',
+  options: { ...READ_OPTIONS, from: { type: 'string' }, limit: { type: 'string' } },
+  positionals: [1, 1],
+  async run(values, [stream = ''], io) {
+    const filter = recordFilter(values, 'ndjson');
+    const limitText = textValue(values, 'limit');
+    let left = limitText === undefined ? Number.POSITIVE_INFINITY : whole('limit', limitText);
+    const view = await viewOfStream(await dataFolderOf(values, io.env), stream);
+    const earliest = earliestOffsets(view, stream);
+    const from = startOffsets(textValue(values, 'from') ?? 'earliest', earliest);
+    const cursor = new StreamCursor({ files: nodeFiles, view, stream, from });
+    try {
+      while (left > 0) {
+        const records = await cursor.next();
+        if (records === undefined) break;
+        for (const record of records) {
+          if (left <= 0 || !filter.keeps(record)) continue;
+          left -= 1;
+          if (!io.print(formatRecord(record, filter.format))) return 0;
+        }
+      }
+    } finally {
+      await cursor.close();
+    }
+    return 0;
+  },
+};

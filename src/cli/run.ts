@@ -1,0 +1,53 @@
+import { systemClock, systemRandom } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
+import { Gateway } from '../gateway.ts';
+import { createLogger } from '../os/logger.ts';
+import { nodeFiles } from '../os/node-files.ts';
+import { CONFIG_OPTION, type Command, DATA_OPTION } from './command.ts';
+import { readSettings } from './settings.ts';
+
+/** Resolves with the name of the first signal that asks the daemon to stop. */
+function askedToStop(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => resolve(signal));
+  });
+}
+
+export const run: Command = {
+  name: 'run',
+  usage: 'headgate run [--config FILE] [--data DIR] [--port N]',
+  summary: 'the daemon',
+  options: { ...CONFIG_OPTION, ...DATA_OPTION, port: { type: 'string' } },
+  positionals: [0, 0],
+  async run(values, _, io) {
+    const { config, data, file } = await readSettings(values, io.env);
+    const logger = createLogger({
+      ...config.logger,
+      clock: systemClock,
+      env: io.env,
+      isTty: process.stdout.isTTY === true,
+    });
+    // An error nobody took care of: what runs can't be trusted any more. The log needs no goodbye.
+    process.on('uncaughtException', (error) => {
+      logger.error({ error: error.stack ?? messageOf(error) }, 'headgate stops: unexpected error');
+      logger.close();
+      process.exit(70);
+    });
+    logger.info({ config: file ?? 'embedded default', data: data.root }, 'headgate starts');
+    const stop = askedToStop();
+    try {
+      const files = nodeFiles;
+      const random = systemRandom;
+      const clock = systemClock;
+      const gateway = await Gateway.start({ config, data, files, clock, random, logger });
+      const signal = await stop;
+      logger.info({ signal }, 'headgate stops');
+      await gateway.stop();
+      logger.info({}, 'everything is on flash and closed');
+      return 0;
+    } finally {
+      logger.close();
+    }
+  },
+};

@@ -1,0 +1,73 @@
+import { HeadgateError, messageOf } from '../base/errors.ts';
+import { type Config, deepFreeze } from '../ops/config.ts';
+import { type DataFolder, dataFolder } from '../ops/data-folder.ts';
+import { loadConfig, type Problem, showProblem } from '../ops/load-config.ts';
+import { nodeFiles } from '../os/node-files.ts';
+import { textValue, type Values, wholeNumber } from './command.ts';
+
+const SYSTEM_CONFIG = '/etc/headgate/headgate.yaml';
+
+export interface Settings {
+  readonly config: Config;
+  readonly data: DataFolder;
+  /** The file the configuration came from, or undefined for the embedded default. */
+  readonly file: string | undefined;
+}
+
+/** The configuration is wrong: every problem, each a line. */
+export class ConfigError extends HeadgateError {
+  readonly problems: readonly Problem[];
+  readonly lines: readonly string[];
+
+  constructor(problems: readonly Problem[], file: string) {
+    super('CONFIG_INVALID', `${problems.length} in ${file}`);
+    this.problems = problems;
+    this.lines = problems.map((problem) => showProblem(problem, file));
+  }
+}
+
+async function configText(values: Values, env: NodeJS.ProcessEnv) {
+  const named = textValue(values, 'config') ?? env['HEADGATE_CONFIG'];
+  const file = named || SYSTEM_CONFIG;
+  let text: string | undefined;
+  try {
+    text = await nodeFiles.readText(file);
+  } catch (error) {
+    throw new HeadgateError('CONFIG_UNREADABLE', messageOf(error), { cause: error });
+  }
+  if (text === undefined && named) throw new HeadgateError('CONFIG_UNREADABLE', `no file ${file}`);
+  return { text: text ?? '', file: text === undefined ? undefined : file };
+}
+
+/**
+ * The configuration of a command line: --config, else $HEADGATE_CONFIG, else the system's file if
+ * there is one, else the embedded default; then the environment, then --data and --port. Throws
+ * ConfigError, CONFIG_UNREADABLE, USAGE.
+ */
+export async function readSettings(values: Values, env: NodeJS.ProcessEnv): Promise<Settings> {
+  const { text, file } = await configText(values, env);
+  const port = textValue(values, 'port');
+  const dataDir = textValue(values, 'data');
+  const overrides = {
+    ...(port === undefined ? {} : { port: portOf(port) }),
+    ...(dataDir === undefined ? {} : { dataDir }),
+  };
+  const loaded = loadConfig({ text, env, overrides });
+  if (!loaded.ok) throw new ConfigError(loaded.problems, file ?? 'the environment');
+  const { config } = loaded;
+  return { config: deepFreeze(config), data: dataFolder(config.data.dir, env), file };
+}
+
+function portOf(text: string): number {
+  try {
+    return wholeNumber(text, 0, 65_535);
+  } catch (error) {
+    throw new HeadgateError('USAGE', `--port: ${messageOf(error)}`);
+  }
+}
+
+/** The data folder alone, for commands that read a log: a faulty configuration must not hide it. */
+export async function dataFolderOf(values: Values, env: NodeJS.ProcessEnv): Promise<DataFolder> {
+  const dir = textValue(values, 'data');
+  return dir === undefined ? (await readSettings(values, env)).data : dataFolder(dir, env);
+}

@@ -1,0 +1,105 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
+import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
+import { systemClock } from '../base/clock.ts';
+import { HeadgateError } from '../base/errors.ts';
+import { type Command, textValue, type Values } from './command.ts';
+import { whole } from './log-read.ts';
+
+interface Plan {
+  readonly url: string;
+  readonly devices: number;
+  readonly everyMs: number;
+  /** Messages per device; 0: until interrupted. */
+  readonly count: number;
+  readonly repeatShare: number;
+  readonly anomalies: readonly number[];
+  readonly seed: number;
+}
+
+/** Throws USAGE. */
+function planOf(values: Values): Plan {
+  const number = (name: string, byDefault: number) => {
+    const text = textValue(values, name);
+    return text === undefined ? byDefault : whole(name, text);
+  };
+  const repeats = number('repeats', 5);
+  if (repeats > 100) throw new HeadgateError('USAGE', '--repeats is a percentage');
+  const host = textValue(values, 'host') ?? '127.0.0.1';
+  const anomaly = textValue(values, 'anomaly');
+  return {
+    url: `mqtt://${host}:${number('port', 1883)}`,
+    devices: number('devices', 5),
+    everyMs: number('every', 1_000),
+    count: number('count', 0),
+    repeatShare: repeats / 100,
+    anomalies: anomaly === undefined ? [] : [whole('anomaly', anomaly)],
+    seed: number('seed', 1),
+  };
+}
+
+interface Simulated {
+  acked: number;
+  repeated: number;
+}
+
+async function simulate(plan: Plan, index: number, seen: Simulated, signal: AbortSignal) {
+  const device = `sim-${index + 1}`;
+  const boot = `${plan.seed}-${Math.round(systemClock.wallMs()).toString(36)}`;
+  const { repeatShare, anomalies } = plan;
+  const seed = plan.seed + index;
+  const sensor = new SimulatedSensor({ device, seed, repeatShare, anomalies, boot });
+  const client = new DeviceClient({ url: plan.url, clientId: `headgate-${device}` });
+  const interrupted = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  try {
+    for (let i = 0; (plan.count === 0 || i < plan.count) && !signal.aborted; i++) {
+      const message = sensor.next(systemClock.wallMs());
+      await Promise.race([client.publish(message.topic, message.payload), interrupted]);
+      if (signal.aborted) return;
+      seen.acked += 1;
+      if (message.repeated) {
+        await Promise.race([client.repeat(message.topic, message.payload), interrupted]);
+        seen.repeated += 1;
+      }
+      await wait(plan.everyMs, undefined, { signal }).catch(() => {
+        // Interrupted: the loop ends.
+      });
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+export const sim: Command = {
+  name: 'sim',
+  usage:
+    'headgate sim [--host HOST] [--port N] [--devices N] [--every MS] [--count N]\n' +
+    '             [--repeats PERCENT] [--anomaly STEP] [--seed N]',
+  summary: 'simulated sensors that publish to a gateway until interrupted',
+  options: {
+    host: { type: 'string' },
+    port: { type: 'string' },
+    devices: { type: 'string' },
+    every: { type: 'string' },
+    count: { type: 'string' },
+    repeats: { type: 'string' },
+    anomaly: { type: 'string' },
+    seed: { type: 'string' },
+  },
+  positionals: [0, 0],
+  async run(values, _, io) {
+    const plan = planOf(values);
+    const abort = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
+    const seen: Simulated = { acked: 0, repeated: 0 };
+    io.complain(`${plan.devices} sensors publish to ${plan.url}; seed ${plan.seed}`);
+    const all = Array.from({ length: plan.devices }, (_, i) =>
+      simulate(plan, i, seen, abort.signal),
+    );
+    await Promise.all(all);
+    io.print(`acknowledged ${seen.acked}, sent twice ${seen.repeated}`);
+    return 0;
+  },
+};

@@ -1,0 +1,44 @@
+import { askControl } from '../ops/control.ts';
+import type { Status } from '../status.ts';
+import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
+import { dataFolderOf } from './settings.ts';
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+function lines(status: Status): Array<[name: string, value: string]> {
+  const { mqtt, uplink, log } = status;
+  return [
+    ['gateway', `${status.gateway}, version ${status.version}, up ${status.uptimeSeconds} s`],
+    ['health', status.health],
+    ['MQTT', `${mqtt.host}:${mqtt.port}, ${mqtt.connections} connections`],
+    ['received', String(status.received)],
+    ['  stored', String(status.stored)],
+    ['  duplicates', String(status.duplicates)],
+    ['  deadLettered', String(status.deadLettered)],
+    ['  rejected', `${status.rejected} (not acknowledged: the sender still has them)`],
+    ['forwarded', String(status.forwarded)],
+    ['backlog', String(status.backlog)],
+    ['expired', `${status.expired} (dropped by retention before the cloud had them)`],
+    ['uplink', uplink.link + (uplink.link === 'down' ? `: ${uplink.lastError ?? ''}` : '')],
+    ['alerts', `${status.alerts} begun, ${status.activeAlerts} active, line: ${status.alertLine}`],
+    ['bytesWritten', `${mebibytes(status.bytesWritten)} in ${log.telemetry.commits} commits`],
+    ['rssBytes', mebibytes(status.rssBytes)],
+  ];
+}
+
+export const status: Command = {
+  name: 'status',
+  usage: 'headgate status [--data DIR] [--config FILE] [--json]',
+  summary: 'what the running daemon has done since it started',
+  options: { ...CONFIG_OPTION, ...DATA_OPTION, ...JSON_OPTION },
+  positionals: [0, 0],
+  async run(values, _, io) {
+    const data = await dataFolderOf(values, io.env);
+    const answer = (await askControl(data.socket, '/status')) as Status;
+    if (values['json']) io.print(JSON.stringify(answer));
+    else for (const [name, value] of lines(answer)) io.print(`${name.padEnd(14)} ${value}`);
+    return answer.health === 'ok' ? 0 : 1;
+  },
+};

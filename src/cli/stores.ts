@@ -1,0 +1,30 @@
+import { HeadgateError } from '../base/errors.ts';
+import { FolderView } from '../log/folder-view.ts';
+import { streamTable } from '../log/log-reader.ts';
+import type { DataFolder } from '../ops/data-folder.ts';
+import { nodeFiles } from '../os/node-files.ts';
+
+export const STORES = ['telemetry', 'events'] as const;
+
+/** The stores of a data folder that are there, seen from their files. */
+export async function openViews(data: DataFolder): Promise<Map<string, FolderView>> {
+  const views = new Map<string, FolderView>();
+  for (const store of STORES) {
+    try {
+      views.set(store, await FolderView.open(nodeFiles, data[store]));
+    } catch (error) {
+      const missing = error instanceof HeadgateError && error.code === 'STREAM_UNKNOWN';
+      if (!missing) throw error;
+    }
+  }
+  if (views.size === 0) throw new HeadgateError('STREAM_UNKNOWN', `no log in ${data.root}`);
+  return views;
+}
+
+/** The store that holds a stream. Throws STREAM_UNKNOWN. */
+export async function viewOfStream(data: DataFolder, stream: string): Promise<FolderView> {
+  for (const view of (await openViews(data)).values()) {
+    if (streamTable(view, stream) !== undefined) return view;
+  }
+  throw new HeadgateError('STREAM_UNKNOWN', `no stream ${stream} in ${data.root}`);
+}

@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import type { LogRecord, MessageId, Reading } from '../base/reading.ts';
+import type { Sighting } from './claim.ts';
+import { IdWindow, type IdWindowOptions } from './id-window.ts';
+import { SequenceWindow } from './sequence-window.ts';
+
+/**
+ * `auto`: a string id by the id window, a boot and a number by the sequence window, a number alone by the
+ * number together with the payload, since it starts again when the device does.
+ * `id`: whatever the device calls its id is one. `sequence`: a number alone never starts again.
+ */
+export type DedupMode = 'auto' | 'id' | 'sequence' | 'none';
+
+export interface DedupOptions extends IdWindowOptions {
+  readonly mode: DedupMode;
+}
+
+type Key =
+  | { readonly kind: 'id'; readonly id: string }
+  | { readonly kind: 'sequence'; readonly boot: string; readonly sequence: number };
+
+function fingerprint(payload: Uint8Array): string {
+  return createHash('sha1').update(payload).digest('base64').slice(0, 22);
+}
+
+function keyOf(mode: DedupMode, id: MessageId, payload: Uint8Array): Key | undefined {
+  if (mode === 'none') return undefined;
+  if (mode === 'id' || id.kind === 'id') return { kind: 'id', id: id.text };
+  if (id.kind === 'sequence') return { kind: 'sequence', boot: id.boot, sequence: id.sequence };
+  if (mode === 'sequence') return { kind: 'sequence', boot: '', sequence: id.sequence };
+  return { kind: 'id', id: `${id.text} ${fingerprint(payload)}` };
+}
+
+/**
+ * Tells a device's retransmits from its new readings, for one stream. Answers at once: between
+ * asking and the answer no other message can slip in.
+ */
+export class Dedup {
+  readonly #mode: DedupMode;
+  readonly #ids: IdWindow;
+  readonly #sequences: SequenceWindow;
+
+  constructor(options: DedupOptions) {
+    this.#mode = options.mode;
+    this.#ids = new IdWindow(options);
+    this.#sequences = new SequenceWindow(options);
+  }
+
+  /** undefined: a reading without an id that can be used; it is new. `runMs`: the run clock now. */
+  claim(reading: Reading, runMs: number): Sighting | undefined {
+    const { device, messageId, payload } = reading;
+    const key = messageId === undefined ? undefined : keyOf(this.#mode, messageId, payload);
+    if (key === undefined) return undefined;
+    return key.kind === 'id'
+      ? this.#ids.claim(device, key.id, runMs)
+      : this.#sequences.claim(device, key.boot, key.sequence);
+  }
+
+  /**
+   * Refills the windows: called for the log's last records, oldest first, before anything is
+   * claimed.
+   */
+  remember(record: LogRecord): void {
+    const { device, messageId, payload, runMs } = record;
+    const key = messageId === undefined ? undefined : keyOf(this.#mode, messageId, payload);
+    if (key === undefined) return;
+    if (key.kind === 'id') this.#ids.remember(device, key.id, runMs);
+    else this.#sequences.remember(device, key.boot, key.sequence);
+  }
+
+  /** Ids and devices remembered, for status. */
+  size(): { readonly ids: number; readonly sequenceDevices: number } {
+    return { ids: this.#ids.size, sequenceDevices: this.#sequences.size };
+  }
+}

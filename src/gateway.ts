@@ -1,0 +1,247 @@
+import { hostname } from 'node:os';
+import { openLine } from '../firmware-bridge/gpio/open-line.ts';
+import { AlertStates } from './alert/alert-state.ts';
+import { Alerter } from './alert/alerter.ts';
+import { AlertStore } from './alert-store.ts';
+import type { Clock, Random } from './base/clock.ts';
+import { type Counters, newCounters } from './base/counters.ts';
+import { messageOf } from './base/errors.ts';
+import type { Logger } from './base/logger.ts';
+import { Dedup, type DedupMode } from './dedup/dedup.ts';
+import { Detector } from './detect/detector.ts';
+import { Forwarding } from './forwarding.ts';
+import { type Broker, openBroker } from './ingest/broker.ts';
+import { TopicMap } from './ingest/topic-map.ts';
+import type { Journal } from './log/journal.ts';
+import type { DroppedOffsets } from './log/retention.ts';
+import { checkpointKey, StreamConsumer } from './log/stream-consumer.ts';
+import type { Config } from './ops/config.ts';
+import { openControl } from './ops/control.ts';
+import type { DataFolder } from './ops/data-folder.ts';
+import type { Files } from './os/files.ts';
+import { type LevelStore, openLevelStore } from './os/level-store.ts';
+import { Pipeline, type PipelineStream } from './pipeline.ts';
+import { refillDedup } from './refill.ts';
+import { type Status, statusOf } from './status.ts';
+import { ALERTS, DEAD_LETTER, openStores, type Stores } from './stores.ts';
+import { Watcher } from './watcher.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly data: DataFolder;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+const MAX_DEVICES = 100_000;
+/** A replay after a crash goes back to the last checkpoint; this is far more. */
+const ALERT_WINDOW_MS = 7 * 86_400_000;
+const ALERT_WINDOW_IDS = 1_024;
+
+/**
+ * Builds every part and joins them. Parts start in the order in which data flows, so that each
+ * finds what it needs running, and the listener comes last: nobody is acknowledged before all is
+ * there. They stop in reverse.
+ */
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #id: string;
+  readonly #counters: Counters = newCounters();
+  readonly #startedMonoMs: number;
+  /** How to stop what has been started, in the order of starting. */
+  readonly #stops: Array<{ readonly part: string; readonly stop: () => unknown }> = [];
+  readonly #dedups: Dedup[] = [];
+  #expired = 0;
+  #forwarding: Forwarding | undefined;
+  #status: (() => Status) | undefined;
+
+  private constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#id = options.config.gateway.id || hostname();
+    this.#startedMonoMs = options.clock.monoMs();
+  }
+
+  /** Starts everything, or nothing: on an error what was started is stopped again. */
+  static async start(options: GatewayOptions): Promise<Gateway> {
+    const gateway = new Gateway(options);
+    try {
+      await gateway.#start();
+      return gateway;
+    } catch (error) {
+      await gateway.stop();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { data, files, logger, config } = this.#options;
+    const level = await openLevelStore({ folder: data.state, files, logger });
+    this.#onStop('state', () => level.close());
+    const stores = await openStores({ ...this.#options, onDrop: (d) => this.#dropped(d) });
+    this.#onStop('events', () => stores.events.close());
+    this.#onStop('telemetry', () => stores.telemetry.close());
+    const pipeline = await this.#buildPipeline(stores);
+    const broker = await this.#openBroker(pipeline, level);
+    this.#onStop('broker', () => broker.close());
+    const alerter = await this.#openAlerter(stores, broker);
+    if (config.detect.enabled) await this.#startDetection(stores, level, alerter);
+    if (config.uplink.url !== '') await this.#startForwarding(stores, level);
+    this.#status = () =>
+      statusOf({
+        gateway: this.#id,
+        uptimeMs: this.#options.clock.monoMs() - this.#startedMonoMs,
+        counters: this.#counters,
+        stores,
+        broker,
+        host: config.mqtt.host,
+        forwarding: this.#forwarding,
+        expired: this.#expired,
+        alertLine: alerter.lineName,
+        activeAlerts: alerter.active,
+        dedups: this.#dedups,
+      });
+    const routes = new Map([['/status', () => this.status()]]);
+    const control = await openControl(files, data.socket, routes);
+    this.#onStop('control', () => control.close());
+    await broker.listen();
+    this.#onStop('listener', () => broker.hangUp());
+    logger.info({ host: config.mqtt.host, port: broker.port, data: data.root }, 'ready');
+  }
+
+  #onStop(part: string, stop: () => unknown): void {
+    this.#stops.push({ part, stop });
+  }
+
+  /** Dedup windows are filled before anything can be asked of them. */
+  async #buildPipeline(stores: Stores): Promise<Pipeline> {
+    const { config, files, clock, logger } = this.#options;
+    const streams = new Map<string, PipelineStream>();
+    for (const [name, { dedup: options }] of Object.entries(config.streams)) {
+      const dedup = this.#newDedup(options);
+      const source = { files, journal: stores.telemetry, stream: name };
+      const records = await refillDedup(dedup, source, config.dedup.maxIds);
+      logger.debug({ stream: name, records }, 'dedup is refilled');
+      streams.set(name, { stream: stores.telemetry.stream(name), dedup });
+    }
+    const patterns = Object.entries(config.streams).flatMap(([stream, { topics }]) =>
+      topics.map((pattern) => ({ stream, pattern })),
+    );
+    return new Pipeline({
+      topics: new TopicMap(patterns),
+      streams,
+      telemetry: stores.telemetry,
+      events: stores.events,
+      deadLetters: stores.events.stream(DEAD_LETTER),
+      clock,
+      counters: this.#counters,
+      maxPayloadBytes: config.mqtt.maxPayloadBytes,
+    });
+  }
+
+  #newDedup(options: { mode: DedupMode; windowMs: number; windowIds: number }): Dedup {
+    const { maxIds } = this.#options.config.dedup;
+    const dedup = new Dedup({ ...options, maxIds, maxDevices: MAX_DEVICES });
+    this.#dedups.push(dedup);
+    return dedup;
+  }
+
+  #openBroker(pipeline: Pipeline, level: LevelStore): Promise<Broker> {
+    const { config, logger } = this.#options;
+    return openBroker({
+      id: this.#id,
+      ...config.mqtt,
+      sessions: level.sessions,
+      logger,
+      accept: (message) => pipeline.accept(message),
+    });
+  }
+
+  async #openAlerter(stores: Stores, broker: Broker): Promise<Alerter> {
+    const { config, files, clock, logger } = this.#options;
+    const { pin, activeLow } = config.gpio;
+    const line = await openLine({ pin, activeLow, files, logger });
+    this.#onStop('alert line', () => line.close());
+    const { windowMs, windowIds } = { windowMs: ALERT_WINDOW_MS, windowIds: ALERT_WINDOW_IDS };
+    const dedup = this.#newDedup({ mode: 'id', windowMs, windowIds });
+    const source = { files, journal: stores.events, stream: ALERTS };
+    await refillDedup(dedup, source, config.dedup.maxIds);
+    const store = new AlertStore({ events: stores.events, dedup, clock });
+    return new Alerter({
+      append: (event, payload) => store.append(event, payload),
+      publish: (topic, payload, retain) => broker.publish(topic, payload, { retain, qos: 1 }),
+      line,
+      counters: this.#counters,
+      logger,
+    });
+  }
+
+  async #startDetection(stores: Stores, level: LevelStore, alerter: Alerter): Promise<void> {
+    const { config, files, logger } = this.#options;
+    const { checkpointMs } = config.detect;
+    for (const stream of Object.keys(config.streams)) {
+      const stored = await level.state.get(checkpointKey('detect', stream));
+      const journal: Journal = stores.telemetry;
+      const consumer = new StreamConsumer({
+        name: 'detect',
+        stream,
+        journal,
+        files,
+        stored,
+        start: 'latest',
+      });
+      this.#onStop('consumer', () => consumer.close());
+      const detector = new Detector({ ...config.detect, logger });
+      const states = new AlertStates(config.detect);
+      const { state } = level;
+      const parts = { consumer, detector, states, alerter, state, logger, checkpointMs };
+      const watcher = new Watcher(parts);
+      await watcher.start();
+      this.#onStop('detection', () => watcher.stop());
+    }
+  }
+
+  async #startForwarding(stores: Stores, level: LevelStore): Promise<void> {
+    const forwarding = await Forwarding.start({
+      ...this.#options,
+      gatewayId: this.#id,
+      stores,
+      state: level.state,
+      counters: this.#counters,
+    });
+    this.#forwarding = forwarding;
+    this.#onStop('uplink', () => forwarding.stop());
+  }
+
+  /** Retention drops what it must; what the cloud has not had is named and counted. */
+  #dropped(dropped: readonly DroppedOffsets[]): void {
+    for (const { stream, partition, offset, count } of this.#forwarding?.unforwarded(dropped) ??
+      []) {
+      this.#expired += count;
+      const range = { stream, partition, from: offset, to: offset + count - 1 };
+      const fields = { ...range, repeatKey: `${stream}/${partition}/${offset}` };
+      this.#options.logger.error(fields, 'retention drops readings that the cloud never had');
+    }
+  }
+
+  status(): Status {
+    if (this.#status === undefined) throw new Error('not started');
+    return this.#status();
+  }
+
+  /**
+   * Stops what runs, in reverse. A part that can't be stopped is logged and does not keep the rest
+   * from it.
+   */
+  async stop(): Promise<void> {
+    for (let next = this.#stops.pop(); next !== undefined; next = this.#stops.pop()) {
+      try {
+        await next.stop();
+      } catch (error) {
+        const fields = { part: next.part, error: messageOf(error) };
+        this.#options.logger.error(fields, 'a part did not stop as it should');
+      }
+    }
+  }
+}

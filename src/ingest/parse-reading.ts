@@ -1,0 +1,44 @@
+import type { ErrorCode } from '../base/errors.ts';
+import { deviceTimeOf, messageIdOf, parsePayload } from '../base/payload.ts';
+import type { Reading } from '../base/reading.ts';
+
+/** A message on a stream's topic, as the broker hands it over. */
+export interface StreamMessage {
+  readonly device: string;
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly monoMs: number;
+}
+
+export type ParsedMessage =
+  | { readonly ok: true; readonly reading: Reading }
+  | { readonly ok: false; readonly code: ErrorCode };
+
+const MAX_DEVICE_BYTES = 128;
+
+function isDevice(name: string): boolean {
+  if (name === '' || Buffer.byteLength(name) > MAX_DEVICE_BYTES) return false;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  return !/[\u0000-\u001f\u007f]/.test(name);
+}
+
+/** A reading, or the reason why it is none. Pure; never throws. */
+export function parseReading(message: StreamMessage, maxPayloadBytes: number): ParsedMessage {
+  const { device, topic, payload, monoMs } = message;
+  if (!isDevice(device)) return { ok: false, code: 'DEVICE_INVALID' };
+  if (payload.length > maxPayloadBytes) return { ok: false, code: 'PAYLOAD_TOO_LARGE' };
+  const parsed = parsePayload(payload);
+  if (!parsed.ok) return parsed;
+  const messageId = messageIdOf(parsed.value);
+  if (typeof messageId === 'string') return { ok: false, code: messageId };
+  const deviceTimeMs = deviceTimeOf(parsed.value);
+  const reading: Reading = {
+    device,
+    topic,
+    payload,
+    ...(messageId === undefined ? {} : { messageId }),
+    ...(deviceTimeMs === undefined ? {} : { deviceTimeMs }),
+    monoMs,
+  };
+  return { ok: true, reading };
+}

@@ -1,0 +1,69 @@
+/**
+ * Which stream a topic belongs to, and which of its levels names the device. Pure.
+ * Patterns are MQTT filters with exactly one `<device>` level: `sensors/<device>/#`.
+ */
+export interface TopicPlace {
+  readonly stream: string;
+  readonly device: string;
+}
+
+export interface TopicPattern {
+  readonly stream: string;
+  readonly pattern: string;
+}
+
+const MAX_CACHED = 10_000;
+const DEVICE = '<device>';
+
+/**
+ * The device if the topic matches the pattern, else undefined. `a/#` matches `a` too
+ * [MQTT-4.7.1-2].
+ */
+export function matchTopic(
+  pattern: readonly string[],
+  levels: readonly string[],
+): string | undefined {
+  let device: string | undefined;
+  for (const [i, part] of pattern.entries()) {
+    if (part === '#') return device;
+    const level = levels[i];
+    if (level === undefined) return undefined;
+    if (part === DEVICE) device = level;
+    else if (part !== '+' && part !== level) return undefined;
+  }
+  return levels.length === pattern.length ? device : undefined;
+}
+
+export class TopicMap {
+  readonly #patterns: ReadonlyArray<{ stream: string; levels: readonly string[] }>;
+  /**
+   * A gateway sees the same topics again and again. Emptied when full, so nobody can make it grow.
+   */
+  readonly #cache = new Map<string, TopicPlace | null>();
+
+  constructor(patterns: readonly TopicPattern[]) {
+    this.#patterns = patterns.map(({ stream, pattern }) => ({
+      stream,
+      levels: pattern.split('/'),
+    }));
+  }
+
+  /** undefined: no stream's topic. The first pattern that matches wins. */
+  find(topic: string): TopicPlace | undefined {
+    const cached = this.#cache.get(topic);
+    if (cached !== undefined) return cached ?? undefined;
+    const place = this.#match(topic);
+    if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
+    this.#cache.set(topic, place ?? null);
+    return place;
+  }
+
+  #match(topic: string): TopicPlace | undefined {
+    const levels = topic.split('/');
+    for (const { stream, levels: pattern } of this.#patterns) {
+      const device = matchTopic(pattern, levels);
+      if (device !== undefined) return { stream, device };
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,187 @@
+import type { Config } from './config.ts';
+import { isLoopback, OWN_STREAMS } from './config-text.ts';
+
+/** What no single setting can say: settings that must agree with each other. */
+export interface RuleFault {
+  /** Where to point. */
+  readonly path: readonly string[];
+  /**
+   * Settings that the rule looked at as well; if one of them is wrong by itself, the rule is mute.
+   */
+  readonly others: ReadonlyArray<readonly string[]>;
+  readonly message: string;
+  readonly mend?: string;
+}
+
+type Rule = (config: Config) => RuleFault | readonly RuleFault[] | undefined;
+
+const openListener: Rule = ({ mqtt }) => {
+  if (isLoopback(mqtt.host) || mqtt.allowAnonymous) return undefined;
+  return {
+    path: ['mqtt', 'host'],
+    others: [['mqtt', 'allowAnonymous']],
+    message: `mqtt.host is ${mqtt.host}: whoever reaches that address could publish and subscribe`,
+    mend:
+      'put "host: 127.0.0.1" under "mqtt:" to stay on this machine, or "allowAnonymous: true" ' +
+      'there (variable: HEADGATE_MQTT_ALLOW_ANONYMOUS=true) to let everyone in who reaches it',
+  };
+};
+
+const payloadInPacket: Rule = ({ mqtt }) => {
+  if (mqtt.maxPayloadBytes <= mqtt.maxPacketBytes) return undefined;
+  return {
+    path: ['mqtt', 'maxPayloadBytes'],
+    others: [['mqtt', 'maxPacketBytes']],
+    message:
+      `mqtt.maxPayloadBytes is ${mqtt.maxPayloadBytes}, more than a packet may have ` +
+      `(mqtt.maxPacketBytes is ${mqtt.maxPacketBytes})`,
+    mend: `lower it to ${mqtt.maxPacketBytes}, or raise mqtt.maxPacketBytes`,
+  };
+};
+
+const payloadInSegment: Rule = ({ mqtt, log }) => {
+  const most = Math.floor(log.segmentBytes / 4);
+  if (mqtt.maxPayloadBytes <= most) return undefined;
+  return {
+    path: ['mqtt', 'maxPayloadBytes'],
+    others: [['log', 'segmentBytes']],
+    message:
+      `mqtt.maxPayloadBytes is ${mqtt.maxPayloadBytes}, more than a quarter of a segment ` +
+      `(log.segmentBytes is ${log.segmentBytes})`,
+    mend: `lower it to ${most}, or raise log.segmentBytes`,
+  };
+};
+
+const roomToPend: Rule = ({ mqtt, log }) => {
+  if (log.maxPendingBytes >= mqtt.maxPayloadBytes * 2) return undefined;
+  return {
+    path: ['log', 'maxPendingBytes'],
+    others: [['mqtt', 'maxPayloadBytes']],
+    message: `log.maxPendingBytes is ${log.maxPendingBytes}, less than two of the largest payloads`,
+    mend: `raise it to at least ${mqtt.maxPayloadBytes * 2}`,
+  };
+};
+
+const roomToRoll: Rule = ({ log }) => {
+  const least = log.segmentBytes * 4;
+  if (log.retention.maxBytes >= least) return undefined;
+  return {
+    path: ['log', 'retention', 'maxBytes'],
+    others: [['log', 'segmentBytes']],
+    message: `log.retention.maxBytes is ${log.retention.maxBytes}, less than four segments`,
+    mend: `raise it to at least ${least}, or lower log.segmentBytes`,
+  };
+};
+
+const clearBelowThreshold: Rule = ({ detect }) => {
+  if (detect.clearScore < detect.threshold) return undefined;
+  return {
+    path: ['detect', 'clearScore'],
+    others: [['detect', 'threshold']],
+    message:
+      `detect.clearScore is ${detect.clearScore}, not below detect.threshold ` +
+      `(${detect.threshold}): an alert would end as it begins`,
+    mend: 'choose a lower clearScore; half of the threshold is a good start',
+  };
+};
+
+const reconnectRange: Rule = ({ uplink }) => {
+  if (uplink.reconnectMinMs <= uplink.reconnectMaxMs) return undefined;
+  return {
+    path: ['uplink', 'reconnectMinMs'],
+    others: [['uplink', 'reconnectMaxMs']],
+    message:
+      `uplink.reconnectMinMs is ${uplink.reconnectMinMs}, ` +
+      `more than uplink.reconnectMaxMs (${uplink.reconnectMaxMs})`,
+    mend: 'swap the two, or leave both out',
+  };
+};
+
+const uplinkStreams: Rule = ({ uplink, streams }) => {
+  const known = [...Object.keys(streams), ...OWN_STREAMS];
+  return uplink.streams.flatMap((name, index) =>
+    known.includes(name)
+      ? []
+      : {
+          path: ['uplink', 'streams', String(index)],
+          others: [['streams']],
+          message: `uplink.streams names "${name}", but the streams are ${known.join(', ')}`,
+        },
+  );
+};
+
+const passwordNeedsUser: Rule = ({ uplink }) => {
+  if (uplink.passwordFile === '' || uplink.username !== '') return undefined;
+  return {
+    path: ['uplink', 'passwordFile'],
+    others: [['uplink', 'username']],
+    message: 'uplink.passwordFile is set, but MQTT takes no password without a user name',
+    mend: 'set uplink.username as well',
+  };
+};
+
+const certificateNeedsKey: Rule = ({ uplink }) => {
+  if ((uplink.certFile === '') === (uplink.keyFile === '')) return undefined;
+  const [is, isNot] = uplink.certFile === '' ? ['keyFile', 'certFile'] : ['certFile', 'keyFile'];
+  return {
+    path: ['uplink', is],
+    others: [['uplink', isNot]],
+    message: `uplink.${is} is set and uplink.${isNot} is not; mutual TLS needs both`,
+    mend: `set uplink.${isNot}, or leave both out`,
+  };
+};
+
+const filesNeedTls: Rule = ({ uplink }) => {
+  if (!uplink.url.startsWith('mqtt://')) return undefined;
+  return (['caFile', 'certFile', 'keyFile'] as const).flatMap((name) =>
+    uplink[name] === ''
+      ? []
+      : {
+          path: ['uplink', name],
+          others: [['uplink', 'url']],
+          message: `uplink.${name} is set, but uplink.url is mqtt://, which is not encrypted`,
+          mend: 'write mqtts:// in uplink.url (the port is 8883 as a rule)',
+        },
+  );
+};
+
+/** One message, one stream: the same pattern in two places can only be a slip. */
+const patternTwins: Rule = ({ streams }) => {
+  const owners = new Map<string, string>();
+  const faults: RuleFault[] = [];
+  for (const [name, { topics }] of Object.entries(streams)) {
+    for (const [index, pattern] of topics.entries()) {
+      const shape = pattern.replace('<device>', '+');
+      const owner = owners.get(shape);
+      if (owner === undefined) owners.set(shape, name);
+      else {
+        faults.push({
+          path: ['streams', name, 'topics', String(index)],
+          others: [],
+          message: `the topics "${pattern}" belong to stream ${owner} already`,
+          mend: 'leave them to one of the two',
+        });
+      }
+    }
+  }
+  return faults;
+};
+
+const RULES: readonly Rule[] = [
+  openListener,
+  payloadInPacket,
+  payloadInSegment,
+  roomToPend,
+  roomToRoll,
+  clearBelowThreshold,
+  reconnectRange,
+  uplinkStreams,
+  passwordNeedsUser,
+  certificateNeedsKey,
+  filesNeedTls,
+  patternTwins,
+];
+
+export function faultsBetween(config: Config): RuleFault[] {
+  return RULES.flatMap((rule) => rule(config) ?? []);
+}

@@ -1,0 +1,93 @@
+/**
+ * What may stand in the texts of the configuration. Each check answers what is wrong, in words that
+ * go behind `it is …:`, or undefined. None of them repeats the text: an address may hold a
+ * password.
+ */
+
+/** Streams that Headgate keeps for itself. */
+export const OWN_STREAMS = ['alerts', 'dead-letter', 'audit'] as const;
+
+/** The level of a topic pattern that names the device. */
+export const DEVICE_LEVEL = '<device>';
+
+const MAX_TOPIC_CHARACTERS = 256;
+const MAX_PATTERN_LEVELS = 32;
+const STREAM_NAME = /^[a-z0-9-]{1,32}$/;
+const CONTROL = /\p{Cc}/u;
+const CLOUD_TOPIC_FIELDS = new Set(['{gateway}', '{stream}', '{device}']);
+
+export function streamNameFault(name: string): string | undefined {
+  if (!STREAM_NAME.test(name)) return 'a stream name is 1 to 32 of a-z 0-9 -';
+  if ((OWN_STREAMS as readonly string[]).includes(name)) {
+    return `the names ${OWN_STREAMS.join(', ')} are taken by Headgate itself`;
+  }
+  return undefined;
+}
+
+/** Wrong with the wildcards of one level, if anything is. */
+function levelFault(level: string, isLast: boolean): string | undefined {
+  if (level === '') return 'a level is empty';
+  if (level !== DEVICE_LEVEL && level.includes(DEVICE_LEVEL)) {
+    return `${DEVICE_LEVEL} must be a level by itself`;
+  }
+  if (level !== '+' && level.includes('+')) return '+ must be a level by itself';
+  if (level !== '#' && level.includes('#')) return '# must be a level by itself';
+  if (level === '#' && !isLast) return '# may only be the last level';
+  return undefined;
+}
+
+/** A stream's topics: `sensors/<device>/#`. */
+export function topicPatternFault(pattern: string): string | undefined {
+  if (pattern.length > MAX_TOPIC_CHARACTERS)
+    return `longer than ${MAX_TOPIC_CHARACTERS} characters`;
+  if (CONTROL.test(pattern)) return 'control characters are not allowed';
+  const levels = pattern.split('/');
+  if (levels.length > MAX_PATTERN_LEVELS) return `more than ${MAX_PATTERN_LEVELS} levels`;
+  for (const [index, level] of levels.entries()) {
+    const fault = levelFault(level, index === levels.length - 1);
+    if (fault !== undefined) return fault;
+  }
+  const devices = levels.filter((level) => level === DEVICE_LEVEL).length;
+  if (devices !== 1) return `exactly one level must be ${DEVICE_LEVEL}, here it is ${devices}`;
+  if (pattern.startsWith('$') || levels[0] === 'headgate') {
+    return "topics below headgate/ and those that start with $ are the broker's own";
+  }
+  return undefined;
+}
+
+/** The topic in the cloud: `headgate/{gateway}/{stream}/{device}`. */
+export function uplinkTopicFault(topic: string): string | undefined {
+  if (topic === '') return 'a topic is needed';
+  if (topic.length > MAX_TOPIC_CHARACTERS) return `longer than ${MAX_TOPIC_CHARACTERS} characters`;
+  if (CONTROL.test(topic)) return 'control characters are not allowed';
+  if (/[+#]/.test(topic)) return '+ and # are not allowed in a topic to publish to';
+  for (const [field] of topic.matchAll(/\{[^}]*\}?/g)) {
+    if (!CLOUD_TOPIC_FIELDS.has(field))
+      return `${field} is none of ${[...CLOUD_TOPIC_FIELDS].join(' ')}`;
+  }
+  return undefined;
+}
+
+/** The address of the cloud broker. Empty is allowed: no uplink. */
+export function uplinkUrlFault(text: string): string | undefined {
+  if (text === '') return undefined;
+  if (!URL.canParse(text)) return 'not an address such as mqtts://broker.example:8883';
+  const url = new URL(text);
+  if (url.protocol !== 'mqtt:' && url.protocol !== 'mqtts:') {
+    return 'the address must start with mqtt:// or mqtts://';
+  }
+  if (url.username !== '' || url.password !== '') {
+    return 'user and password do not belong here; use uplink.username and uplink.passwordFile';
+  }
+  if (url.hostname === '') return 'a host is needed';
+  if (url.port === '0') return 'port 0 cannot be connected to';
+  if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
+    return 'only host and port may follow the //';
+  }
+  return undefined;
+}
+
+/** An address of this machine alone. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

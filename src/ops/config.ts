@@ -1,0 +1,354 @@
+import * as v from 'valibot';
+import {
+  streamNameFault,
+  topicPatternFault,
+  uplinkTopicFault,
+  uplinkUrlFault,
+} from './config-text.ts';
+
+/**
+ * Every setting, once: its type, bounds, default and meaning. The types, the checks, the
+ * environment variables, docs/config.md and the default file all come from this table. Units stand
+ * last in a name. An empty value in the file (`port:`) means the default.
+ */
+
+/** Facts that valibot does not keep: what a text may look like, in words. */
+interface TextFacts {
+  readonly allowed: string;
+}
+
+const whole = (byDefault: number, min: number, max: number, meaning: string) =>
+  v.nullish(
+    v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max), v.description(meaning)),
+    byDefault,
+  );
+
+const decimal = (byDefault: number, min: number, max: number, meaning: string) =>
+  v.nullish(
+    v.pipe(v.number(), v.minValue(min), v.maxValue(max), v.description(meaning)),
+    byDefault,
+  );
+
+const flag = (byDefault: boolean, meaning: string) =>
+  v.nullish(v.pipe(v.boolean(), v.description(meaning)), byDefault);
+
+const choice = <const T extends readonly string[]>(
+  names: T,
+  byDefault: T[number],
+  meaning: string,
+) => v.nullish(v.pipe(v.picklist(names), v.description(meaning)), byDefault);
+
+/** A text that `fault` finds nothing wrong with; `fault` answers in words, or undefined. */
+const text = (
+  byDefault: string,
+  facts: TextFacts & { fault: (value: string) => string | undefined },
+  meaning: string,
+) =>
+  v.nullish(
+    v.pipe(
+      v.string(),
+      v.check(
+        (value) => facts.fault(value) === undefined,
+        (issue) => facts.fault(String(issue.input)) ?? '',
+      ),
+      v.description(meaning),
+      v.metadata({ allowed: facts.allowed }),
+    ),
+    byDefault,
+  );
+
+const matching = (pattern: RegExp, allowed: string) => ({
+  allowed,
+  fault: (value: string) => (pattern.test(value) ? undefined : `allowed: ${allowed}`),
+});
+
+const ID = matching(/^[A-Za-z0-9_.-]{0,64}$/, 'up to 64 of A-Z a-z 0-9 _ . -');
+// A NUL would cut a path short in the kernel; nothing else is wrong with a path.
+const PATH = matching(/^[^\0]{0,4096}$/, 'a path, or empty');
+const HOST = matching(/^[A-Za-z0-9_.:%-]{1,253}$/, 'an IP address or a host name');
+const USER = matching(/^\P{Cc}{0,256}$/u, 'up to 256 characters');
+const URL_TEXT = {
+  allowed: 'mqtt://host:port or mqtts://host:port, or empty',
+  fault: uplinkUrlFault,
+};
+const CLOUD_TOPIC = {
+  allowed: 'an MQTT topic; {gateway}, {stream} and {device} are filled in',
+  fault: uplinkTopicFault,
+};
+
+const dedupOfStream = v.nullish(
+  v.strictObject({
+    mode: choice(
+      ['auto', 'id', 'sequence', 'none'],
+      'auto',
+      'How a retransmit is told. `auto` takes what each payload offers; `none` stores everything.',
+    ),
+    windowMs: whole(
+      86_400_000,
+      1000,
+      2_592_000_000,
+      'How long the id of a reading is remembered (mode `id`), in ms.',
+    ),
+    windowIds: whole(
+      4096,
+      1,
+      1_048_576,
+      'How many ids are remembered for each device (mode `id`).',
+    ),
+  }),
+  {},
+);
+
+const streamName = v.pipe(
+  v.string(),
+  v.check(
+    (name) => streamNameFault(name) === undefined,
+    (issue) => streamNameFault(String(issue.input)) ?? '',
+  ),
+);
+
+const topicPattern = v.pipe(
+  v.string(),
+  v.check(
+    (pattern) => topicPatternFault(pattern) === undefined,
+    (issue) => topicPatternFault(String(issue.input)) ?? '',
+  ),
+  v.metadata({ allowed: 'a topic pattern with one `<device>` level; `+` and `#` as in MQTT' }),
+);
+
+const stream = v.strictObject({
+  topics: v.pipe(
+    v.array(topicPattern),
+    v.minLength(1),
+    v.maxLength(32),
+    v.description(
+      'Topics whose messages are readings of this stream. `<device>` marks the device.',
+    ),
+  ),
+  partitions: whole(4, 1, 64, 'Parts with an order of their own; a device stays in one of them.'),
+  dedup: dedupOfStream,
+});
+
+export const MAX_STREAMS = 32;
+
+const mqtt = v.strictObject({
+  host: text(
+    '127.0.0.1',
+    HOST,
+    'Address to listen on. Anything but loopback needs `mqtt.allowAnonymous: true`.',
+  ),
+  port: whole(1883, 0, 65_535, 'Port to listen on; 0 takes any free one.'),
+  allowAnonymous: flag(
+    false,
+    'Says that whoever reaches a listener beyond loopback may publish and subscribe.',
+  ),
+  maxConnections: whole(1000, 1, 100_000, 'Clients at one time; more are refused.'),
+  maxPacketBytes: whole(
+    2_097_152,
+    1024,
+    16_777_216,
+    'Largest MQTT packet; the sender of a larger one is cut off.',
+  ),
+  maxPayloadBytes: whole(
+    262_144,
+    1,
+    8_388_608,
+    'Largest payload of a reading; a larger one is dead-lettered.',
+  ),
+  maxTopicLevels: whole(16, 1, 128, 'Levels that a topic or a subscription may have.'),
+  keepaliveLimitSeconds: whole(
+    0,
+    0,
+    65_535,
+    'Longest keepalive that a client may ask for; 0 is no limit.',
+  ),
+});
+
+const retention = v.strictObject({
+  maxBytes: whole(
+    1_073_741_824,
+    4_194_304,
+    1_099_511_627_776,
+    'Space for the log; beyond it the oldest segments go.',
+  ),
+  maxAgeHours: whole(
+    0,
+    0,
+    87_600,
+    'Age at which readings may go, in hours of running time; 0 is never.',
+  ),
+});
+
+const log = v.strictObject({
+  lingerMs: whole(
+    5,
+    0,
+    10_000,
+    'How long a commit waits for company, in ms. Longer is kinder to the card; acks wait.',
+  ),
+  segmentBytes: v.nullish(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(1_048_576),
+      v.maxValue(268_435_456),
+      v.multipleOf(4096),
+      v.description('Size of a segment file.'),
+    ),
+    16_777_216,
+  ),
+  maxPendingBytes: whole(
+    33_554_432,
+    1_048_576,
+    1_073_741_824,
+    'Readings that may wait in memory for the flash; beyond it they are refused.',
+  ),
+  retention: v.nullish(retention, {}),
+});
+
+const dedup = v.strictObject({
+  maxIds: whole(200_000, 1000, 10_000_000, 'Ids remembered over all devices.'),
+});
+
+const detect = v.strictObject({
+  enabled: flag(true, 'Looks for anomalies and raises alerts.'),
+  threshold: decimal(8, 1, 1000, 'Score from which a value is an anomaly; higher is calmer.'),
+  clearScore: decimal(4, 0, 1000, 'Score below which a value counts as normal again.'),
+  warmup: whole(30, 2, 100_000, 'Values of a series that are learnt from before any alert.'),
+  maxSeries: whole(
+    10_000,
+    1,
+    1_000_000,
+    'Series (device and metric) watched; the one idle for longest goes first.',
+  ),
+  coolDownMs: whole(
+    60_000,
+    0,
+    86_400_000,
+    'Time between the end of an alert and the next one of its series, in ms.',
+  ),
+  clearCount: whole(5, 1, 10_000, 'Normal values in a row that end an alert.'),
+  checkpointMs: whole(10_000, 100, 3_600_000, 'How often the state of detection is stored, in ms.'),
+});
+
+const gpio = v.strictObject({
+  pin: v.nullish(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(0),
+      v.maxValue(63),
+      v.description(
+        'BCM number of the line that is active during an alert. None: alerts are logged.',
+      ),
+    ),
+    () => undefined,
+  ),
+  activeLow: flag(false, 'The line is low during an alert, and high otherwise.'),
+});
+
+const uplink = v.strictObject({
+  url: text('', URL_TEXT, 'The cloud broker. Empty: readings stay on the gateway.'),
+  clientId: text('', USER, 'MQTT client id. Empty: `headgate-` and the id of the gateway.'),
+  username: text('', USER, 'MQTT user name.'),
+  passwordFile: text(
+    '',
+    PATH,
+    'File whose first line is the password. The password never stands here.',
+  ),
+  protocolVersion: v.nullish(
+    v.pipe(
+      v.picklist([4, 5] as const),
+      v.description('MQTT version: 4 is MQTT 3.1.1, 5 is MQTT 5.'),
+    ),
+    4,
+  ),
+  topic: text('headgate/{gateway}/{stream}/{device}', CLOUD_TOPIC, 'Topic in the cloud.'),
+  window: whole(64, 1, 1000, 'Records on their way at one time.'),
+  streams: v.nullish(
+    v.pipe(
+      v.array(v.string()),
+      v.maxLength(MAX_STREAMS + 3),
+      v.description('Names of the streams to forward; an empty list is all of them.'),
+    ),
+    [],
+  ),
+  ackTimeoutMs: whole(
+    20_000,
+    100,
+    600_000,
+    'Wait for an acknowledgement before the link is given up, in ms.',
+  ),
+  keepaliveSeconds: whole(30, 5, 65_535, 'MQTT keepalive towards the cloud, in seconds.'),
+  reconnectMinMs: whole(500, 10, 3_600_000, 'Shortest wait before a new try, in ms.'),
+  reconnectMaxMs: whole(60_000, 10, 3_600_000, 'Longest wait before a new try, in ms.'),
+  checkpointMs: whole(
+    1000,
+    10,
+    3_600_000,
+    'How often the progress of the uplink is stored, in ms.',
+  ),
+  caFile: text('', PATH, 'CA certificates (PEM) to trust instead of the built-in ones.'),
+  certFile: text('', PATH, 'Certificate (PEM) of this gateway, for mutual TLS.'),
+  keyFile: text('', PATH, 'Private key (PEM) of this gateway, for mutual TLS.'),
+});
+
+const logger = v.strictObject({
+  level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least level that is shown.'),
+  format: choice(
+    ['auto', 'json', 'text', 'journal'],
+    'auto',
+    'Shape of the lines. `auto`: `journal` under systemd, `text` on a terminal, else `json`.',
+  ),
+});
+
+export const ConfigSchema = v.strictObject({
+  gateway: v.nullish(
+    v.strictObject({
+      id: text('', ID, 'Name of this gateway in the cloud. Empty: the name of the host.'),
+    }),
+    {},
+  ),
+  data: v.nullish(
+    v.strictObject({
+      dir: text(
+        '',
+        PATH,
+        "Folder of the log and the state. Empty: the platform's state folder, or `./data`.",
+      ),
+    }),
+    {},
+  ),
+  mqtt: v.nullish(mqtt, {}),
+  streams: v.nullish(
+    v.pipe(
+      v.record(streamName, stream),
+      v.minEntries(1),
+      v.maxEntries(MAX_STREAMS),
+      v.description('The streams by name. Naming any replaces the default one.'),
+    ),
+    { readings: { topics: ['sensors/<device>/#'] } },
+  ),
+  log: v.nullish(log, {}),
+  dedup: v.nullish(dedup, {}),
+  detect: v.nullish(detect, {}),
+  gpio: v.nullish(gpio, {}),
+  uplink: v.nullish(uplink, {}),
+  logger: v.nullish(logger, {}),
+});
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** The whole configuration, complete and frozen. */
+export type Config = DeepReadonly<v.InferOutput<typeof ConfigSchema>>;
+
+/**
+ * Freezes a value all the way down. The configuration is shared by every part; nobody may bend it.
+ */
+export function deepFreeze<T>(value: T): DeepReadonly<T> {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  }
+  return value as DeepReadonly<T>;
+}

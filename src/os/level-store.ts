@@ -1,0 +1,99 @@
+import { ClassicLevel } from 'classic-level';
+import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Files } from './files.ts';
+import type { StateStore } from './state-store.ts';
+
+/** The database as MQTT sessions see it: a part of the key space of its own. */
+export type SessionLevel = ReturnType<typeof sessionLevel>;
+
+export interface LevelStore {
+  readonly state: StateStore;
+  readonly sessions: SessionLevel;
+  close(): Promise<void>;
+}
+
+export interface LevelStoreOptions {
+  readonly folder: string;
+  readonly files: Files;
+  readonly logger: Logger;
+}
+
+function sessionLevel(db: ClassicLevel<string, string>) {
+  return db.sublevel<string, string>('mqtt', {});
+}
+
+/** The code of the error or of one below it. */
+function rootCode(error: unknown): string {
+  const cause = (error as { cause?: unknown }).cause;
+  return cause === undefined ? codeOf(error) : rootCode(cause);
+}
+
+async function openLevel(folder: string): Promise<ClassicLevel<string, string>> {
+  const db = new ClassicLevel<string, string>(folder);
+  try {
+    await db.open();
+    return db;
+  } catch (error) {
+    await db.close().catch(() => {
+      // It never opened; the reason why is what counts.
+    });
+    if (rootCode(error) === 'LEVEL_LOCKED') {
+      throw new HeadgateError('DATA_IN_USE', folder, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** A name for a damaged store that is not taken yet. */
+async function asideName(files: Files, folder: string): Promise<string> {
+  for (let i = 1; ; i++) {
+    const name = `${folder}.damaged-${i}`;
+    if ((await files.list(name)).length === 0) return name;
+  }
+}
+
+/**
+ * Opens, else repairs and opens, else sets the folder aside and starts afresh: a power cut may
+ * damage LevelDB, and no reading is in here. Whoever has it open has the data folder: a second
+ * daemon gets DATA_IN_USE.
+ */
+async function openOrRebuild(options: LevelStoreOptions): Promise<ClassicLevel<string, string>> {
+  const { folder, files, logger } = options;
+  try {
+    return await openLevel(folder);
+  } catch (error) {
+    if (error instanceof HeadgateError) throw error;
+    const fields = { code: 'STATE_REBUILT', folder, error: messageOf(error) };
+    logger.warn(fields, 'the state store is damaged and is being repaired');
+  }
+  try {
+    await ClassicLevel.repair(folder);
+    return await openLevel(folder);
+  } catch (error) {
+    if (error instanceof HeadgateError) throw error;
+    const aside = await asideName(files, folder);
+    await files.rename(folder, aside);
+    const fields = { code: 'STATE_REBUILT', aside, error: messageOf(error) };
+    logger.warn(fields, 'the state store could not be repaired and starts afresh');
+    return openLevel(folder);
+  }
+}
+
+/** Opens the store. Throws DATA_IN_USE or a system error. */
+export async function openLevelStore(options: LevelStoreOptions): Promise<LevelStore> {
+  await options.files.makeFolder(options.folder);
+  const db = await openOrRebuild(options);
+  const values = db.sublevel<string, string>('state', {});
+  const state: StateStore = {
+    get: (key) => values.get(key),
+    async write(entries) {
+      const batch = [...entries].map(([key, value]) =>
+        value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
+      );
+      await values.batch(batch);
+    },
+    entries: (prefix) => values.iterator({ gte: prefix, lt: `${prefix}\uffff` }).all(),
+  };
+  return { state, sessions: sessionLevel(db), close: () => db.close() };
+}

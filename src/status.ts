@@ -1,0 +1,79 @@
+import type { Counters } from './base/counters.ts';
+import type { Dedup } from './dedup/dedup.ts';
+import type { Forwarding } from './forwarding.ts';
+import type { Broker } from './ingest/broker.ts';
+import type { JournalStatus } from './log/journal.ts';
+import type { Stores } from './stores.ts';
+import { VERSION } from './version.ts';
+
+/** What `headgate status --json` prints. Names are stable: others script against them. */
+export interface Status extends Counters {
+  readonly gateway: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly uptimeSeconds: number;
+  /** `ok`, or why readings are not being acknowledged. */
+  readonly health: string;
+  /** Records on flash that the cloud has not acknowledged. 0 without an uplink. */
+  readonly backlog: number;
+  /** Unforwarded records that retention dropped since the start. */
+  readonly expired: number;
+  /** Written to the log since the start: blocks, padding, headers and indexes. */
+  readonly bytesWritten: number;
+  readonly rssBytes: number;
+  readonly mqtt: { readonly host: string; readonly port: number; readonly connections: number };
+  readonly uplink: { readonly link: 'up' | 'down' | 'off'; readonly lastError?: string };
+  readonly alertLine: string;
+  readonly activeAlerts: number;
+  readonly dedupIds: number;
+  readonly log: { readonly telemetry: JournalStatus; readonly events: JournalStatus };
+}
+
+export interface StatusParts {
+  readonly gateway: string;
+  readonly uptimeMs: number;
+  readonly counters: Counters;
+  readonly stores: Stores;
+  readonly broker: Broker;
+  readonly host: string;
+  readonly forwarding: Forwarding | undefined;
+  readonly expired: number;
+  readonly alertLine: string;
+  readonly activeAlerts: number;
+  readonly dedups: readonly Dedup[];
+}
+
+function healthOf(...journals: readonly JournalStatus[]): string {
+  const stopped = journals.find(({ state }) => state !== 'durable');
+  return stopped === undefined ? 'ok' : `${stopped.state}: ${stopped.lastError ?? ''}`;
+}
+
+function uplinkOf(forwarding: Forwarding | undefined): Status['uplink'] {
+  if (forwarding === undefined) return { link: 'off' };
+  const { link, lastError } = forwarding.status();
+  return { link, ...(lastError === undefined ? {} : { lastError }) };
+}
+
+export function statusOf(parts: StatusParts): Status {
+  const { counters, stores, broker, forwarding } = parts;
+  const telemetry = stores.telemetry.status();
+  const events = stores.events.status();
+  return {
+    gateway: parts.gateway,
+    version: VERSION,
+    pid: process.pid,
+    uptimeSeconds: Math.round(parts.uptimeMs / 1000),
+    health: healthOf(telemetry, events),
+    ...counters,
+    backlog: forwarding?.backlog() ?? 0,
+    expired: parts.expired,
+    bytesWritten: telemetry.bytesWritten + events.bytesWritten,
+    rssBytes: process.memoryUsage.rss(),
+    mqtt: { host: parts.host, port: broker.port, connections: broker.connections() },
+    uplink: uplinkOf(forwarding),
+    alertLine: parts.alertLine,
+    activeAlerts: parts.activeAlerts,
+    dedupIds: parts.dedups.reduce((sum, dedup) => sum + dedup.size().ids, 0),
+    log: { telemetry, events },
+  };
+}

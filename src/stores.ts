@@ -1,0 +1,71 @@
+import type { Clock, Random } from './base/clock.ts';
+import type { Logger } from './base/logger.ts';
+import { Journal } from './log/journal.ts';
+import type { DroppedOffsets } from './log/retention.ts';
+import type { Config } from './ops/config.ts';
+import type { DataFolder } from './ops/data-folder.ts';
+import { readBootId } from './os/boot-id.ts';
+import type { Files } from './os/files.ts';
+
+export interface StoresOptions {
+  readonly config: Config;
+  readonly data: DataFolder;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Told of what retention drops from the store of readings or of events. */
+  readonly onDrop: (dropped: readonly DroppedOffsets[]) => void;
+}
+
+/** The two journals: readings in one, what Headgate itself has to say in the other. */
+export interface Stores {
+  readonly telemetry: Journal;
+  readonly events: Journal;
+}
+
+export const ALERTS = 'alerts';
+export const DEAD_LETTER = 'dead-letter';
+
+const HOUR_MS = 3_600_000;
+/** Events are few: their store takes a sixteenth of the space, in smaller segments. */
+const EVENTS_SHARE = 16;
+
+/** Opens both stores, recovered. */
+export async function openStores(options: StoresOptions): Promise<Stores> {
+  const { config, data, files, clock, random, logger, onDrop } = options;
+  const { lingerMs, segmentBytes, maxPendingBytes, retention } = config.log;
+  const boot = await readBootId(files);
+  const common = { files, clock, random, logger, boot, lingerMs, maxPendingBytes, onDrop };
+  const maxAgeMs = retention.maxAgeHours * HOUR_MS;
+  const eventsBytes = Math.max(
+    Math.floor(segmentBytes / EVENTS_SHARE),
+    2 * config.mqtt.maxPacketBytes,
+  );
+  const events = await Journal.open({
+    ...common,
+    folder: data.events,
+    streams: [
+      { name: ALERTS, partitions: 1 },
+      { name: DEAD_LETTER, partitions: 1 },
+    ],
+    segmentBytes: eventsBytes + 64 * 1024,
+    retention: { maxBytes: Math.floor(retention.maxBytes / EVENTS_SHARE), maxAgeMs },
+  });
+  try {
+    const telemetry = await Journal.open({
+      ...common,
+      folder: data.telemetry,
+      streams: Object.entries(config.streams).map(([name, { partitions }]) => ({
+        name,
+        partitions,
+      })),
+      segmentBytes,
+      retention: { maxBytes: retention.maxBytes, maxAgeMs },
+    });
+    return { telemetry, events };
+  } catch (error) {
+    await events.close();
+    throw error;
+  }
+}

@@ -1,0 +1,40 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { ERRORS } from '../src/base/errors.ts';
+import { configMarkdown, defaultConfigYaml, errorsMarkdown } from '../src/ops/config-docs.ts';
+import { CONFIG_KEYS } from '../src/ops/config-keys.ts';
+import { loadConfig } from '../src/ops/load-config.ts';
+
+// docs/config.md and docs/errors.md are written from the tables in the code. This test holds them
+// to it.
+
+const REWRITE = 'UPDATE_DOCS=1 npx vitest run test/docs.test.ts';
+
+const pages = [
+  { name: 'config.md', text: configMarkdown() },
+  { name: 'errors.md', text: errorsMarkdown() },
+];
+
+test.each(pages)('docs/$name says what the table says', ({ name, text }) => {
+  const path = fileURLToPath(new URL(`../docs/${name}`, import.meta.url));
+  if (process.env['UPDATE_DOCS'] === '1') writeFileSync(path, text);
+  expect(readFileSync(path, 'utf8'), `docs/${name} is out of date; rewrite it: ${REWRITE}`).toBe(
+    text,
+  );
+});
+
+test('every setting and every error is on its page, with words of its own', () => {
+  const [config, errors] = pages;
+  for (const { path, description } of CONFIG_KEYS) {
+    expect(config?.text).toContain(`\`${path.join('.')}\``);
+    expect(description, path.join('.')).toMatch(/^.{10,}\.$/);
+  }
+  for (const code of Object.keys(ERRORS)) expect(errors?.text).toContain(`## ${code}\n`);
+});
+
+test('the default file gives the same configuration as no file at all', () => {
+  const written = loadConfig({ text: defaultConfigYaml(), env: {} });
+  expect(written).toEqual(loadConfig({ text: '', env: {} }));
+  expect(written.ok).toBe(true);
+});

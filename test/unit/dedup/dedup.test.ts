@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { messageIdOf, parsePayload } from '../../../src/base/payload.ts';
+import type { Reading } from '../../../src/base/reading.ts';
+import { Dedup, type DedupOptions } from '../../../src/dedup/dedup.ts';
+import { WINDOW_BITS } from '../../../src/dedup/sequence-window.ts';
+
+const OPTIONS: DedupOptions = {
+  mode: 'auto',
+  windowMs: 60_000,
+  windowIds: 100,
+  maxIds: 1_000,
+  maxDevices: 100,
+};
+
+function reading(device: string, body: object): Reading {
+  const payload = Buffer.from(JSON.stringify(body));
+  const parsed = parsePayload(payload);
+  const id = parsed.ok ? messageIdOf(parsed.value) : undefined;
+  if (id === undefined || typeof id === 'string') {
+    return { device, topic: 't', payload, monoMs: 0 };
+  }
+  return { device, topic: 't', payload, monoMs: 0, messageId: id };
+}
+
+/** Claims and, if it is new, makes it durable at once. */
+function send(dedup: Dedup, one: Reading, runMs = 0): string {
+  const seen = dedup.claim(one, runMs);
+  if (seen?.kind === 'new') seen.claim.settle();
+  return seen?.kind ?? 'no id';
+}
+
+describe('dedup', () => {
+  it('drops a repeat of an id, per device', () => {
+    const dedup = new Dedup(OPTIONS);
+    expect(send(dedup, reading('a', { id: 'x', value: 1 }))).toBe('new');
+    expect(send(dedup, reading('a', { id: 'x', value: 1 }))).toBe('known');
+    expect(send(dedup, reading('b', { id: 'x', value: 1 }))).toBe('new');
+    expect(send(dedup, reading('a', { value: 1 }))).toBe('no id');
+    expect(send(dedup, reading('a', { value: 1 }))).toBe('no id');
+  });
+
+  it('lets a repeat wait for the first, and lets both fail with it', () => {
+    const dedup = new Dedup(OPTIONS);
+    const first = dedup.claim(reading('a', { id: 1 }), 0);
+    const repeat = dedup.claim(reading('a', { id: 1 }), 0);
+    expect([first?.kind, repeat?.kind]).toEqual(['new', 'in-flight']);
+    const ends: boolean[] = [];
+    if (repeat?.kind === 'in-flight') repeat.claim.wait((durable) => ends.push(durable));
+    if (first?.kind === 'new') first.claim.release();
+    expect(ends).toEqual([false]);
+    expect(send(dedup, reading('a', { id: 1 }))).toBe('new');
+  });
+
+  it('forgets an id when its time is over, on the run clock', () => {
+    const dedup = new Dedup(OPTIONS);
+    send(dedup, reading('a', { id: 'x' }), 0);
+    expect(send(dedup, reading('a', { id: 'x' }), 60_000)).toBe('known');
+    expect(send(dedup, reading('a', { id: 'x' }), 60_001)).toBe('new');
+  });
+
+  it('keeps within its bounds, and one talker does not cost the others their memory', () => {
+    const dedup = new Dedup({ ...OPTIONS, maxIds: 200, windowIds: 150 });
+    send(dedup, reading('quiet', { id: 'once' }));
+    for (let i = 0; i < 10_000; i++) send(dedup, reading('talker', { id: i }));
+    expect(dedup.size().ids).toBeLessThanOrEqual(200);
+    expect(send(dedup, reading('quiet', { id: 'once' }))).toBe('known');
+    expect(send(dedup, reading('talker', { id: 9_999 }))).toBe('known');
+    expect(send(dedup, reading('talker', { id: 0 }))).toBe('new');
+    for (let i = 0; i < 500; i++) send(dedup, reading(`device-${i}`, { id: i }));
+    expect(dedup.size().ids).toBeLessThanOrEqual(100 * 16 + 200);
+  });
+
+  it('tells a counter that started again from a retransmit by its payload', () => {
+    const dedup = new Dedup(OPTIONS);
+    expect(send(dedup, reading('a', { seq: 1, value: 20 }))).toBe('new');
+    expect(send(dedup, reading('a', { seq: 1, value: 20 }))).toBe('known');
+    expect(send(dedup, reading('a', { seq: 1, value: 21 }))).toBe('new');
+  });
+
+  it('takes numbers of one boot late and out of order, each once', () => {
+    const dedup = new Dedup(OPTIONS);
+    const numbers = [0, 1, 5, 3, 4, 2, 900, 10, 5, 1_500, 600];
+    const seen = numbers.map((seq) => send(dedup, reading('a', { boot: 'b', seq })));
+    expect(
+      seen.map((kind, i) => (kind === 'known' ? numbers[i] : -1)).filter((n) => n !== -1),
+    ).toEqual([5]);
+    expect(send(dedup, reading('a', { boot: 'b', seq: 600 }))).toBe('known');
+    expect(send(dedup, reading('a', { boot: 'c', seq: 600 }))).toBe('new');
+    expect(send(dedup, reading('a', { boot: 'b', seq: 900 }))).toBe('known');
+  });
+
+  it('is refilled by the records of the log', () => {
+    const dedup = new Dedup(OPTIONS);
+    const record = (one: Reading, offset: number) =>
+      dedup.remember({ ...one, stream: 's', partition: 0, offset, receivedAtMs: 0, runMs: 5 });
+    const all = [
+      reading('a', { id: 'x' }),
+      reading('a', { boot: 1, seq: 7 }),
+      reading('a', { seq: 9, value: 2 }),
+    ];
+    for (const [i, one] of all.entries()) record(one, i);
+    expect(all.map((one) => send(dedup, one, 6))).toEqual(['known', 'known', 'known']);
+  });
+
+  it('agrees with a plain set, whatever comes in whatever order (sequence)', () => {
+    const step = fc.record({ seq: fc.nat(WINDOW_BITS * 2), lives: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        const dedup = new Dedup(OPTIONS);
+        const durable = new Set<number>();
+        let high = -1;
+        for (const { seq, lives } of steps) {
+          const seen = dedup.claim(reading('a', { boot: 'b', seq }), 0);
+          const inWindow = seq > high - WINDOW_BITS;
+          if (inWindow) expect(seen?.kind).toBe(durable.has(seq) ? 'known' : 'new');
+          else expect(seen?.kind).toBe('new');
+          high = Math.max(high, seq);
+          if (seen?.kind !== 'new') continue;
+          if (lives) {
+            seen.claim.settle();
+            durable.add(seq);
+          } else {
+            seen.claim.release();
+            if (inWindow) durable.delete(seq);
+          }
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,145 @@
+import { describe, expect, test } from 'vitest';
+import { configOf, load, problemOf } from '../../support/config-loading.ts';
+
+describe('streams and topics', () => {
+  const topic = (pattern: string) =>
+    `streams:\n  a:\n    topics:\n      - ${JSON.stringify(pattern)}`;
+
+  test.each([
+    ['sensors/#', 'exactly one level must be <device>, here it is 0'],
+    ['<device>/<device>', 'here it is 2'],
+    ['a/dev-<device>/x', '<device> must be a level by itself'],
+    ['#/<device>', '# may only be the last level'],
+    ['a/<device>/b#', '# must be a level by itself'],
+    ['a/<device>/b+', '+ must be a level by itself'],
+    ['a//<device>', 'a level is empty'],
+    ['', 'a level is empty'],
+    ['$SYS/<device>', "the broker's own"],
+    ['headgate/<device>', "the broker's own"],
+    ['a\u0000/<device>', 'control characters'],
+    [`${'x'.repeat(300)}/<device>`, 'longer than 256'],
+    [`${'a/'.repeat(40)}<device>`, 'more than 32 levels'],
+  ])('topic %j', (pattern, says) => {
+    const problem = problemOf(topic(pattern));
+    expect(problem).toMatchObject({ path: 'streams.a.topics[0]', line: 4, column: 9 });
+    expect(problem.message).toContain(says);
+  });
+
+  test.each(['<device>', 'a/<device>/#', '+/<device>/+/x'])('topic %j is good', (pattern) => {
+    expect(configOf(topic(pattern)).streams['a']?.topics).toEqual([pattern]);
+  });
+
+  test.each(['Readings', 'a_b', 'x'.repeat(33), 'alerts', 'dead-letter', 'audit'])(
+    'name %j',
+    (name) => {
+      const problem = problemOf(`streams:\n  ${name}: { topics: [a/<device>] }`);
+      expect(problem).toMatchObject({ line: 2, column: 3 });
+      expect(problem.message).toContain(`the name "${name}"`);
+    },
+  );
+
+  test.each(['constructor', 'prototype', '__proto__'])('name %j cannot slip through', (name) => {
+    const text = `streams:\n  a: { topics: [a/<device>] }\n  ${name}: { topics: [b/<device>] }`;
+    expect(problemOf(text)).toMatchObject({ line: 3, column: 3 });
+  });
+
+  test('a stream without topics is pointed at by its name', () => {
+    const problem = problemOf('streams:\n  a:\n    partitions: 2');
+    expect(problem).toMatchObject({ path: 'streams.a.topics', line: 2, column: 3 });
+    expect(problem.message).toBe('streams.a.topics is missing; needed: a list of 1 to 32');
+    expect(problemOf('streams:\n  a:').message).toContain('streams.a is empty; allowed: a map');
+  });
+
+  test('a pattern that two streams claim', () => {
+    const a = 'streams:\n  a: { topics: [x/<device>/+] }\n';
+    expect(problemOf(`${a}  b:\n    topics:\n      - x/+/<device>`)).toMatchObject({
+      path: 'streams.b.topics[0]',
+      line: 5,
+    });
+  });
+});
+
+describe('settings that do not fit together', () => {
+  test.each([
+    ['mqtt:\n  host: 0.0.0.0', 'mqtt.host', 2, 'allowAnonymous: true'],
+    ['mqtt:\n  host: "::"', 'mqtt.host', 2, 'host: 127.0.0.1'],
+    ['mqtt:\n  maxPacketBytes: 1024', 'mqtt.maxPayloadBytes', 1, 'lower it to 1024'],
+    [
+      'mqtt:\n  maxPayloadBytes: 300000\nlog: { segmentBytes: 1048576 }',
+      'mqtt.maxPayloadBytes',
+      2,
+      '262144',
+    ],
+    [
+      'log:\n  maxPendingBytes: 1048576\nmqtt: { maxPayloadBytes: 600000 }',
+      'log.maxPendingBytes',
+      2,
+      '1200000',
+    ],
+    ['log:\n  retention:\n    maxBytes: 5000000', 'log.retention.maxBytes', 3, '67108864'],
+    ['detect:\n  clearScore: 8', 'detect.clearScore', 2, 'lower clearScore'],
+    ['uplink:\n  reconnectMinMs: 70000', 'uplink.reconnectMinMs', 2, 'swap'],
+    ['uplink:\n  passwordFile: /p', 'uplink.passwordFile', 2, 'uplink.username'],
+    ['uplink:\n  certFile: /c', 'uplink.certFile', 2, 'uplink.keyFile'],
+    ['uplink:\n  keyFile: /k', 'uplink.keyFile', 2, 'uplink.certFile'],
+    ['uplink:\n  url: mqtt://c\n  caFile: /c', 'uplink.caFile', 3, 'mqtts://'],
+  ])('%j', (text, path, line, mend) => {
+    const problem = problemOf(text);
+    expect(problem).toMatchObject({ path, line });
+    expect(problem.mend).toContain(mend);
+  });
+
+  test('a stream to forward that does not exist', () => {
+    const problem = problemOf('uplink:\n  streams:\n    - readings\n    - metres');
+    expect(problem).toMatchObject({ path: 'uplink.streams[1]', line: 4 });
+    expect(configOf('uplink: { streams: [readings, alerts] }').uplink.streams).toHaveLength(2);
+  });
+
+  test.each(['localhost', '127.0.0.1', '127.9.9.9', '"::1"'])('%s is loopback', (host) => {
+    expect(load(`mqtt: { host: ${host} }`).ok).toBe(true);
+  });
+
+  test('an open listener is allowed once it is asked for', () => {
+    expect(configOf('mqtt: { host: 0.0.0.0, allowAnonymous: true }').mqtt.host).toBe('0.0.0.0');
+  });
+
+  test('a rule is mute while one of its settings is wrong by itself', () => {
+    const problem = problemOf(
+      'uplink: { streams: [metres] }\nstreams: { metres: { topics: [x] } }',
+    );
+    expect(problem.path).toBe('streams.metres.topics[0]');
+  });
+});
+
+describe('the address and topic of the cloud', () => {
+  test.each([
+    ['http://c', 'must start with mqtt:// or mqtts://'],
+    ['cloud.example', 'not an address'],
+    ['mqtt://c:99999', 'not an address'],
+    ['mqtt://c:0', 'port 0'],
+    ['mqtts://c/path', 'only host and port'],
+    ['mqtts://me:hun/ter2@c:8883', 'uplink.passwordFile'],
+    ['mqtts://me:hunter2@c:8883', 'uplink.passwordFile'],
+  ])('url %j', (url, says) => {
+    const problem = problemOf(`uplink:\n  url: ${url}`);
+    expect(problem).toMatchObject({ path: 'uplink.url', line: 2 });
+    if (url.includes('/ter2')) expect(problem.message).not.toContain('ter2');
+    else expect(problem.message).toContain(says);
+    expect(JSON.stringify(problem)).not.toContain('hunter2');
+  });
+
+  test.each([
+    ['', 'a topic is needed'],
+    ['a/#', '+ and # are not allowed'],
+    ['a/{devices}', '{devices} is none of {gateway} {stream} {device}'],
+    ['a/{device', '{device is none of'],
+  ])('topic %j', (topic, says) => {
+    expect(problemOf(`uplink:\n  topic: '${topic}'`).message).toContain(says);
+  });
+
+  test('good ones pass', () => {
+    const text = 'uplink: { url: "mqtts://c.example:8883", topic: "$aws/rules/x/{device}" }';
+    expect(configOf(text).uplink.url).toBe('mqtts://c.example:8883');
+    expect(load('uplink: { url: "mqtt://[::1]:1883" }').ok).toBe(true);
+  });
+});
