@@ -2,6 +2,7 @@ import type { Clock } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
 import { type ErrorCode, HeadgateError } from './base/errors.ts';
 import type { Reading } from './base/reading.ts';
+import type { Claim } from './dedup/claim.ts';
 import type { Dedup } from './dedup/dedup.ts';
 import type { InboundPublish } from './ingest/broker.ts';
 import { parseReading } from './ingest/parse-reading.ts';
@@ -27,6 +28,9 @@ export interface PipelineOptions {
   readonly maxPayloadBytes: number;
 }
 
+/** Told once: may it be acknowledged? */
+export type Done = (error: HeadgateError | undefined) => void;
+
 const DEAD_LETTER_DEVICE = 'unknown';
 
 /**
@@ -42,80 +46,71 @@ export class Pipeline {
   }
 
   /**
-   * Resolves when the message may be acknowledged: its reading, or the one it repeats, is durable;
-   * or it is durable as a dead letter. Rejects when it could not be made so: it must not be
-   * acknowledged. undefined: the topic is no stream's.
+   * Calls `done` once: without an error when the message may be acknowledged (its reading, or the one it
+   * repeats, is durable, or it is durable as a dead letter); with one when it must not be. Returns
+   * false, and calls nothing, for a topic that is no stream's.
    */
-  accept(message: InboundPublish): Promise<void> | undefined {
-    const { topics, counters, clock, maxPayloadBytes } = this.#options;
+  accept(message: InboundPublish, done: Done): boolean {
+    const { topics, streams, counters, clock, maxPayloadBytes } = this.#options;
     const place = topics.find(message.topic);
-    if (place === undefined) return undefined;
+    const target = place === undefined ? undefined : streams.get(place.stream);
+    if (place === undefined || target === undefined) return false;
     // An empty retained message tells the broker to forget the retained one: no reading is meant.
-    if (message.retain && message.payload.length === 0) return undefined;
+    if (message.retain && message.payload.length === 0) return false;
     counters.received += 1;
+    const { device } = place;
     const { topic, payload } = message;
-    const monoMs = clock.monoMs();
-    const parsed = parseReading({ device: place.device, topic, payload, monoMs }, maxPayloadBytes);
-    if (!parsed.ok)
-      return this.#bury(parsed.code, { device: place.device, topic, payload, monoMs });
-    const target = this.#options.streams.get(place.stream);
-    if (target === undefined) return undefined;
-    return this.#store(target, parsed.reading);
+    const arrived = { device, topic, payload, monoMs: clock.monoMs() };
+    const parsed = parseReading(arrived, maxPayloadBytes);
+    if (parsed.ok) this.#store(target, parsed.reading, done);
+    else this.#bury(parsed.code, arrived, done);
+    return true;
   }
 
-  #store({ stream, dedup }: PipelineStream, reading: Reading): Promise<void> {
+  #store({ stream, dedup }: PipelineStream, reading: Reading, done: Done): void {
     const { telemetry, counters } = this.#options;
     const sighting = dedup.claim(reading, telemetry.runMs(reading.monoMs));
     if (sighting?.kind === 'known') {
       counters.duplicates += 1;
-      return Promise.resolve();
+      done(undefined);
+      return;
     }
     if (sighting?.kind === 'in-flight') {
-      return new Promise((resolve, reject) => {
-        sighting.claim.wait((durable) => {
-          if (durable) {
-            counters.duplicates += 1;
-            resolve();
-          } else {
-            counters.rejected += 1;
-            reject(new HeadgateError('LOG_NOT_DURABLE', 'the first of these could not be stored'));
-          }
-        });
-      });
+      this.#follow(sighting.claim, done);
+      return;
     }
-    return new Promise((resolve, reject) => {
-      const partition = partitionOf(reading.device, stream.partitions);
-      telemetry.append(stream, partition, reading, (error) => {
-        if (error === undefined) {
-          counters.stored += 1;
-          sighting?.claim.settle();
-          resolve();
-        } else {
-          counters.rejected += 1;
-          sighting?.claim.release();
-          reject(error);
-        }
-      });
+    const partition = partitionOf(reading.device, stream.partitions);
+    telemetry.append(stream, partition, reading, (error) => {
+      if (error === undefined) {
+        counters.stored += 1;
+        sighting?.claim.settle();
+      } else {
+        counters.rejected += 1;
+        sighting?.claim.release();
+      }
+      done(error);
     });
   }
 
-  /**
-   * A message that is no reading is kept as it came, with the reason, where it can be looked at.
-   */
-  #bury(code: ErrorCode, message: Reading): Promise<void> {
+  /** A repeat of what is on its way ends as the first one does. */
+  #follow(claim: Claim, done: Done): void {
+    const { counters } = this.#options;
+    claim.wait((durable) => {
+      if (durable) counters.duplicates += 1;
+      else counters.rejected += 1;
+      const failed = 'the first of these could not be stored';
+      done(durable ? undefined : new HeadgateError('LOG_NOT_DURABLE', failed));
+    });
+  }
+
+  /** A message that is no reading is kept as it came, with the reason, where it can be looked at. */
+  #bury(code: ErrorCode, message: Reading, done: Done): void {
     const { events, deadLetters, counters } = this.#options;
     const device = code === 'DEVICE_INVALID' ? DEAD_LETTER_DEVICE : message.device;
-    const letter: Reading = { ...message, device, reason: code };
-    return new Promise((resolve, reject) => {
-      events.append(deadLetters, 0, letter, (error) => {
-        if (error === undefined) {
-          counters.deadLettered += 1;
-          resolve();
-        } else {
-          counters.rejected += 1;
-          reject(error);
-        }
-      });
+    events.append(deadLetters, 0, { ...message, device, reason: code }, (error) => {
+      if (error === undefined) counters.deadLettered += 1;
+      else counters.rejected += 1;
+      done(error);
     });
   }
 }

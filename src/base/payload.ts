@@ -1,3 +1,4 @@
+import { isAscii, isUtf8 } from 'node:buffer';
 import type { ErrorCode } from './errors.ts';
 import type { MessageId, Sample } from './reading.ts';
 
@@ -15,12 +16,20 @@ export type ParsedPayload =
 
 export const MAX_ID_BYTES = 256;
 
-const textDecoder = new TextDecoder('utf-8', { fatal: true });
+/** The bytes as text, or undefined if they are no valid UTF-8. Plain ASCII, the usual case, is cheap. */
+function textOf(bytes: Uint8Array): string | undefined {
+  const { buffer, byteOffset, byteLength } = bytes;
+  const all = Buffer.isBuffer(bytes) ? bytes : Buffer.from(buffer, byteOffset, byteLength);
+  if (isAscii(all)) return all.toString('latin1');
+  return isUtf8(all) ? all.toString('utf8') : undefined;
+}
 
 export function parsePayload(payload: Uint8Array): ParsedPayload {
   if (payload.length === 0) return { ok: false, code: 'PAYLOAD_EMPTY' };
+  const text = textOf(payload);
+  if (text === undefined) return { ok: false, code: 'PAYLOAD_NOT_A_READING' };
   try {
-    const value: unknown = JSON.parse(textDecoder.decode(payload));
+    const value: unknown = JSON.parse(text);
     // 1e999 is valid JSON and parses to Infinity, which is no measurement.
     if (typeof value === 'number' && !Number.isFinite(value)) {
       return { ok: false, code: 'PAYLOAD_NOT_A_READING' };
@@ -111,7 +120,8 @@ export function samplesOf(value: PayloadValue, place: string): Sample[] {
   const fields = fieldsOf(value);
   if (fields === undefined) return [];
   const samples: Sample[] = [];
-  for (const [name, field] of Object.entries(fields)) {
+  for (const name in fields) {
+    const field = fields[name];
     if (typeof field !== 'number' || !Number.isFinite(field) || NOT_MEASURED.has(name)) continue;
     const own = place === '' ? name : `${place}.${name}`;
     samples.push({ metric: name === 'value' ? place || 'value' : own, value: field });

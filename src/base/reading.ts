@@ -25,11 +25,11 @@ export interface Reading {
   readonly topic: string;
   /** The bytes as they came, never rewritten. */
   readonly payload: Uint8Array;
-  readonly messageId?: MessageId;
+  readonly messageId?: MessageId | undefined;
   /** What the device's own clock said, in ms since 1970, if it said so. */
-  readonly deviceTimeMs?: number;
+  readonly deviceTimeMs?: number | undefined;
   /** Why it stands in this stream rather than in the one it was sent to: an error code. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   /** When it arrived, in ms of the kernel's monotonic clock. */
   readonly monoMs: number;
 }

@@ -8,14 +8,11 @@ export type ClaimEnd = (durable: boolean) => void;
  * What dedup holds on a message id from its first sight until its reading is durable. Repeats that
  * come meanwhile wait for it: they are acknowledged when the first one is, and never before.
  */
-export class Claim {
-  readonly #onEnd: ClaimEnd;
+export abstract class Claim {
   #waiting: ClaimEnd[] | undefined;
 
-  /** `onEnd` is the window that the claim belongs to. */
-  constructor(onEnd: ClaimEnd) {
-    this.#onEnd = onEnd;
-  }
+  /** Tells the window that the claim belongs to. */
+  protected abstract ended(durable: boolean): void;
 
   /** A repeat waits with the first. */
   wait(end: ClaimEnd): void {
@@ -34,9 +31,11 @@ export class Claim {
   }
 
   #end(durable: boolean): void {
-    this.#onEnd(durable);
-    for (const end of this.#waiting ?? []) end(durable);
+    this.ended(durable);
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
     this.#waiting = undefined;
+    for (const end of waiting) end(durable);
   }
 }
 

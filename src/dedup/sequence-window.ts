@@ -35,6 +35,24 @@ class BootWindow {
   }
 }
 
+class SequenceClaim extends Claim {
+  readonly #window: BootWindow;
+  readonly #number: number;
+
+  constructor(window: BootWindow, number: number) {
+    super();
+    this.#window = window;
+    this.#number = number;
+  }
+
+  protected override ended(durable: boolean): void {
+    const window = this.#window;
+    window.inFlight.delete(this.#number);
+    // The window may have moved on meanwhile: the bit then belongs to another number.
+    if (this.#number > window.high - WINDOW_BITS) window.mark(this.#number, durable);
+  }
+}
+
 /**
  * Dedup by boot id and number: constant memory per device. Numbers may come late and in any order
  * within the window. One that is older than the window can't be told from new and counts as new: a
@@ -55,11 +73,7 @@ export class SequenceWindow {
     const inWindow = number > window.high - WINDOW_BITS;
     if (inWindow && number <= window.high && window.has(number)) return KNOWN;
     if (number > window.high) window.raise(number);
-    const claim = new Claim((durable) => {
-      window.inFlight.delete(number);
-      // The window may have moved on meanwhile: the bit then belongs to another number.
-      if (number > window.high - WINDOW_BITS) window.mark(number, durable);
-    });
+    const claim = new SequenceClaim(window, number);
     window.inFlight.set(number, claim);
     return { kind: 'new', claim };
   }

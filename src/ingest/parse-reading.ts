@@ -17,7 +17,11 @@ export type ParsedMessage =
 const MAX_DEVICE_BYTES = 128;
 
 function isDevice(name: string): boolean {
-  if (name === '' || Buffer.byteLength(name) > MAX_DEVICE_BYTES) return false;
+  if (name === '' || name.length > MAX_DEVICE_BYTES) return false;
+  // A UTF-16 unit is at most 3 bytes of UTF-8.
+  if (name.length * 3 > MAX_DEVICE_BYTES && Buffer.byteLength(name) > MAX_DEVICE_BYTES) {
+    return false;
+  }
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
   return !/[\u0000-\u001f\u007f]/.test(name);
 }
@@ -32,13 +36,5 @@ export function parseReading(message: StreamMessage, maxPayloadBytes: number): P
   const messageId = messageIdOf(parsed.value);
   if (typeof messageId === 'string') return { ok: false, code: messageId };
   const deviceTimeMs = deviceTimeOf(parsed.value);
-  const reading: Reading = {
-    device,
-    topic,
-    payload,
-    ...(messageId === undefined ? {} : { messageId }),
-    ...(deviceTimeMs === undefined ? {} : { deviceTimeMs }),
-    monoMs,
-  };
-  return { ok: true, reading };
+  return { ok: true, reading: { device, topic, payload, messageId, deviceTimeMs, monoMs } };
 }

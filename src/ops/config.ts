@@ -90,7 +90,7 @@ const dedupOfStream = v.nullish(
       'How long the id of a reading is remembered (mode `id`), in ms.',
     ),
     windowIds: whole(
-      4096,
+      1024,
       1,
       1_048_576,
       'How many ids are remembered for each device (mode `id`).',
