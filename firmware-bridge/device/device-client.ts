@@ -23,6 +23,8 @@ interface Outgoing {
 export class DeviceClient {
   readonly #client: MqttClient;
   readonly #ring = new Set<Outgoing>();
+  /** From the moment at which what waited has been sent again: nothing new may overtake it. */
+  #linked = false;
   #closed = false;
   #resent = 0;
 
@@ -37,7 +39,13 @@ export class DeviceClient {
       queueQoSZero: false,
       resubscribe: true,
     });
-    this.#client.on('connect', () => this.#sendAgain());
+    this.#client.on('connect', () => {
+      this.#linked = true;
+      this.#sendAgain();
+    });
+    this.#client.on('close', () => {
+      this.#linked = false;
+    });
     // Refused or cut off: it connects again by itself, and what counts is what is in the ring.
     this.#client.on('error', () => {});
   }
@@ -64,7 +72,7 @@ export class DeviceClient {
         attempt: 0,
       };
       this.#ring.add(message);
-      if (this.#client.connected) this.#send(message);
+      if (this.#linked) this.#send(message);
     });
   }
 
