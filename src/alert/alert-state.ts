@@ -84,6 +84,8 @@ export class AlertStates {
 
   /** The event that a finding makes, if any. */
   observe(finding: Finding): AlertEvent | undefined {
+    // Nearly always: nothing goes on, and nothing is wrong.
+    if (this.#series.size === 0 && finding.state !== 'anomalous') return undefined;
     const key = keyOf(finding);
     const state = this.#series.get(key);
     if (state === undefined && finding.state !== 'anomalous') return undefined;

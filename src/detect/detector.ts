@@ -31,14 +31,22 @@ export interface Verdict {
 
 const PREFIX = 'detect/series/';
 
-export function seriesKey(device: string, metric: string): string {
-  return `${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
+function storedKey(device: string, metric: string): string {
+  return `${PREFIX}${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
 }
 
 /** What the topic says after the device: `sensors/d1/room/temperature` → `room.temperature`. */
-function placeOf({ topic, device }: LogRecord): string {
+function placeOf(topic: string, device: string): string {
   const levels = topic.split('/');
   return levels.slice(levels.indexOf(device) + 1).join('.');
+}
+
+const MAX_PLACES = 10_000;
+
+interface Series {
+  readonly device: string;
+  readonly metric: string;
+  readonly baseline: RollingBaseline;
 }
 
 /**
@@ -47,8 +55,12 @@ function placeOf({ topic, device }: LogRecord): string {
  */
 export class Detector {
   readonly #options: DetectorOptions;
-  readonly #series = new Map<string, RollingBaseline>();
-  readonly #changed = new Set<string>();
+  /** By device, then by metric. */
+  readonly #devices = new Map<string, Map<string, Series>>();
+  readonly #changed = new Set<Series>();
+  /** Places of topics seen; emptied when full. */
+  readonly #places = new Map<string, string>();
+  #watched = 0;
   #unwatched = 0;
 
   constructor(options: DetectorOptions) {
@@ -57,7 +69,7 @@ export class Detector {
 
   /** Series watched. */
   get watched(): number {
-    return this.#series.size;
+    return this.#watched;
   }
 
   /** Values of series beyond `maxSeries`, which nobody watches. */
@@ -73,25 +85,34 @@ export class Detector {
     const parsed = parsePayload(record.payload);
     if (!parsed.ok) return [];
     const verdicts: Verdict[] = [];
-    for (const sample of samplesOf(parsed.value, placeOf(record))) {
+    for (const sample of samplesOf(parsed.value, this.#place(record))) {
       const verdict = this.#judge(record, sample);
       if (verdict !== undefined) verdicts.push(verdict);
     }
     return verdicts;
   }
 
+  #place({ topic, device }: LogRecord): string {
+    let place = this.#places.get(topic);
+    if (place === undefined) {
+      place = placeOf(topic, device);
+      if (this.#places.size >= MAX_PLACES) this.#places.clear();
+      this.#places.set(topic, place);
+    }
+    return place;
+  }
+
   #judge(record: LogRecord, { metric, value }: Sample): Verdict | undefined {
     const { device, stream, partition, offset, runMs, receivedAtMs } = record;
-    const key = seriesKey(device, metric);
-    const baseline = this.#baseline(key);
-    if (baseline === undefined) return undefined;
+    const series = this.#find(device, metric);
+    if (series === undefined) return undefined;
+    const { baseline } = series;
     const { threshold, warmup } = this.#options;
     const { median, scale, score } = baseline.compare(value);
     const learning = baseline.seen < warmup;
-    // Anomalies are taken in as well: a level that stays becomes the ordinary one, and its alert
-    // ends.
-    baseline.add(value);
-    this.#changed.add(key);
+    // Anomalies are taken in as well: a level that stays becomes the ordinary one, and its alert ends.
+    baseline.add(value, scale);
+    this.#changed.add(series);
     return {
       device,
       metric,
@@ -106,31 +127,39 @@ export class Detector {
     };
   }
 
-  #baseline(key: string): RollingBaseline | undefined {
-    const found = this.#series.get(key);
+  /** The series, a new one if it may be watched. */
+  #find(device: string, metric: string): Series | undefined {
+    const found = this.#devices.get(device)?.get(metric);
     if (found !== undefined) return found;
     const { maxSeries, logger } = this.#options;
-    if (this.#series.size >= maxSeries) {
+    if (this.#watched >= maxSeries) {
       if (this.#unwatched === 0) {
-        logger.warn(
-          { maxSeries, series: key },
-          'a series is not watched: detect.maxSeries is reached',
-        );
+        const fields = { maxSeries, device, metric };
+        logger.warn(fields, 'a series is not watched: detect.maxSeries is reached');
       }
       this.#unwatched += 1;
       return undefined;
     }
-    const baseline = new RollingBaseline();
-    this.#series.set(key, baseline);
-    return baseline;
+    return this.#add(device, metric, new RollingBaseline());
+  }
+
+  #add(device: string, metric: string, baseline: RollingBaseline): Series {
+    const series = { device, metric, baseline };
+    let metrics = this.#devices.get(device);
+    if (metrics === undefined) {
+      metrics = new Map();
+      this.#devices.set(device, metrics);
+    }
+    metrics.set(metric, series);
+    this.#watched += 1;
+    return series;
   }
 
   /** The series that changed since the last call, as they are to be stored. */
   snapshot(): Map<string, string> {
     const entries = new Map<string, string>();
-    for (const key of this.#changed) {
-      const baseline = this.#series.get(key);
-      if (baseline !== undefined) entries.set(PREFIX + key, JSON.stringify(baseline.save()));
+    for (const { device, metric, baseline } of this.#changed) {
+      entries.set(storedKey(device, metric), JSON.stringify(baseline.save()));
     }
     this.#changed.clear();
     return entries;
@@ -140,8 +169,9 @@ export class Detector {
   restore(entries: ReadonlyMap<string, string>): void {
     for (const [key, text] of entries) {
       if (!key.startsWith(PREFIX)) continue;
-      const state = JSON.parse(text) as BaselineState;
-      this.#series.set(key.slice(PREFIX.length), RollingBaseline.restore(state));
+      const [device = '', metric = ''] = key.slice(PREFIX.length).split('/');
+      const baseline = RollingBaseline.restore(JSON.parse(text) as BaselineState);
+      this.#add(decodeURIComponent(device), decodeURIComponent(metric), baseline);
     }
   }
 }

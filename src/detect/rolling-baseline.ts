@@ -72,15 +72,14 @@ export class RollingBaseline {
     return { median, scale, score };
   }
 
-  add(raw: number): void {
+  /** Takes a value in; `scale` is what `compare` said of it. */
+  add(raw: number, scale: number): void {
     const value = clamp(raw);
     const last = this.#last ?? value;
     const stepShare = Math.max(STEP_SHARE, 1 / (this.#seen + 1));
     // Steps far beyond the ordinary are what is to be found: they do not make themselves ordinary.
-    const step = Math.min(
-      Math.abs(value - last),
-      this.#seen < 8 ? MAX : 4 * this.compare(last).scale,
-    );
+    const limit = this.#seen < 8 ? MAX : 4 * scale;
+    const step = Math.min(Math.abs(value - last), limit);
     this.#step += stepShare * (step - this.#step);
     this.#last = value;
     this.#seen += 1;

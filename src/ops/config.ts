@@ -219,7 +219,7 @@ const detect = v.strictObject({
     10_000,
     1,
     1_000_000,
-    'Series (device and metric) watched; the one idle for longest goes first.',
+    'Series (device and metric) watched; beyond it new ones are not.',
   ),
   coolDownMs: whole(
     60_000,
