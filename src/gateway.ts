@@ -154,13 +154,7 @@ export class Gateway {
       ...config.mqtt,
       sessions: level.sessions,
       logger,
-      accept: (message) => {
-        let settle: (error: Error | undefined) => void = () => {};
-        const accepted = new Promise<void>((resolve, reject) => {
-          settle = (error) => (error === undefined ? resolve() : reject(error));
-        });
-        return pipeline.accept(message, settle) ? accepted : undefined;
-      },
+      accept: (message, settle) => pipeline.accept(message, settle),
     });
   }
 

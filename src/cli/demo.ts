@@ -48,7 +48,7 @@ class DemoCloud {
       logger: silentLogger,
       accept: ({ payload }) => {
         this.heard.push(JSON.parse(Buffer.from(payload).toString()) as Envelope);
-        return undefined;
+        return false;
       },
     });
     await this.#broker.listen();

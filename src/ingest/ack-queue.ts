@@ -1,8 +1,13 @@
 type Done = (error?: Error | null) => void;
 
-interface Entry {
+/** One message between its arrival and its answer. */
+class Entry {
   readonly done: Done;
-  state: 'waiting' | 'accepted' | Error;
+  state: 'waiting' | 'accepted' | Error = 'waiting';
+
+  constructor(done: Done) {
+    this.done = done;
+  }
 }
 
 /**
@@ -13,46 +18,42 @@ interface Entry {
 export class AckQueue {
   readonly #refuse: (error: Error, done: Done) => void;
   #entries: Entry[] = [];
+  #head = 0;
   #broken = false;
 
   /**
-   * `refuse` is told once, of the first message that was not accepted; nothing after it is
-   * answered.
+   * `refuse` is told once, of the first message that was not accepted; nothing after it is answered.
    */
   constructor(refuse: (error: Error, done: Done) => void) {
     this.#refuse = refuse;
   }
 
-  add(accepted: Promise<void> | undefined, done: Done): void {
-    if (accepted === undefined && this.#entries.length === 0) {
-      if (!this.#broken) done();
-      return;
-    }
-    const entry: Entry = { done, state: accepted === undefined ? 'accepted' : 'waiting' };
+  /** A message that is answered when what is returned is called, and those before it are answered. */
+  add(done: Done): (error: Error | undefined) => void {
+    const entry = new Entry(done);
     this.#entries.push(entry);
-    accepted?.then(
-      () => {
-        entry.state = 'accepted';
-        this.#flush();
-      },
-      (error: Error) => {
-        entry.state = error;
-        this.#flush();
-      },
-    );
+    return (error) => {
+      entry.state = error ?? 'accepted';
+      if (entry === this.#entries[this.#head]) this.#flush();
+    };
   }
 
   #flush(): void {
-    let answered = 0;
-    for (const { state, done } of this.#entries) {
-      if (this.#broken || state === 'waiting') break;
-      answered += 1;
-      if (state === 'accepted') done();
-      else {
+    for (;;) {
+      const entry = this.#entries[this.#head];
+      if (entry === undefined) {
+        this.#entries = [];
+        this.#head = 0;
+        return;
+      }
+      if (entry.state === 'waiting' || this.#broken) return;
+      this.#head += 1;
+      if (entry.state === 'accepted') {
+        entry.done();
+      } else {
         this.#broken = true;
-        this.#refuse(state, done);
+        this.#refuse(entry.state, entry.done);
       }
     }
-    this.#entries.splice(0, answered);
   }
 }

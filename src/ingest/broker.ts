@@ -10,6 +10,7 @@ import {
   OfflineBound,
   OpenMessages,
   type Persistence,
+  type Settle,
   type Will,
 } from './session-store.ts';
 
@@ -47,11 +48,11 @@ export interface BrokerOptions {
   readonly sessions?: Keys & object;
   readonly logger: Logger;
   /**
-   * Called for every PUBLISH, at once and in the order of arrival. What it returns resolves when
-   * the message may be acknowledged; a rejection means that it must not be. undefined: nothing to
-   * wait for.
+   * Called for every PUBLISH, at once and in the order of arrival. True: `settle` will be called, without
+   * an error when the message may be acknowledged, with one when it must not be. False: there is
+   * nothing to wait for, and `settle` is never called.
    */
-  accept?(message: InboundPublish): Promise<void> | undefined;
+  accept?(message: InboundPublish, settle: Settle): boolean;
 }
 
 /** Can publish from the start; takes clients from `listen` to `hangUp`. */
@@ -155,41 +156,40 @@ class AedesBroker implements Broker {
     done: (error?: Error | null) => void,
   ): void {
     const { topic } = packet;
-    if (this.#reserved.some((prefix) => topic.startsWith(prefix))) {
+    if (this.#isReserved(topic)) {
       done(new HeadgateError('TOPIC_RESERVED', topic));
       return;
     }
-    let accepted: Promise<void> | undefined;
-    try {
-      accepted = this.#accept(client, packet);
-    } catch (error) {
-      accepted = Promise.reject(error);
-    }
-    if (client === null || client.closed) {
-      if (accepted === undefined) done();
-      else accepted.then(() => done(), done);
+    const { accept } = this.#options;
+    if (accept === undefined) {
+      done();
       return;
     }
-    this.#queueOf(client).add(accepted, done);
+    if (client === null || client.closed) {
+      if (!accept(inbound(client?.id, packet), (error) => done(error))) done();
+      return;
+    }
+    const queue = this.#queueOf(client);
+    const settle = queue.add(done);
+    if (packet.qos === 2) this.#acceptOnce(client.id, packet, settle);
+    else if (!accept(inbound(client.id, packet), settle)) settle(undefined);
   }
 
-  #accept(client: Client | null, packet: PublishPacket): Promise<void> | undefined {
+  /** QoS 2: a message that is open already is not taken again [MQTT-4.3.3-10]. */
+  #acceptOnce(clientId: string, packet: PublishPacket, settle: Settle): void {
     const { accept } = this.#options;
-    if (accept === undefined) return undefined;
-    const { qos, messageId } = packet;
-    const clientId = client?.id;
-    if (
-      qos === 2 &&
-      clientId !== undefined &&
-      messageId !== undefined &&
-      client?.closed === false
-    ) {
-      const found = this.#open.find(clientId, messageId);
-      if (found !== undefined) return found ?? undefined;
-      const accepted = accept(inbound(clientId, packet));
-      return accepted === undefined ? undefined : this.#open.open(clientId, messageId, accepted);
-    }
-    return accept(inbound(clientId, packet));
+    const messageId = packet.messageId ?? 0;
+    if (this.#open.isRepeat(clientId, messageId, settle)) return;
+    const ended: Settle = (error) => {
+      this.#open.accepted(clientId, messageId, error);
+      settle(error);
+    };
+    if (accept?.(inbound(clientId, packet), ended) !== true) ended(undefined);
+  }
+
+  #isReserved(topic: string): boolean {
+    for (const prefix of this.#reserved) if (topic.startsWith(prefix)) return true;
+    return false;
   }
 
   #queueOf(client: Client): AckQueue {

@@ -45,38 +45,47 @@ async function clientsOf(
   });
 }
 
+/** Told once whether a message may be acknowledged. */
+export type Settle = (error: Error | undefined) => void;
+
+/** Those who wait for the first copy of an open message; null once it is durable. */
+type Waiting = Settle[] | null;
+
 /**
  * QoS 2 messages between their PUBLISH and their PUBREL, per client. A PUBLISH that comes again
  * meanwhile must not be taken a second time [MQTT-4.3.3-10], and must not be answered before the
  * first one is durable.
  */
 export class OpenMessages {
-  readonly #clients = new Map<string, Map<number, Promise<void> | null>>();
+  readonly #clients = new Map<string, Map<number, Waiting>>();
 
-  /** A promise while the first is on its way, null when it is durable, undefined if it is new. */
-  find(client: string, messageId: number): Promise<void> | null | undefined {
-    return this.#clients.get(client)?.get(messageId);
-  }
-
-  /** Taken for the first time; `accepted` is when it is durable. A failure makes it new again. */
-  open(client: string, messageId: number, accepted: Promise<void>): Promise<void> {
+  /**
+   * False for a message that is new: it is open from now on, and `accepted` is to be called. True for
+   * one that is open already: `settle` is called when the first copy is durable.
+   */
+  isRepeat(client: string, messageId: number, settle: Settle): boolean {
     let messages = this.#clients.get(client);
     if (messages === undefined) {
       messages = new Map();
       this.#clients.set(client, messages);
     }
-    const own = messages;
-    const ended = accepted.then(
-      () => {
-        own.set(messageId, null);
-      },
-      (error: unknown) => {
-        own.delete(messageId);
-        throw error;
-      },
-    );
-    own.set(messageId, ended);
-    return ended;
+    const waiting = messages.get(messageId);
+    if (waiting === undefined) {
+      messages.set(messageId, []);
+      return false;
+    }
+    if (waiting === null) settle(undefined);
+    else waiting.push(settle);
+    return true;
+  }
+
+  /** The first copy is durable, or it is not and the message is new again. */
+  accepted(client: string, messageId: number, error: Error | undefined): void {
+    const messages = this.#clients.get(client);
+    const waiting = messages?.get(messageId);
+    if (error === undefined) messages?.set(messageId, null);
+    else messages?.delete(messageId);
+    for (const settle of waiting ?? []) settle(error);
   }
 
   close(client: string, messageId: number): void {
@@ -90,7 +99,8 @@ export class OpenMessages {
   /** What was open when the broker went down. */
   async load(level: Keys): Promise<void> {
     for (const [client, id] of await clientsOf(level, 'incoming')) {
-      await this.open(client, Number(id), Promise.resolve());
+      this.isRepeat(client, Number(id), () => {});
+      this.accepted(client, Number(id), undefined);
     }
   }
 
@@ -135,7 +145,7 @@ export class OfflineBound {
 
   follow(persistence: Persistence): void {
     const enqueue = persistence.outgoingEnqueueCombi.bind(persistence);
-    persistence.outgoingEnqueueCombi = async (subs, packet) => {
+    const keep = async (subs: readonly Subscriber[], packet: unknown) => {
       const kept: Subscriber[] = [];
       for (const sub of subs) {
         if ((this.#waiting.get(sub.clientId) ?? 0) >= this.#max) await this.#refuse(sub.clientId);
@@ -146,6 +156,9 @@ export class OfflineBound {
       }
       return enqueue(kept, packet);
     };
+    // Nearly always nobody is away.
+    persistence.outgoingEnqueueCombi = (subs, packet) =>
+      subs.length === 0 ? enqueue(subs, packet) : keep(subs, packet);
     const clear = persistence.outgoingClearMessageId.bind(persistence);
     persistence.outgoingClearMessageId = async (client, packet) => {
       const cleared = await clear(client, packet);
