@@ -126,7 +126,11 @@ export class Gateway {
       streams.set(name, { stream: stores.telemetry.stream(name), dedup });
     }
     const patterns = Object.entries(config.streams).flatMap(([stream, { topics }]) =>
-      topics.map((pattern) => ({ stream, pattern })),
+      topics.map((pattern) => ({
+        stream,
+        pattern,
+        partitions: stores.telemetry.stream(stream).partitions,
+      })),
     );
     return new Pipeline({
       topics: new TopicMap(patterns),

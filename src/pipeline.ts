@@ -8,7 +8,6 @@ import type { InboundPublish } from './ingest/broker.ts';
 import { parseReading } from './ingest/parse-reading.ts';
 import type { TopicMap } from './ingest/topic-map.ts';
 import type { Journal, Stream } from './log/journal.ts';
-import { partitionOf } from './log/partition.ts';
 
 export interface PipelineStream {
   readonly stream: Stream;
@@ -62,12 +61,13 @@ export class Pipeline {
     const { topic, payload } = message;
     const arrived = { device, topic, payload, monoMs: clock.monoMs() };
     const parsed = parseReading(arrived, maxPayloadBytes);
-    if (parsed.ok) this.#store(target, parsed.reading, done);
+    if (parsed.ok) this.#store(target, place.partition, parsed.reading, done);
     else this.#bury(parsed.code, arrived, done);
     return true;
   }
 
-  #store({ stream, dedup }: PipelineStream, reading: Reading, done: Done): void {
+  #store(target: PipelineStream, partition: number, reading: Reading, done: Done): void {
+    const { stream, dedup } = target;
     const { telemetry, counters } = this.#options;
     const sighting = dedup.claim(reading, telemetry.runMs(reading.monoMs));
     if (sighting?.kind === 'known') {
@@ -79,7 +79,6 @@ export class Pipeline {
       this.#follow(sighting.claim, done);
       return;
     }
-    const partition = partitionOf(reading.device, stream.partitions);
     telemetry.append(stream, partition, reading, (error) => {
       if (error === undefined) {
         counters.stored += 1;

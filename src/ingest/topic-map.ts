@@ -1,3 +1,5 @@
+import { partitionOf } from '../log/partition.ts';
+
 /**
  * Which stream a topic belongs to, and which of its levels names the device. Pure.
  * Patterns are MQTT filters with exactly one `<device>` level: `sensors/<device>/#`.
@@ -5,10 +7,14 @@
 export interface TopicPlace {
   readonly stream: string;
   readonly device: string;
+  /** The partition of the stream that the device is in. */
+  readonly partition: number;
 }
 
 export interface TopicPattern {
   readonly stream: string;
+  /** Partitions of the stream. */
+  readonly partitions: number;
   readonly pattern: string;
 }
 
@@ -35,17 +41,14 @@ export function matchTopic(
 }
 
 export class TopicMap {
-  readonly #patterns: ReadonlyArray<{ stream: string; levels: readonly string[] }>;
+  readonly #patterns: ReadonlyArray<TopicPattern & { levels: readonly string[] }>;
   /**
    * A gateway sees the same topics again and again. Emptied when full, so nobody can make it grow.
    */
   readonly #cache = new Map<string, TopicPlace | null>();
 
   constructor(patterns: readonly TopicPattern[]) {
-    this.#patterns = patterns.map(({ stream, pattern }) => ({
-      stream,
-      levels: pattern.split('/'),
-    }));
+    this.#patterns = patterns.map((one) => ({ ...one, levels: one.pattern.split('/') }));
   }
 
   /** undefined: no stream's topic. The first pattern that matches wins. */
@@ -60,9 +63,10 @@ export class TopicMap {
 
   #match(topic: string): TopicPlace | undefined {
     const levels = topic.split('/');
-    for (const { stream, levels: pattern } of this.#patterns) {
+    for (const { stream, partitions, levels: pattern } of this.#patterns) {
       const device = matchTopic(pattern, levels);
-      if (device !== undefined) return { stream, device };
+      if (device === undefined) continue;
+      return { stream, device, partition: partitionOf(device, partitions) };
     }
     return undefined;
   }

@@ -75,8 +75,9 @@ export class Batch {
     for (const { slot, records } of this.#runs) {
       nextOffsets[slot] = (nextOffsets[slot] ?? 0) + records;
     }
-    for (const [i, settle] of this.#settles.entries()) {
-      settle(undefined, (first[this.#runOf[i] ?? 0] ?? 0) + (this.#placeOf[i] ?? 0));
+    // By index: an iterator of pairs would make an array for each record.
+    for (let i = 0; i < this.#settles.length; i++) {
+      this.#settles[i]?.(undefined, (first[this.#runOf[i] ?? 0] ?? 0) + (this.#placeOf[i] ?? 0));
     }
   }
 
