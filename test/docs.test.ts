@@ -5,6 +5,7 @@ import { ERRORS } from '../src/base/errors.ts';
 import { configMarkdown, defaultConfigYaml, errorsMarkdown } from '../src/ops/config-docs.ts';
 import { CONFIG_KEYS } from '../src/ops/config-keys.ts';
 import { loadConfig } from '../src/ops/load-config.ts';
+import { VERSION } from '../src/version.ts';
 
 // docs/config.md and docs/errors.md are written from the tables in the code. This test holds them
 // to it.
@@ -37,4 +38,10 @@ test('the default file gives the same configuration as no file at all', () => {
   const written = loadConfig({ text: defaultConfigYaml(), env: {} });
   expect(written).toEqual(loadConfig({ text: '', env: {} }));
   expect(written.ok).toBe(true);
+});
+
+test('the release is the same in package.json and in the code', () => {
+  const path = fileURLToPath(new URL('../package.json', import.meta.url));
+  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
+  expect(VERSION).toBe(version);
 });

@@ -1,19 +1,26 @@
+import { defaultConfigYaml } from '../ops/config-docs.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
 import { ConfigError, readSettings } from './settings.ts';
 
 export const check: Command = {
   name: 'check',
-  usage: 'headgate check [--config FILE] [--data DIR] [--port N] [--json]',
-  summary: 'looks at the configuration and lists every problem with its line',
+  usage: 'headgate check [--config FILE] [--data DIR] [--port N] [--json] | --defaults',
+  summary:
+    'looks at the configuration and lists every problem with its line;\n      --defaults prints a file with every setting',
   options: {
     ...CONFIG_OPTION,
     ...DATA_OPTION,
     ...JSON_OPTION,
     port: { type: 'string' },
+    defaults: { type: 'boolean' },
   },
   positionals: [0, 0],
   async run(values, _, io) {
     const json = values['json'] === true;
+    if (values['defaults'] === true) {
+      io.print(defaultConfigYaml().trimEnd());
+      return 0;
+    }
     try {
       const { config, data, file } = await readSettings(values, io.env);
       if (json) {
