@@ -45,7 +45,8 @@ export class Pipeline {
   }
 
   /**
-   * Calls `done` once: without an error when the message may be acknowledged (its reading, or the one it
+   * Calls `done` once: without an error when the message may be acknowledged (its reading, or the
+   * one it
    * repeats, is durable, or it is durable as a dead letter); with one when it must not be. Returns
    * false, and calls nothing, for a topic that is no stream's.
    */
@@ -102,7 +103,9 @@ export class Pipeline {
     });
   }
 
-  /** A message that is no reading is kept as it came, with the reason, where it can be looked at. */
+  /**
+   * A message that is no reading is kept as it came, with the reason, where it can be looked at.
+   */
   #bury(code: ErrorCode, message: Reading, done: Done): void {
     const { events, deadLetters, counters } = this.#options;
     const device = code === 'DEVICE_INVALID' ? DEAD_LETTER_DEVICE : message.device;

@@ -16,7 +16,10 @@ export type ParsedPayload =
 
 export const MAX_ID_BYTES = 256;
 
-/** The bytes as text, or undefined if they are no valid UTF-8. Plain ASCII, the usual case, is cheap. */
+/**
+ * The bytes as text, or undefined if they are no valid UTF-8. Plain ASCII, the usual case, is
+ * cheap.
+ */
 function textOf(bytes: Uint8Array): string | undefined {
   const { buffer, byteOffset, byteLength } = bytes;
   const all = Buffer.isBuffer(bytes) ? bytes : Buffer.from(buffer, byteOffset, byteLength);

@@ -5,8 +5,7 @@ import { ConfigError, readSettings } from './settings.ts';
 export const check: Command = {
   name: 'check',
   usage: 'headgate check [--config FILE] [--data DIR] [--port N] [--json] | --defaults',
-  summary:
-    'looks at the configuration and lists every problem with its line;\n      --defaults prints a file with every setting',
+  summary: 'lists every problem of the configuration with its line, or prints a default file',
   options: {
     ...CONFIG_OPTION,
     ...DATA_OPTION,

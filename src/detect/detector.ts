@@ -110,7 +110,8 @@ export class Detector {
     const { threshold, warmup } = this.#options;
     const { median, scale, score } = baseline.compare(value);
     const learning = baseline.seen < warmup;
-    // Anomalies are taken in as well: a level that stays becomes the ordinary one, and its alert ends.
+    // Anomalies are taken in as well: a level that stays becomes the ordinary one, and its alert
+    // ends.
     baseline.add(value, scale);
     this.#changed.add(series);
     return {

@@ -22,13 +22,16 @@ export class AckQueue {
   #broken = false;
 
   /**
-   * `refuse` is told once, of the first message that was not accepted; nothing after it is answered.
+   * `refuse` is told once, of the first message that was not accepted; nothing after it is
+   * answered.
    */
   constructor(refuse: (error: Error, done: Done) => void) {
     this.#refuse = refuse;
   }
 
-  /** A message that is answered when what is returned is called, and those before it are answered. */
+  /**
+   * A message that is answered when what is returned is called, and those before it are answered.
+   */
   add(done: Done): (error: Error | undefined) => void {
     const entry = new Entry(done);
     this.#entries.push(entry);

@@ -48,7 +48,8 @@ export interface BrokerOptions {
   readonly sessions?: Keys & object;
   readonly logger: Logger;
   /**
-   * Called for every PUBLISH, at once and in the order of arrival. True: `settle` will be called, without
+   * Called for every PUBLISH, at once and in the order of arrival. True: `settle` will be called,
+   * without
    * an error when the message may be acknowledged, with one when it must not be. False: there is
    * nothing to wait for, and `settle` is never called.
    */

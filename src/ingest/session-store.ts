@@ -60,7 +60,8 @@ export class OpenMessages {
   readonly #clients = new Map<string, Map<number, Waiting>>();
 
   /**
-   * False for a message that is new: it is open from now on, and `accepted` is to be called. True for
+   * False for a message that is new: it is open from now on, and `accepted` is to be called. True
+   * for
    * one that is open already: `settle` is called when the first copy is durable.
    */
   isRepeat(client: string, messageId: number, settle: Settle): boolean {

@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: durable QoS 1 throughput and ack latency against bare aedes, in turns within one run, and bytes
+ * `npm run bench`: durable QoS 1 throughput and ack latency against bare aedes, in turns within one
+ * run, and bytes
  * written per payload byte. Figures from one machine at one time: read the ratios.
  */
 
@@ -122,9 +123,7 @@ async function compare(brokers: readonly Broker[], load: (typeof LOADS)[number])
   print(
     `\n${load.name}, ${load.messages} readings of 130 bytes, median of ${ROUNDS} rounds in turns`,
   );
-  print(
-    '                        readings/s   ratio (min–max)      p50 ms   p99 ms  bytes/byte  io/byte',
-  );
+  print(`${' '.repeat(24)}readings/s   ratio (min–max)      p50 ms   p99 ms  bytes/byte  io/byte`);
   for (const [broker, own] of results) {
     const pick = (of: (r: Result) => number) => median(own.map(of));
     const ratios = own.map((r, i) => r.rate / (base[i]?.rate ?? Number.NaN)).sort((a, b) => a - b);

@@ -15,7 +15,8 @@ function recordsToMeasure(): LogRecord[] {
   return Array.from({ length: COUNT }, (_, i) => {
     const device = `dev-${i % DEVICES}`;
     const value = (20 + random()).toFixed(3);
-    const text = `{"id":"${device}-${i}","ts":1795528656303,"value":${value},"pad":"${'x'.repeat(50)}"}`;
+    const pad = 'x'.repeat(50);
+    const text = `{"id":"${device}-${i}","ts":1795528656303,"value":${value},"pad":"${pad}"}`;
     const topic = `sensors/${device}/temperature`;
     return {
       device,

@@ -25,7 +25,8 @@ import { Mosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/until.ts';
 
 /**
- * The whole journey with real parts: 50 sensors that send again what was not acknowledged, a gateway
+ * The whole journey with real parts: 50 sensors that send again what was not acknowledged, a
+ * gateway
  * that is killed ten times under load, and Debian's mosquitto as a cloud that is away twice.
  */
 const SEED = Number(process.env['SEED'] ?? 20261124);

@@ -1,7 +1,8 @@
 import type { FileHandle, Files } from '../../src/os/files.ts';
 
 /**
- * A file system in memory that breaks on demand: full disks, failed writes and syncs, power cuts that
+ * A file system in memory that breaks on demand: full disks, failed writes and syncs, power cuts
+ * that
  * lose or tear what was not synced. What is durable and what is only written are kept apart.
  */
 
@@ -133,7 +134,8 @@ export class FakeFiles implements Files {
   }
 
   /**
-   * A power cut: of each 512-byte sector written since the last sync, `keeps` says whether it reached
+   * A power cut: of each 512-byte sector written since the last sync, `keeps` says whether it
+   * reached
    * the flash. Without it, nothing that was not synced is left.
    */
   powerCut(keeps: (path: string, sector: number) => boolean = () => false): void {
