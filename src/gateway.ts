@@ -36,6 +36,7 @@ export interface GatewayOptions {
 }
 
 const MAX_DEVICES = 100_000;
+const RETAIN_EVERY_MS = 60_000;
 /** A replay after a crash goes back to the last checkpoint; this is far more. */
 const ALERT_WINDOW_MS = 7 * 86_400_000;
 const ALERT_WINDOW_IDS = 1_024;
@@ -82,6 +83,7 @@ export class Gateway {
     const stores = await openStores({ ...this.#options, onDrop: (d) => this.#dropped(d) });
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());
+    this.#retainNowAndThen(stores);
     const pipeline = await this.#buildPipeline(stores);
     const broker = await this.#openBroker(pipeline, level);
     this.#onStop('broker', () => broker.close());
@@ -108,6 +110,18 @@ export class Gateway {
     await broker.listen();
     this.#onStop('listener', () => broker.hangUp());
     logger.info({ host: config.mqtt.host, port: broker.port, data: data.root }, 'ready');
+  }
+
+  #retainNowAndThen({ telemetry, events }: Stores): void {
+    let turn = Promise.resolve();
+    const timer = setInterval(() => {
+      turn = turn.then(() => telemetry.retain()).then(() => events.retain());
+    }, RETAIN_EVERY_MS);
+    timer.unref();
+    this.#onStop('retention', async () => {
+      clearInterval(timer);
+      await turn;
+    });
   }
 
   #onStop(part: string, stop: () => unknown): void {

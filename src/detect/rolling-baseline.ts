@@ -28,8 +28,29 @@ const ABSOLUTE_FLOOR = 1e-9;
 const STEP_SHARE = 0.02;
 const MAX = Number.MAX_VALUE / 4;
 
+/** Adding 0 makes 0 of -0: JSON does not keep its sign, and what is restored must be the same. */
 function clamp(value: number): number {
-  return Math.min(MAX, Math.max(-MAX, value));
+  return Math.min(MAX, Math.max(-MAX, value)) + 0;
+}
+
+function isIndex(value: unknown, end: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < end;
+}
+
+/** State comes from a store that other versions wrote to, too. */
+function isState(value: unknown): value is BaselineState {
+  if (typeof value !== 'object' || value === null) return false;
+  const { values, next, seen, step } = value as Partial<Record<keyof BaselineState, unknown>>;
+  if (!Array.isArray(values) || !values.every(Number.isFinite)) return false;
+  const full = values.length === BASELINE_VALUES;
+  return (
+    (full || values.length < BASELINE_VALUES) &&
+    isIndex(next, full ? BASELINE_VALUES : 1) &&
+    isIndex(seen, Number.MAX_SAFE_INTEGER) &&
+    (seen as number) >= values.length &&
+    Number.isFinite(step) &&
+    (step as number) >= 0
+  );
 }
 
 /** First index whose value is not below `value`. */
@@ -127,7 +148,9 @@ export class RollingBaseline {
     return { values: [...this.#values], next: this.#next, seen: this.#seen, step: this.#step };
   }
 
-  static restore(state: BaselineState): RollingBaseline {
+  /** The inverse of `save`; undefined for anything that `save` does not give. */
+  static restore(state: unknown): RollingBaseline | undefined {
+    if (!isState(state)) return undefined;
     const baseline = new RollingBaseline();
     baseline.#values = [...state.values];
     baseline.#sorted = [...state.values].sort((a, b) => a - b);

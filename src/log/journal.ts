@@ -335,6 +335,17 @@ export class Journal implements LogView {
     this.#options.logger.info({ segment: this.#active.info.sequence }, 'the log takes data again');
   }
 
+  /** Drops what is too old, between two commits: age passes even where nothing is written. */
+  async retain(): Promise<void> {
+    await this.#committing;
+    if (this.#committing !== undefined || this.#state !== 'durable') return;
+    this.#committing = this.#enforceRetention().then(() => {
+      this.#committing = undefined;
+      this.#schedule();
+    });
+    await this.#committing;
+  }
+
   /**
    * Whole sealed segments go, oldest first. A failure to remove one is logged and tried at the next
    * roll.

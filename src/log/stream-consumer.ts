@@ -57,7 +57,8 @@ export class StreamConsumer implements Consumer {
     const next = journal.nextOffsets(stream);
     const begin = options.start === 'latest' ? next : earliestOffsets(journal, stream);
     const stored = parseCheckpoint(options.stored, journal.logId);
-    this.#handled = next.map((_, p) => stored?.[p] ?? begin[p] ?? 0);
+    // A card that lied about a sync may have less than was handled: go on from its end then.
+    this.#handled = next.map((end, p) => Math.min(stored?.[p] ?? begin[p] ?? 0, end));
     this.#stopListening = journal.onChange(() => {
       this.#changed = true;
       this.#wake?.();

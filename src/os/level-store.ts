@@ -85,13 +85,23 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
   await options.files.makeFolder(options.folder);
   const db = await openOrRebuild(options);
   const values = db.sublevel<string, string>('state', {});
+  // After a write that failed, LevelDB appends behind the torn record, and what stands there would be
+  // skipped at the next opening. So the first write that succeeds again starts a new log file.
+  let torn = false;
   const state: StateStore = {
     get: (key) => values.get(key),
     async write(entries) {
       const batch = [...entries].map(([key, value]) =>
         value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
       );
-      await values.batch(batch);
+      try {
+        await values.batch(batch);
+        if (torn) await db.compactRange('', '\uffff');
+        torn = false;
+      } catch (error) {
+        torn = true;
+        throw error;
+      }
     },
     entries: (prefix) => values.iterator({ gte: prefix, lt: `${prefix}\uffff` }).all(),
   };

@@ -12,7 +12,7 @@ describe('a good configuration', () => {
       readings: {
         topics: ['sensors/<device>/#'],
         partitions: 4,
-        dedup: { mode: 'auto', windowMs: 86_400_000, windowIds: 4096 },
+        dedup: { mode: 'auto', windowMs: 86_400_000, windowIds: 1024 },
       },
     });
     expect(config.gpio.pin).toBeUndefined();
@@ -37,7 +37,7 @@ describe('a good configuration', () => {
     expect(config.streams['meters']?.dedup).toEqual({
       mode: 'id',
       windowMs: 60_000,
-      windowIds: 4096,
+      windowIds: 1024,
     });
     expect(config.gpio).toEqual({ pin: 17, activeLow: true });
     expect(config.log).toMatchObject({ segmentBytes: 1_048_576, lingerMs: 5 });

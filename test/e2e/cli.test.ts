@@ -1,0 +1,310 @@
+import { spawnSync } from 'node:child_process';
+import { createServer } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RecordJson } from '../../src/base/record-json.ts';
+import {
+  type Answer,
+  answerOf,
+  cleanUp,
+  GatewayProcess,
+  headgate,
+  MAIN,
+  startHeadgate,
+  temporaryFolder,
+} from '../support/gateway-process.ts';
+import { TestClient } from '../support/mqtt-clients.ts';
+import { until } from '../support/until.ts';
+
+// The command line as it is written down: others script against it.
+
+const BINARY = Buffer.from([0x00, 0xff, 0x10]);
+const DEVICES = ['attic', 'barn', 'cellar'];
+const EACH = 40;
+
+let gateway: GatewayProcess;
+let data: readonly string[];
+
+/** What `log read` must print of a payload that was sent to `readings`, in one device's order. */
+function payloadsOf(device: string): string[] {
+  return Array.from({ length: EACH }, (_, i) => JSON.stringify({ id: `${device}-${i}`, v: i }));
+}
+
+beforeAll(async () => {
+  gateway = await GatewayProcess.start();
+  data = ['--data', gateway.data.root];
+  const client = await TestClient.connect(gateway.port);
+  for (const device of DEVICES) {
+    const topic = `sensors/${device}/t`;
+    const all = await Promise.all(payloadsOf(device).map((text) => client.publish(topic, text)));
+    expect(all).not.toContain(false);
+  }
+  await client.publish('sensors/attic/t', payloadsOf('attic')[0] ?? '');
+  await client.publish('sensors/dark/t', BINARY);
+  await client.end();
+});
+
+afterAll(cleanUp);
+
+function recordsIn({ lines }: Answer): RecordJson[] {
+  return lines.map((line) => JSON.parse(line) as RecordJson);
+}
+
+/** The line that a command says in answer to a wrong command line, and its exit code. */
+async function usageOf(args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await headgate(args);
+  expect(code, stderr).toBe(2);
+  expect(stdout).toBe('');
+  expect(stderr).toMatch(/^headgate: USAGE: /);
+  return stderr;
+}
+
+describe('status', () => {
+  const numbers = [
+    ...['received', 'duplicates', 'stored', 'deadLettered', 'rejected', 'forwarded', 'backlog'],
+    ...['alerts', 'bytesWritten', 'rssBytes'],
+  ];
+
+  it('--json is one object with every name that is promised', async () => {
+    const { code, lines } = await headgate(['status', ...data, '--json']);
+    expect(code).toBe(0);
+    expect(lines).toHaveLength(1);
+    const status = JSON.parse(lines[0] ?? '') as Record<string, unknown>;
+    for (const name of numbers) expect(status[name], name).toBeTypeOf('number');
+    const sent = DEVICES.length * EACH;
+    expect(status).toMatchObject({ received: sent + 2, stored: sent, duplicates: 1 });
+    expect(status).toMatchObject({ deadLettered: 1, rejected: 0, health: 'ok', backlog: 0 });
+  });
+
+  it('says the same in words', async () => {
+    const { code, stdout } = await headgate(['status', ...data]);
+    expect(code).toBe(0);
+    for (const name of numbers) expect(stdout).toContain(name);
+    expect(stdout).toMatch(/^received +122$/m);
+  });
+
+  it('ends with 1 and NOT_RUNNING when no daemon answers', async () => {
+    const { code, stdout, stderr } = await headgate(['status', '--data', temporaryFolder()]);
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^headgate: NOT_RUNNING: .*\n {2}Start it with `headgate run`/);
+  });
+});
+
+const PROMISED = [
+  'stream',
+  'partition',
+  'offset',
+  'device',
+  'id',
+  'topic',
+  'receivedAt',
+  'payload',
+];
+
+describe.each(['live', 'stopped'])('log, on a %s gateway', (state) => {
+  const read = (...args: string[]) => headgate(['log', 'read', ...args, ...data]);
+
+  beforeAll(async () => {
+    if (state === 'stopped') expect(await gateway.stop()).toBe(0);
+  });
+
+  it('read readings --from earliest --format ndjson', async () => {
+    const answer = await read('readings', '--from', 'earliest', '--format', 'ndjson');
+    expect(answer.code, answer.stderr).toBe(0);
+    const records = recordsIn(answer);
+    expect(records).toHaveLength(DEVICES.length * EACH);
+    for (const record of records) {
+      expect(Object.keys(record)).toEqual(PROMISED);
+      expect(record.stream).toBe('readings');
+      expect(record.topic).toBe(`sensors/${record.device}/t`);
+      expect(record.id).toBe((JSON.parse(record.payload) as { id: string }).id);
+      expect(Math.abs(record.receivedAt - Date.now())).toBeLessThan(60_000);
+      expect(Number.isInteger(record.receivedAt)).toBe(true);
+    }
+    for (const device of DEVICES) {
+      const own = records.filter((record) => record.device === device);
+      expect(own.map(({ payload }) => payload)).toEqual(payloadsOf(device));
+      expect(new Set(own.map(({ partition }) => partition)).size).toBe(1);
+    }
+    for (const partition of new Set(records.map((record) => record.partition))) {
+      const offsets = records.filter((r) => r.partition === partition).map((r) => r.offset);
+      expect(offsets).toEqual(offsets.map((_, i) => i));
+    }
+  });
+
+  it('read gives bytes that are no text as base64, and says so', async () => {
+    const [record, ...others] = recordsIn(await read('dead-letter'));
+    expect(others).toEqual([]);
+    const payload = BINARY.toString('base64');
+    expect(record).toMatchObject({ device: 'dark', payload, encoding: 'base64' });
+    expect(record).toMatchObject({ stream: 'dead-letter', reason: 'PAYLOAD_NOT_A_READING' });
+    expect(record).not.toHaveProperty('id');
+  });
+
+  it('read --device, --partition, --from and --limit choose', async () => {
+    const barn = recordsIn(await read('readings', '--device', 'barn'));
+    expect(barn.map(({ payload }) => payload)).toEqual(payloadsOf('barn'));
+    const partition = barn[0]?.partition ?? -1;
+    const last = barn.at(-1)?.offset ?? -1;
+    const rest = recordsIn(
+      await read('readings', '--partition', String(partition), '--from', String(last)),
+    );
+    expect(rest[0]).toMatchObject({ partition, offset: last });
+    expect(rest.every((record) => record.partition === partition)).toBe(true);
+    expect(recordsIn(await read('readings', '--limit', '7'))).toHaveLength(7);
+    const raw = await read('readings', '--device', 'barn', '--limit', '2', '--format', 'raw');
+    expect(raw.lines).toEqual(payloadsOf('barn').slice(0, 2));
+  });
+
+  it('ls --json and ls', async () => {
+    const { code, lines } = await headgate(['log', 'ls', ...data, '--json']);
+    expect(code).toBe(0);
+    const rows = JSON.parse(lines[0] ?? '') as Array<Record<string, unknown>>;
+    const row = (stream: string) => rows.find((one) => one['stream'] === stream);
+    expect(row('readings')).toMatchObject({ store: 'telemetry', partitions: 4, records: 120 });
+    expect(row('dead-letter')).toMatchObject({ store: 'events', partitions: 1, records: 1 });
+    expect(row('alerts')).toMatchObject({ records: 0 });
+    const words = await headgate(['log', 'ls', ...data]);
+    expect(words.stdout).toMatch(/^readings +telemetry +4 +120 /m);
+  });
+
+  it('tail prints the last records', async () => {
+    const args = ['log', 'tail', 'readings', '-n', '3', '--format', 'ndjson', ...data];
+    const records = recordsIn(await headgate(args));
+    expect(records.map(({ payload }) => payload)).toEqual(payloadsOf('cellar').slice(-3));
+    const text = await headgate(['log', 'tail', 'readings', '--lines', '1', ...data]);
+    expect(text.lines).toHaveLength(1);
+    expect(text.stdout).toContain('sensors/cellar/t {"id":"cellar-39","v":39}');
+  });
+
+  it('verify --json prints what is promised, and ends with 0 on a whole log', async () => {
+    const { code, lines } = await headgate(['log', 'verify', '--json', ...data]);
+    expect(code).toBe(0);
+    const found = JSON.parse(lines[0] ?? '') as Record<string, number>;
+    expect(found).toMatchObject({ records: 121, corruptBlocks: 0, lostOffsets: 0, tornBytes: 0 });
+    expect(found['blocks']).toBeGreaterThan(1);
+    expect((await headgate(['log', 'verify', ...data])).stdout).toContain('The log is whole.');
+  });
+
+  it('names a stream that is not there', async () => {
+    const { code, stderr } = await read('radings');
+    expect(code).toBe(1);
+    expect(stderr).toContain('STREAM_UNKNOWN');
+    expect(stderr).toContain('radings');
+  });
+});
+
+describe('log, where there is none', () => {
+  it.each([['ls'], ['read', 'readings'], ['tail', 'readings'], ['verify']])(
+    '%s ends with 1',
+    async (...words) => {
+      const { code, stderr } = await headgate(['log', ...words, '--data', temporaryFolder()]);
+      expect(code).toBe(1);
+      expect(stderr).toContain('STREAM_UNKNOWN');
+    },
+  );
+});
+
+describe('a pipe that its reader closes', () => {
+  it('ends log read without a word, with 0', async () => {
+    const busy = await GatewayProcess.start();
+    const client = await TestClient.connect(busy.port);
+    // Far more than a pipe holds, so that the reader is gone before the end.
+    const payload = JSON.stringify({ fill: 'x'.repeat(8_000) });
+    await Promise.all(Array.from({ length: 100 }, () => client.publish('sensors/long/t', payload)));
+    await client.end();
+    const command = `"${process.execPath}" "${MAIN}" log read readings --data "${busy.data.root}"`;
+    const script = `${command} | head -n 2; echo "exit \${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
+    const lines = stdout.trimEnd().split('\n');
+    expect(stderr).toBe('');
+    expect(lines).toHaveLength(3);
+    expect(lines[2]).toBe('exit 0');
+    expect(await busy.stop()).toBe(0);
+  });
+});
+
+describe('log tail --follow', () => {
+  it('goes on with new records, and ends when it is interrupted', async () => {
+    const own = await GatewayProcess.start();
+    const client = await TestClient.connect(own.port);
+    await client.publish('sensors/a/t', '1');
+    const args = ['log', 'tail', 'readings', '--follow', '--format', 'raw'];
+    const tail = startHeadgate([...args, '--data', own.data.root]);
+    await until('the first', () => tail.stdout === '1\n');
+    await client.publish('sensors/b/t', '2');
+    await until('the second', () => tail.stdout === '1\n2\n');
+    tail.kill('SIGINT');
+    await tail.ended;
+    expect(tail.stderr).toBe('');
+    await client.end();
+    expect(await own.stop()).toBe(0);
+  });
+});
+
+describe('sim', () => {
+  it('publishes what it was asked for, retransmits too, and says so', async () => {
+    const own = await GatewayProcess.start();
+    const plan = ['--devices', '3', '--every', '1', '--count', '20', '--repeats', '50'];
+    const { code, stdout, stderr } = await headgate([
+      ...['sim', '--port', String(own.port), ...plan, '--seed', '7'],
+    ]);
+    expect(code, stderr).toBe(0);
+    const said = /^acknowledged 60, sent twice (\d+)\n$/.exec(stdout);
+    const repeats = Number(said?.[1]);
+    expect(repeats).toBeGreaterThan(10);
+    const { stored, duplicates, received } = await own.status();
+    expect({ stored, duplicates, received }).toEqual({
+      stored: 60,
+      duplicates: repeats,
+      received: 60 + repeats,
+    });
+    expect(await own.stop()).toBe(0);
+  });
+
+  it('goes on until it is interrupted', async () => {
+    const own = await GatewayProcess.start();
+    const args = ['sim', '--port', String(own.port), '--devices', '2', '--every', '10'];
+    const sim = startHeadgate(args);
+    await own.until('readings come in', ({ stored }) => stored > 5);
+    sim.kill('SIGTERM');
+    const { code, stdout } = await answerOf(sim);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^acknowledged \d+, sent twice \d+\n$/);
+    expect(await own.stop()).toBe(0);
+  });
+});
+
+describe('a wrong command line ends with 2 and says what is right', () => {
+  it.each([
+    { args: ['frobnicate'], says: 'no command frobnicate' },
+    { args: ['log'], says: 'no command log' },
+    { args: ['log', 'shred'], says: 'log read' },
+    { args: ['run', '--prot', '1'], says: 'usage: headgate run' },
+    { args: ['run', '--port', 'many'], says: '--port: many' },
+    { args: ['run', '--port', '70000'], says: '65535' },
+    { args: ['run', 'now'], says: 'too many words' },
+    { args: ['log', 'read'], says: 'usage: headgate log read STREAM' },
+    { args: ['log', 'read', 'readings', '--format', 'xml'], says: 'ndjson' },
+    { args: ['log', 'read', 'readings', '--limit', '-1'], says: 'usage: headgate log read' },
+    { args: ['status', '--json=maybe'], says: 'usage: headgate status' },
+    { args: ['sim', '--repeats', '200'], says: 'percentage' },
+  ])('headgate $args', async ({ args, says }) => {
+    expect(await usageOf(args)).toContain(says);
+  });
+
+  it('without a word there is help, and 2; with --help 0', async () => {
+    const bare = await headgate([]);
+    expect(bare.code).toBe(2);
+    const asked = await headgate(['--help']);
+    expect(asked.code).toBe(0);
+    expect(asked.stdout).toBe(bare.stdout);
+    for (const name of ['run', 'demo', 'check', 'status', 'sim', 'log read', 'log verify']) {
+      expect(asked.stdout).toContain(`headgate ${name}`);
+    }
+    const one = await headgate(['log', 'read', '--help']);
+    expect(one).toMatchObject({ code: 0, stderr: '' });
+    expect(one.stdout).toContain('usage: headgate log read STREAM');
+    expect((await headgate(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
