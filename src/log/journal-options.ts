@@ -17,6 +17,6 @@ export interface JournalOptions {
   readonly segmentBytes: number;
   readonly maxPendingBytes: number;
   readonly retention: Retention;
-  /** Told of what retention removes, before it is removed. */
+  /** Told of what retention has removed. */
   readonly onDrop?: (dropped: readonly DroppedOffsets[]) => void;
 }

@@ -3,14 +3,13 @@ import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Reading } from '../base/reading.ts';
 import { Batch, type Settle, type Slot } from './batch.ts';
 import type { SegmentInfo } from './catalog.ts';
-import { BLOCK_DATA, type Moment, type StreamTable } from './format.ts';
+import { BLOCK_DATA, type Moment } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
 import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
 import { maxRecordBytes } from './record-codec.ts';
 import type { LostOffsets } from './recovery.ts';
-import { droppedBy, expiredSegments } from './retention.ts';
-import { ActiveSegment } from './segment.ts';
+import { SegmentRow } from './segment-row.ts';
 import type { SparseIndex } from './sparse-index.ts';
 
 /** A stream of this journal, as its writers hold it. */
@@ -47,7 +46,7 @@ const PROBE_MAX_MS = 10_000;
 export class Journal implements LogView {
   readonly #options: JournalOptions;
   readonly #streams: ReadonlyMap<string, Stream>;
-  readonly #tables: readonly StreamTable[];
+  readonly #row: SegmentRow;
   readonly #slots: readonly Slot[];
   readonly #next: number[];
   readonly #monoAtStart: number;
@@ -56,8 +55,6 @@ export class Journal implements LogView {
   readonly #listeners = new Set<() => void>();
   readonly #maxBodyBytes: number;
   readonly #probe: Backoff;
-  #sealed: readonly SegmentInfo[];
-  #active: ActiveSegment;
   #filling = new Batch();
   #waiting: Batch[] = [];
   #spare: Batch[] = [];
@@ -66,17 +63,13 @@ export class Journal implements LogView {
   #probeTimer: NodeJS.Timeout | undefined;
   #state: JournalStatus['state'] = 'durable';
   #lastError: string | undefined;
-  #bytesWritten: number;
   #commits = 0;
   #pendingBytes = 0;
 
   private constructor(options: JournalOptions, opened: JournalFiles) {
     this.#options = options;
-    this.#tables = opened.tables;
+    this.#row = new SegmentRow(options, opened);
     this.#next = opened.nextOffsets;
-    this.#sealed = opened.sealed;
-    this.#active = opened.active;
-    this.#bytesWritten = opened.bytesWritten;
     this.#found = opened.found;
     this.#runAtStart = opened.runMs;
     this.#monoAtStart = options.clock.monoMs();
@@ -100,7 +93,7 @@ export class Journal implements LogView {
    */
   static async open(options: JournalOptions): Promise<Journal> {
     const journal = new Journal(options, await openJournalFiles(options));
-    await journal.#enforceRetention();
+    await journal.#row.enforceRetention(journal.runMs(options.clock.monoMs()));
     return journal;
   }
 
@@ -112,7 +105,7 @@ export class Journal implements LogView {
   }
 
   get logId(): string {
-    return Buffer.from(this.#active.info.header.logId).toString('hex').slice(0, 8);
+    return this.#row.logId;
   }
 
   /** The run clock at a moment of the monotonic clock, ms. */
@@ -124,10 +117,10 @@ export class Journal implements LogView {
     return {
       state: this.#state,
       lastError: this.#lastError,
-      bytesWritten: this.#bytesWritten,
+      bytesWritten: this.#row.bytesWritten,
       commits: this.#commits,
       pendingBytes: this.#pendingBytes,
-      segments: this.#sealed.length + 1,
+      segments: this.#row.segments().length,
       ...this.#found,
     };
   }
@@ -220,71 +213,17 @@ export class Journal implements LogView {
     for (const listener of this.#listeners) listener();
   }
 
-  /**
-   * One block, durable. After a failed write or sync the kernel's pages are not to be trusted, so
-   * the segment is given up where it was last good and the batch is written once more, to a new
-   * one.
-   */
-  async #write(batch: Batch): Promise<void> {
+  #write(batch: Batch): Promise<void> {
     const { runs, body } = batch.block(this.#slots, this.#next);
     const moment = this.#momentAt(batch.firstMonoMs);
     const block = { kind: BLOCK_DATA, records: batch.records, moment, runs, body };
-    if (this.#active.sizeBytes + body.length > this.#options.segmentBytes) await this.#roll();
-    try {
-      this.#bytesWritten += await this.#active.append(block, this.#next);
-    } catch (error) {
-      const fields = { code: codeOf(error), error: messageOf(error) };
-      this.#options.logger.warn(fields, 'log write failed, trying once more in a new segment');
-      await this.#replaceActive(0);
-      this.#bytesWritten += await this.#active.append(block, this.#next);
-    }
+    return this.#row.append(block, this.#next);
   }
 
   #momentAt(monoMs: number): Moment {
     const { clock, boot } = this.#options;
     const agoMs = Math.max(0, clock.monoMs() - monoMs);
     return { boot, monoMs, wallMs: Math.max(0, clock.wallMs() - agoMs), runMs: this.runMs(monoMs) };
-  }
-
-  async #roll(): Promise<void> {
-    const { indexPage, bytes } = await this.#active.seal(
-      this.#momentAt(this.#options.clock.monoMs()),
-    );
-    this.#bytesWritten += bytes;
-    await this.#replaceActive(indexPage);
-    await this.#enforceRetention();
-  }
-
-  /**
-   * Seals what is active as it stands and starts the next segment. Its header voids what is beyond.
-   */
-  async #replaceActive(previousIndexPage: number): Promise<void> {
-    const { files, folder, clock } = this.#options;
-    const old = this.#active;
-    const moment = this.#momentAt(clock.monoMs());
-    const created = await ActiveSegment.create(files, folder, {
-      ...old.info.header,
-      sequence: old.info.sequence + 1,
-      runMs: Math.floor(moment.runMs),
-      wallMs: Math.floor(moment.wallMs),
-      boot: moment.boot,
-      indexPage: 0,
-      previousIndexPage,
-      streams: this.#tablesNow(),
-    });
-    await old.close();
-    this.#sealed = [...this.#sealed, old.sealedInfo()];
-    this.#active = created;
-    this.#bytesWritten += created.sizeBytes;
-  }
-
-  #tablesNow(): StreamTable[] {
-    let at = 0;
-    return this.#tables.map((table) => {
-      const nextOffsets = this.#next.slice(at, at + table.nextOffsets.length);
-      at += table.nextOffsets.length;
-      return { ...table, nextOffsets };
-    });
   }
 
   /**
@@ -324,7 +263,7 @@ export class Journal implements LogView {
 
   async #tryAgain(): Promise<void> {
     try {
-      await this.#replaceActive(0);
+      await this.#row.startSegment(this.#momentAt(this.#options.clock.monoMs()), this.#next);
     } catch (error) {
       this.#lastError = `${codeOf(error)}: ${messageOf(error)}`;
       return;
@@ -332,57 +271,33 @@ export class Journal implements LogView {
     if (this.#state !== 'stopped') return;
     this.#state = 'durable';
     this.#probe.reset();
-    this.#options.logger.info({ segment: this.#active.info.sequence }, 'the log takes data again');
+    this.#options.logger.info({ folder: this.#options.folder }, 'the log takes data again');
   }
 
   /** Drops what is too old, between two commits: age passes even where nothing is written. */
   async retain(): Promise<void> {
     await this.#committing;
     if (this.#committing !== undefined || this.#state !== 'durable') return;
-    this.#committing = this.#enforceRetention().then(() => {
+    const runMs = this.runMs(this.#options.clock.monoMs());
+    this.#committing = this.#row.enforceRetention(runMs).then(() => {
       this.#committing = undefined;
       this.#schedule();
     });
     await this.#committing;
   }
 
-  /**
-   * Whole sealed segments go, oldest first. A failure to remove one is logged and tried at the next
-   * roll.
-   */
-  async #enforceRetention(): Promise<void> {
-    const { files, folder, retention, clock, logger, onDrop } = this.#options;
-    const limits = { ...retention, runMs: this.runMs(clock.monoMs()) };
-    const expired = expiredSegments(this.segments(), this.#active.sizeBytes, limits);
-    for (const info of expired) {
-      try {
-        const rest = this.#sealed.slice(1);
-        onDrop?.(droppedBy(info, rest[0] ?? this.#active.info));
-        await files.remove(info.path);
-        await files.syncFolder(folder);
-        this.#sealed = rest;
-        const fields = { segment: info.sequence, repeatKey: info.sequence };
-        logger.info(fields, 'retention removed a segment');
-      } catch (error) {
-        const fields = { code: codeOf(error), error: messageOf(error) };
-        logger.error(fields, 'retention could not remove a segment');
-        return;
-      }
-    }
-  }
-
   // What readers see.
 
   segments(): readonly SegmentInfo[] {
-    return [...this.#sealed, this.#active.info];
+    return this.#row.segments();
   }
 
   endOf(sequence: number): number | undefined {
-    return sequence === this.#active.info.sequence ? this.#active.endPage : undefined;
+    return this.#row.endOf(sequence);
   }
 
   indexOf(sequence: number): SparseIndex | undefined {
-    return sequence === this.#active.info.sequence ? this.#active.index : undefined;
+    return this.#row.indexOf(sequence);
   }
 
   nextOffsets(name: string): readonly number[] {
@@ -406,6 +321,6 @@ export class Journal implements LogView {
     clearTimeout(this.#timer);
     clearTimeout(this.#probeTimer);
     await this.#committing;
-    await this.#active.close();
+    await this.#row.close();
   }
 }

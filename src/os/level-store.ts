@@ -85,7 +85,8 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
   await options.files.makeFolder(options.folder);
   const db = await openOrRebuild(options);
   const values = db.sublevel<string, string>('state', {});
-  // After a write that failed, LevelDB appends behind the torn record, and what stands there would be
+  // After a write that failed, LevelDB appends behind the torn record, and what stands there would
+  // be
   // skipped at the next opening. So the first write that succeeds again starts a new log file.
   let torn = false;
   const state: StateStore = {
