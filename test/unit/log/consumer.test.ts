@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../../src/base/clock.ts';
+import { checkpointKey, StreamConsumer } from '../../../src/log/stream-consumer.ts';
+import { FakeFiles } from '../../support/fake-files.ts';
+import { append, openTestJournal, reading, textOf } from '../../support/journals.ts';
+
+const never = new AbortController().signal;
+
+async function setUp(stored?: string, start: 'earliest' | 'latest' = 'earliest') {
+  const files = new FakeFiles();
+  const journal = await openTestJournal(files);
+  const open = (text = stored) =>
+    new StreamConsumer({ name: 'c', stream: 'readings', journal, files, stored: text, start });
+  return { files, journal, open };
+}
+
+describe('a consumer', () => {
+  it('reads on, waits at the end, and wakes with the next commit', async () => {
+    const { journal, open } = await setUp();
+    const consumer = open();
+    await append(journal, 0, reading('a', '1'));
+    expect((await consumer.read(10, never)).map(textOf)).toEqual(['1']);
+    const waiting = consumer.read(10, never);
+    await append(journal, 1, reading('b', '2'));
+    expect((await waiting).map(textOf)).toEqual(['2']);
+    await consumer.close();
+    await journal.close();
+  });
+
+  it('gives nothing once its signal has aborted', async () => {
+    const { journal, open } = await setUp();
+    const consumer = open();
+    const abort = new AbortController();
+    const waiting = consumer.read(10, abort.signal);
+    abort.abort();
+    expect(await waiting).toEqual([]);
+    expect(await consumer.read(10, abort.signal)).toEqual([]);
+    await journal.close();
+  });
+
+  it('goes on from its checkpoint, and after a rewind from what is not handled', async () => {
+    const { journal, open } = await setUp();
+    for (let i = 0; i < 10; i++) await append(journal, i % 2, reading('a', String(i)));
+    const first = open();
+    const records = await first.read(4, never);
+    expect(first.backlog()).toBe(10);
+    for (const record of records) first.handled(record);
+    expect(first.backlog()).toBe(9);
+    first.rewind();
+    expect((await first.read(1, never)).map(textOf)).toEqual(['1']);
+    const second = open(first.checkpoint().get(checkpointKey('c', 'readings')));
+    const rest: string[] = [];
+    while (rest.length < 9) rest.push(...(await second.read(3, never)).map(textOf));
+    expect(rest).toEqual(['1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    await journal.close();
+  });
+
+  it('takes no checkpoint of another log, and none beyond the end', async () => {
+    const { journal, open } = await setUp();
+    await append(journal, 0, reading('a', 'x'));
+    const other = JSON.stringify({ log: 'ffffffff', offsets: [1, 0] });
+    expect(open(other).backlog()).toBe(1);
+    const beyond = JSON.stringify({ log: journal.logId, offsets: [99, 99] });
+    const consumer = open(beyond);
+    expect(consumer.backlog()).toBe(0);
+    const waiting = consumer.read(1, never);
+    await append(journal, 0, reading('a', 'y'));
+    expect((await waiting).map(textOf)).toEqual(['y']);
+    await journal.close();
+  });
+
+  it('starts at the end if it is told so', async () => {
+    const { journal, open } = await setUp(undefined, 'latest');
+    await append(journal, 0, reading('a', 'old'));
+    const consumer = open();
+    const waiting = consumer.read(1, never);
+    await append(journal, 0, reading('a', 'new'));
+    expect((await waiting).map(textOf)).toEqual(['new']);
+    await journal.close();
+  });
+
+  it('steps over what retention removes under it', async () => {
+    const { files, journal, open } = await setUp();
+    const big = 'x'.repeat(3_000);
+    await append(journal, 0, reading('a', `0 ${big}`));
+    const consumer = open();
+    expect(await consumer.read(1, never)).toHaveLength(1);
+    for (let i = 1; i < 60; i++) await append(journal, 0, reading('a', `${i} ${big}`));
+    for (const info of journal.segments().slice(0, 2)) await files.remove(info.path);
+    consumer.rewind();
+    const [record] = await consumer.read(1, never);
+    expect(record?.offset).toBeGreaterThan(0);
+    await journal.close();
+  });
+
+  it('misses nothing while commits, segments and restarts go by', async () => {
+    const seed = 7;
+    const random = seededRandom(seed);
+    const { journal, open } = await setUp();
+    const got: number[] = [];
+    let consumer = open();
+    let writing = true;
+    const writer = (async () => {
+      for (let i = 0; i < 400; i++) {
+        await append(journal, 0, reading('a', `${i} ${'x'.repeat(Math.floor(random() * 2_000))}`));
+      }
+      writing = false;
+    })();
+    while (writing || got.length < 400) {
+      for (const record of await consumer.read(1 + Math.floor(random() * 20), never)) {
+        got.push(record.offset);
+        consumer.handled(record);
+      }
+      if (random() < 0.1) consumer.rewind();
+      if (random() < 0.05) {
+        const stored = consumer.checkpoint().get(checkpointKey('c', 'readings'));
+        await consumer.close();
+        consumer = open(stored);
+      }
+      if (got.length >= 400) break;
+    }
+    await writer;
+    expect(got).toEqual(Array.from({ length: 400 }, (_, i) => i));
+    await journal.close();
+  });
+});
