@@ -1,5 +1,5 @@
 import type { LogRecord } from '../base/reading.ts';
-import type { Files } from '../os/files.ts';
+import type { FileHandle, Files } from '../os/files.ts';
 import { BlockCursor, type BlockPlace } from './block-cursor.ts';
 import { BlockScanner } from './block-scanner.ts';
 import { type SegmentInfo, Slots } from './catalog.ts';
@@ -115,7 +115,9 @@ async function loadIndex(
   const named = following?.sequence === info.sequence + 1 && !following.headerLost;
   const page = info.header.indexPage || (named ? following.header.previousIndexPage : 0);
   if (page === 0) return undefined;
-  const handle = await files.open(info.path, 'read');
+  const handle = await openIfThere(files, info.path);
+  // Removed by retention a moment ago: the cursor will find the segment after it.
+  if (handle === undefined) return undefined;
   try {
     const { salt, streams } = info.header;
     const scanner = new BlockScanner({ handle, salt, sequence: info.sequence, page });
@@ -124,5 +126,14 @@ async function loadIndex(
     return SparseIndex.decode(found.body, new Slots(streams).count);
   } finally {
     await handle.close();
+  }
+}
+
+async function openIfThere(files: Files, path: string): Promise<FileHandle | undefined> {
+  try {
+    return await files.open(path, 'read');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
