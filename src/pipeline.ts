@@ -61,6 +61,10 @@ export class Pipeline {
     const { device } = place;
     const { topic, payload } = message;
     const arrived = { device, topic, payload, monoMs: clock.monoMs() };
+    if (!place.isUsable) {
+      this.#bury('DEVICE_INVALID', arrived, done);
+      return true;
+    }
     const parsed = parseReading(arrived, maxPayloadBytes);
     if (parsed.ok) this.#store(target, place.partition, parsed.reading, done);
     else this.#bury(parsed.code, arrived, done);

@@ -14,22 +14,9 @@ export type ParsedMessage =
   | { readonly ok: true; readonly reading: Reading }
   | { readonly ok: false; readonly code: ErrorCode };
 
-const MAX_DEVICE_BYTES = 128;
-
-function isDevice(name: string): boolean {
-  if (name === '' || name.length > MAX_DEVICE_BYTES) return false;
-  // A UTF-16 unit is at most 3 bytes of UTF-8.
-  if (name.length * 3 > MAX_DEVICE_BYTES && Buffer.byteLength(name) > MAX_DEVICE_BYTES) {
-    return false;
-  }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-  return !/[\u0000-\u001f\u007f]/.test(name);
-}
-
 /** A reading, or the reason why it is none. Pure; never throws. */
 export function parseReading(message: StreamMessage, maxPayloadBytes: number): ParsedMessage {
   const { device, topic, payload, monoMs } = message;
-  if (!isDevice(device)) return { ok: false, code: 'DEVICE_INVALID' };
   if (payload.length > maxPayloadBytes) return { ok: false, code: 'PAYLOAD_TOO_LARGE' };
   const parsed = parsePayload(payload);
   if (!parsed.ok) return parsed;

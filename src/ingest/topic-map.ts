@@ -7,6 +7,8 @@ import { partitionOf } from '../log/partition.ts';
 export interface TopicPlace {
   readonly stream: string;
   readonly device: string;
+  /** 1 to 128 bytes without control characters: a name that can be a key. */
+  readonly isUsable: boolean;
   /** The partition of the stream that the device is in. */
   readonly partition: number;
 }
@@ -20,6 +22,14 @@ export interface TopicPattern {
 
 const MAX_CACHED = 10_000;
 const DEVICE = '<device>';
+
+const MAX_DEVICE_BYTES = 128;
+
+function isDevice(name: string): boolean {
+  if (name === '' || Buffer.byteLength(name) > MAX_DEVICE_BYTES) return false;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  return !/[\u0000-\u001f\u007f]/.test(name);
+}
 
 /**
  * The device if the topic matches the pattern, else undefined. `a/#` matches `a` too
@@ -66,7 +76,8 @@ export class TopicMap {
     for (const { stream, partitions, levels: pattern } of this.#patterns) {
       const device = matchTopic(pattern, levels);
       if (device === undefined) continue;
-      return { stream, device, partition: partitionOf(device, partitions) };
+      const partition = partitionOf(device, partitions);
+      return { stream, device, isUsable: isDevice(device), partition };
     }
     return undefined;
   }
