@@ -142,12 +142,12 @@ export class Watcher {
   async #save(): Promise<void> {
     if (!this.#unsaved) return;
     const { consumer, detector, states, state, logger } = this.#options;
-    for (const changed of [detector.snapshot(), states.snapshot()]) {
-      for (const [key, value] of changed) this.#changes.set(this.#prefix + key, value);
-    }
-    const entries = new Map([...this.#changes, ...consumer.checkpoint()]);
     this.#unsaved = false;
     try {
+      for (const changed of [detector.snapshot(), states.snapshot()]) {
+        for (const [key, value] of changed) this.#changes.set(this.#prefix + key, value);
+      }
+      const entries = new Map([...this.#changes, ...consumer.checkpoint()]);
       await Promise.all(this.#pending);
       if (this.#unraised) return;
       await state.write(entries);

@@ -6,13 +6,14 @@ export class LoggedLine implements OutputLine {
   readonly name = 'logged';
   readonly #logger: Logger;
   #active = false;
+  #closed = false;
 
   constructor(logger: Logger) {
     this.#logger = logger;
   }
 
   set(active: boolean): void {
-    if (active === this.#active) return;
+    if (this.#closed || active === this.#active) return;
     this.#active = active;
     this.#logger.warn(
       { line: this.name, active },
@@ -22,5 +23,6 @@ export class LoggedLine implements OutputLine {
 
   close(): void {
     this.set(false);
+    this.#closed = true;
   }
 }

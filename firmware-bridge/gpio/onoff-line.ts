@@ -23,6 +23,7 @@ export class OnoffLine implements OutputLine {
   readonly name: string;
   readonly #gpio: Gpio;
   #active = false;
+  #closed = false;
 
   /**
    * Exports the line and drives it inactive in one step, so that it never flickers. Throws system
@@ -32,16 +33,31 @@ export class OnoffLine implements OutputLine {
     this.name = `gpio ${pin} (sysfs ${number})`;
     // `low` and `high` are levels of the wire, before activeLow is looked at.
     this.#gpio = new Gpio(number, activeLow ? 'high' : 'low', { activeLow });
+    // onoff ignores errors on a line that was exported before, as after a crash: this write finds
+    // a line that can't be driven now rather than at the first alert.
+    try {
+      this.#gpio.writeSync(0);
+    } catch (error) {
+      this.#gpio.unexport();
+      throw error;
+    }
   }
 
+  /** Throws system errors; the next call tries again. After `close` it does nothing. */
   set(active: boolean): void {
-    if (active === this.#active) return;
+    // The descriptor is gone, and its number may be another file's by now.
+    if (this.#closed || active === this.#active) return;
     this.#gpio.writeSync(active ? 1 : 0);
     this.#active = active;
   }
 
   close(): void {
-    this.set(false);
-    this.#gpio.unexport();
+    if (this.#closed) return;
+    try {
+      this.set(false);
+    } finally {
+      this.#closed = true;
+      this.#gpio.unexport();
+    }
   }
 }

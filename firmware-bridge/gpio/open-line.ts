@@ -26,7 +26,9 @@ export async function openLine(options: LineOptions): Promise<OutputLine> {
   if (pin === undefined) return new LoggedLine(logger);
   try {
     const number = await sysfsNumber(files, folder, pin);
-    if (number === undefined) throw new Error(`no GPIO chip of a Raspberry Pi header in ${folder}`);
+    if (number === undefined) {
+      throw new Error(`no GPIO chip of a Raspberry Pi header with pin ${pin} in ${folder}`);
+    }
     return new OnoffLine(await load(), pin, number, activeLow);
   } catch (error) {
     const fields = { code: 'GPIO_UNAVAILABLE', pin, error: messageOf(error) };

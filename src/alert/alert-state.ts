@@ -1,6 +1,6 @@
 import type { RecordPosition } from '../base/reading.ts';
 
-/** What the alert stage needs of a detector's verdict. */
+/** What the alert stage needs of a detector's verdict. Names are well-formed text. */
 export interface Finding {
   readonly device: string;
   readonly metric: string;
@@ -39,12 +39,16 @@ export interface AlertEvent {
   readonly cause: RecordPosition;
   /** Wall clock of the reading with which it began, ms since 1970. */
   readonly sinceMs: number;
+  /** The same on the log's run clock, ms: how long it lasted is told by this one. */
+  readonly sinceRunMs: number;
   /** Wall clock of this event's reading. */
   readonly atMs: number;
-  /** Beginnings that the cool-down held back since the last alert of the series. */
+  readonly atRunMs: number;
+  /** Anomalous values that a cool-down held back since the last alert of the series. */
   readonly suppressed: number;
 }
 
+/** A cool-down that is over is kept for as long as it has something held back to tell. */
 type SeriesState =
   | { readonly kind: 'active'; readonly begun: AlertEvent; readonly calm: number }
   | { readonly kind: 'cooling'; readonly untilRunMs: number; readonly suppressed: number };
@@ -55,12 +59,16 @@ function keyOf({ device, metric }: { device: string; metric: string }): string {
   return `${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
 }
 
-function eventOf(kind: AlertEvent['kind'], finding: Finding, sinceMs: number): AlertEvent {
-  const { device, metric, value, score, expectedLow, expectedHigh, cause, receivedAtMs } = finding;
+/** `begun`: the beginning of the alert that ends here. */
+function eventOf(finding: Finding, begun?: AlertEvent): AlertEvent {
+  const { device, metric, value, score, expectedLow, expectedHigh, cause } = finding;
+  const { receivedAtMs: atMs, atRunMs } = finding;
+  const kind = begun === undefined ? 'begin' : 'end';
   const { stream, partition, offset } = cause;
   const id = `${kind}:${keyOf(finding)}:${stream}:${partition}:${offset}`;
   const facts = { device, metric, value, score, expectedLow, expectedHigh, cause };
-  return { id, kind, ...facts, sinceMs, atMs: receivedAtMs, suppressed: 0 };
+  const { sinceMs, sinceRunMs } = begun ?? { sinceMs: atMs, sinceRunMs: atRunMs };
+  return { id, kind, ...facts, sinceMs, sinceRunMs, atMs, atRunMs, suppressed: 0 };
 }
 
 /**
@@ -96,12 +104,12 @@ export class AlertStates {
       }
       return undefined;
     }
+    const suppressed = state?.kind === 'cooling' ? state.suppressed : 0;
     if (finding.state !== 'anomalous') {
-      this.#set(key, undefined);
+      if (suppressed === 0) this.#set(key, undefined);
       return undefined;
     }
-    const suppressed = state?.kind === 'cooling' ? state.suppressed : 0;
-    const begun = { ...eventOf('begin', finding, finding.receivedAtMs), suppressed };
+    const begun = { ...eventOf(finding), suppressed };
     this.#set(key, { kind: 'active', begun, calm: 0 });
     return begun;
   }
@@ -123,7 +131,7 @@ export class AlertStates {
     }
     const untilRunMs = finding.atRunMs + coolDownMs;
     this.#set(key, { kind: 'cooling', untilRunMs, suppressed: 0 });
-    return eventOf('end', finding, state.begun.sinceMs);
+    return eventOf(finding, state.begun);
   }
 
   #set(key: string, state: SeriesState | undefined): void {

@@ -16,23 +16,29 @@ export interface AlerterOptions {
 
 /** A name as one topic level. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced.
-const UNSAFE = /[+#/\u0000-\u001f\u007f]/g;
+const UNSAFE = /[+#/\u0000-\u001f\u007f-\u009f]/g;
 
 export function alertTopic({ device, metric }: AlertEvent): string {
   return `headgate/alerts/${device.replace(UNSAFE, '_')}/${metric.replace(UNSAFE, '_')}`;
 }
 
-function short(value: number): string {
-  return String(Number(value.toPrecision(4)));
+const MAX_DECIMALS = 12;
+
+/** As many digits as tell values of this spread apart: 101325.4 beside 101320 is not 101300. */
+function short(value: number, spread: number): string {
+  const decimals = 2 - Math.floor(Math.log10(spread));
+  return String(Number(value.toFixed(Math.min(MAX_DECIMALS, Math.max(0, decimals)))));
 }
 
 /** A sentence for the person who is woken. */
 export function reasonOf(event: AlertEvent): string {
   const { device, metric, value, expectedLow, expectedHigh } = event;
-  const band = `expected ${short(expectedLow)} to ${short(expectedHigh)}`;
+  const [now = '', low, high] = [value, expectedLow, expectedHigh].map((one) =>
+    short(one, expectedHigh - expectedLow),
+  );
   return event.kind === 'begin'
-    ? `${metric} of ${device} is ${short(value)}, ${band}`
-    : `${metric} of ${device} is ordinary again at ${short(value)}`;
+    ? `${metric} of ${device} is ${now}, expected ${low} to ${high}`
+    : `${metric} of ${device} is ordinary again at ${now}`;
 }
 
 /**
@@ -60,10 +66,18 @@ export function alertJson(event: AlertEvent): object {
 
 const EMPTY = new Uint8Array(0);
 
+/** Two streams may each have an alert of the same device and metric. */
+function seriesOf({ cause, device, metric }: AlertEvent): string {
+  return JSON.stringify([cause.stream, device, metric]);
+}
+
 /** Tells everyone of an alert: the line, the alerts stream, MQTT. */
 export class Alerter {
   readonly #options: AlerterOptions;
-  readonly #active = new Set<string>();
+  /** By series: the alert that is active. */
+  readonly #active = new Map<string, { readonly id: string; readonly topic: string }>();
+  /** Ids of events that could not be made durable yet, and will be handed in again. */
+  readonly #unstored = new Set<string>();
 
   constructor(options: AlerterOptions) {
     this.#options = options;
@@ -80,32 +94,60 @@ export class Alerter {
 
   /**
    * The line first: a siren must not wait for flash. Then the event is made durable, then
-   * published. Rejects only if it could not be made durable; calling it again with the same event
-   * is harmless.
+   * published. Rejects only if it could not be made durable: hand it in again then. Meanwhile the
+   * alert may have ended, so a second try changes neither the line nor what is active.
    */
   async handle(event: AlertEvent): Promise<void> {
-    const { append, logger, counters } = this.#options;
+    if (!this.#unstored.has(event.id)) this.#see(event);
     const topic = alertTopic(event);
-    const known = this.#active.has(topic);
-    if (event.kind === 'begin') this.#active.add(topic);
-    else this.#active.delete(topic);
-    this.#drive();
     const payload = Buffer.from(JSON.stringify(alertJson(event)));
-    await append(event, payload);
-    const said = { alert: event.id, reason: reasonOf(event) };
-    if (event.kind === 'begin' && !known) {
-      counters.alerts += 1;
-      logger.warn({ ...said, repeatKey: event.id }, 'an alert has begun');
-    } else if (event.kind === 'end') {
-      logger.info({ ...said, repeatKey: event.id }, 'an alert has ended');
+    try {
+      await this.#options.append(event, payload);
+      this.#unstored.delete(event.id);
+    } catch (error) {
+      this.#unstored.add(event.id);
+      throw error;
     }
-    await this.#publish(topic, payload, event.kind === 'begin');
-    if (event.kind === 'end') await this.#publish(topic, EMPTY, true);
+    // What has ended by now is told, but not retained: nothing would clear it.
+    await this.#publish(topic, payload, this.#isActive(event));
+    if (event.kind === 'end' && !this.#isShown(topic)) await this.#publish(topic, EMPTY, true);
+  }
+
+  /** Names that differ in unsafe characters only share a topic. */
+  #isShown(topic: string): boolean {
+    for (const active of this.#active.values()) if (active.topic === topic) return true;
+    return false;
+  }
+
+  #begin(event: AlertEvent): void {
+    this.#active.set(seriesOf(event), { id: event.id, topic: alertTopic(event) });
+  }
+
+  #isActive(event: AlertEvent): boolean {
+    return this.#active.get(seriesOf(event))?.id === event.id;
+  }
+
+  /** First sight of an event: the line, the count, the word to the operator. */
+  #see(event: AlertEvent): void {
+    const { logger, counters } = this.#options;
+    const fields = { alert: event.id, reason: reasonOf(event), repeatKey: event.id };
+    if (event.kind === 'end') {
+      this.#active.delete(seriesOf(event));
+      this.#drive();
+      logger.info(fields, 'an alert has ended');
+      return;
+    }
+    const known = this.#isActive(event);
+    this.#begin(event);
+    this.#drive();
+    if (known) return;
+    counters.alerts += 1;
+    logger.warn(fields, 'an alert has begun');
   }
 
   /** At start: what was active before is active still. */
   async restoreActive(events: readonly AlertEvent[]): Promise<void> {
-    for (const event of events) this.#active.add(alertTopic(event));
+    for (const event of events) this.#begin(event);
     this.#drive();
     for (const event of events) {
       const payload = Buffer.from(JSON.stringify(alertJson(event)));

@@ -1,0 +1,187 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type AlertEvent, AlertStates } from '../../../src/alert/alert-state.ts';
+import { ALERT_OPTIONS, finding } from './findings.ts';
+
+/** Scores, one a second from `from` on. */
+function feed(states: AlertStates, scores: readonly number[], from = 0): AlertEvent[] {
+  return scores.flatMap((score, i) => states.observe(finding(score, from + i)) ?? []);
+}
+
+const shown = (events: readonly AlertEvent[]) =>
+  events.map(({ kind, cause }) => `${kind} ${cause.offset}`);
+
+describe('an alert', () => {
+  it('begins with an anomaly and ends after five ordinary values in a row', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    const [begin, end, ...more] = feed(states, [0, 1, 50, 40, 1, 1, 1, 1, 1, 1]);
+    expect(begin).toEqual({
+      id: 'begin:d1/temperature:readings:0:2',
+      kind: 'begin',
+      device: 'd1',
+      metric: 'temperature',
+      value: 70,
+      score: 50,
+      expectedLow: 12,
+      expectedHigh: 28,
+      cause: { stream: 'readings', partition: 0, offset: 2 },
+      sinceMs: 1_795_000_002_000,
+      sinceRunMs: 2_000,
+      atMs: 1_795_000_002_000,
+      atRunMs: 2_000,
+      suppressed: 0,
+    });
+    expect(end).toMatchObject({
+      id: 'end:d1/temperature:readings:0:8',
+      kind: 'end',
+      value: 21,
+      score: 1,
+      sinceMs: 1_795_000_002_000,
+      sinceRunMs: 2_000,
+      atMs: 1_795_000_008_000,
+      atRunMs: 8_000,
+    });
+    expect(more).toEqual([]);
+  });
+
+  it('does not flicker between the two limits', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    const scores = [9, 5, 7.9, 3, 3, 3, 3, 4, 8, 3.9, 3, 3, 3];
+    expect(shown(feed(states, scores))).toEqual(['begin 0']);
+    expect(shown(feed(states, [3], scores.length))).toEqual(['end 13']);
+  });
+
+  it('never begins while the series is learnt', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    expect(states.observe(finding(0, 0, { state: 'learning' }))).toBeUndefined();
+    expect(states.active()).toEqual([]);
+  });
+
+  it('is one a series', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    for (const device of ['d1', 'd2']) {
+      for (const metric of ['t', 'h']) states.observe(finding(9, 0, { device, metric }));
+    }
+    expect(states.active().map(({ device, metric }) => `${device} ${metric}`)).toEqual([
+      'd1 t',
+      'd1 h',
+      'd2 t',
+      'd2 h',
+    ]);
+    expect(new Set(states.active().map(({ id }) => id)).size).toBe(4);
+  });
+});
+
+describe('the cool-down', () => {
+  const ended = [9, 1, 1, 1, 1, 1]; // ends in second 5: cools down until second 65
+
+  it('holds back and counts what would begin, and the next alert tells of it', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    feed(states, ended);
+    expect(feed(states, [9, 9, 0, 9], 61)).toEqual([]);
+    expect(feed(states, [9], 65)).toMatchObject([{ kind: 'begin', suppressed: 3 }]);
+  });
+
+  it('tells of it after an ordinary time, too', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    feed(states, ended);
+    feed(states, [9, 0, 0], 30);
+    feed(states, [0, 0, 0], 70);
+    expect(feed(states, [9], 500)).toMatchObject([{ kind: 'begin', suppressed: 1 }]);
+  });
+
+  it('runs on the clock of the log: the wall clock may jump', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    feed(states, ended);
+    const yearsLater = { receivedAtMs: 1_995_000_000_000 };
+    expect(states.observe(finding(9, 64, yearsLater))).toBeUndefined();
+    expect(states.observe(finding(9, 65, { receivedAtMs: 0 }))).toMatchObject({ kind: 'begin' });
+  });
+
+  it('leaves nothing behind when there is nothing to tell', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    feed(states, ended);
+    states.snapshot();
+    feed(states, [0], 65);
+    expect(states.snapshot()).toEqual(new Map([['alert/state/d1/temperature', undefined]]));
+    feed(states, [0, 0, 0], 66);
+    expect(states.snapshot().size).toBe(0);
+  });
+});
+
+const runs = fc.array(
+  fc.record({
+    score: fc.oneof(fc.integer({ min: 0, max: 12 }), fc.constantFrom(0, 3.9, 4, 7.9, 8, 1e308)),
+    device: fc.constantFrom('d1', 'd/2', 'dü'),
+    waitS: fc.integer({ min: 0, max: 40 }),
+  }),
+  { maxLength: 150 },
+);
+
+function findingsOf(run: Array<{ score: number; device: string; waitS: number }>) {
+  let second = 0;
+  return run.map(({ score, device, waitS }) => {
+    second += 1 + waitS;
+    return finding(score, second, { device });
+  });
+}
+
+describe('any run of findings', () => {
+  it('begins and ends in turn, and the active ones are those that have begun', () => {
+    fc.assert(
+      fc.property(runs, (run) => {
+        const states = new AlertStates(ALERT_OPTIONS);
+        const open = new Map<string, AlertEvent>();
+        const endedAt = new Map<string, number>();
+        for (const one of findingsOf(run)) {
+          const event = states.observe(one);
+          if (event === undefined) continue;
+          const { device, kind, atRunMs } = event;
+          expect(open.has(device)).toBe(kind === 'end');
+          if (kind === 'begin') {
+            expect(event.score).toBeGreaterThanOrEqual(8);
+            const cooledMs = atRunMs - (endedAt.get(device) ?? Number.NEGATIVE_INFINITY);
+            expect(cooledMs).toBeGreaterThanOrEqual(ALERT_OPTIONS.coolDownMs);
+            open.set(device, event);
+          } else {
+            expect(event.sinceRunMs).toBe(open.get(device)?.atRunMs);
+            endedAt.set(device, atRunMs);
+            open.delete(device);
+          }
+        }
+        const ids = (events: Iterable<AlertEvent>) => [...events].map(({ id }) => id).sort();
+        expect(ids(states.active())).toEqual(ids(open.values()));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('gives the same events, ids and all, when it is read again from a checkpoint', () => {
+    fc.assert(
+      fc.property(runs, fc.nat(150), fc.nat(150), (run, a, b) => {
+        const findings = findingsOf(run);
+        const observe = (states: AlertStates, part: typeof findings) =>
+          part.flatMap((one) => states.observe(one) ?? []);
+        const straight = new AlertStates(ALERT_OPTIONS);
+        const checkpoint = Math.min(a, b, findings.length);
+        const store = new Map<string, string>();
+        const save = (states: AlertStates) => {
+          for (const [key, value] of states.snapshot()) {
+            if (value === undefined) store.delete(key);
+            else store.set(key, value);
+          }
+        };
+        observe(straight, findings.slice(0, Math.floor(checkpoint / 2)));
+        save(straight);
+        observe(straight, findings.slice(Math.floor(checkpoint / 2), checkpoint));
+        save(straight);
+        const expected = observe(straight, findings.slice(checkpoint));
+        const again = new AlertStates(ALERT_OPTIONS);
+        again.restore(new Map([...store, ['detect/series/d1/t', '{}']]));
+        expect(observe(again, findings.slice(checkpoint))).toEqual(expected);
+        expect(again.active()).toEqual(straight.active());
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

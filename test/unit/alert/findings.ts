@@ -1,0 +1,34 @@
+import { type AlertEvent, AlertStates, type Finding } from '../../../src/alert/alert-state.ts';
+
+export const ALERT_OPTIONS = { clearScore: 4, clearCount: 5, coolDownMs: 60_000 };
+
+/** A finding with this score, at this second of the run clock. */
+export function finding(score: number, second: number, over: Partial<Finding> = {}): Finding {
+  return {
+    device: 'd1',
+    metric: 'temperature',
+    value: 20 + score,
+    score,
+    expectedLow: 12,
+    expectedHigh: 28,
+    state: score >= 8 ? 'anomalous' : 'normal',
+    atRunMs: second * 1_000,
+    receivedAtMs: 1_795_000_000_000 + second * 1_000,
+    cause: { stream: 'readings', partition: 0, offset: second },
+    ...over,
+  };
+}
+
+/** An alert's beginning at this second, and its end. */
+export function alertAt(second: number, over: Partial<Finding> = {}): [AlertEvent, AlertEvent] {
+  const states = new AlertStates({ clearScore: 4, clearCount: 1, coolDownMs: 0 });
+  const begin = states.observe(finding(50, second, over));
+  const end = states.observe(
+    finding(1, second + 1, {
+      ...over,
+      cause: { stream: 'readings', partition: 0, ...over.cause, offset: second + 1 },
+    }),
+  );
+  if (begin === undefined || end === undefined) throw new Error('no alert');
+  return [begin, end];
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { type AlertEvent, AlertStates } from '../../../src/alert/alert-state.ts';
+import { seededRandom } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { Detector } from '../../../src/detect/detector.ts';
+import { Records } from '../detect/records.ts';
+import { ALERT_OPTIONS } from './findings.ts';
+
+// Detection and alerts together, with the defaults: what a series of readings makes of itself.
+
+class Watch {
+  readonly records = new Records();
+  readonly detector = new Detector({
+    threshold: 8,
+    warmup: 30,
+    maxSeries: 10_000,
+    logger: silentLogger,
+  });
+  readonly states = new AlertStates(ALERT_OPTIONS);
+
+  /** Values, one a second; what they raise. */
+  see(values: readonly number[]): AlertEvent[] {
+    return values.flatMap((value) =>
+      this.detector
+        .observe(this.records.next({ value }))
+        .flatMap((verdict) => this.states.observe(verdict) ?? []),
+    );
+  }
+}
+
+const SEED = 20_261_124;
+
+/** Normal noise around a level. */
+function noise(count: number, level: number, sigma: number, seed = SEED): number[] {
+  const random = seededRandom(seed);
+  return Array.from({ length: count }, () => {
+    const radius = Math.sqrt(-2 * Math.log(1 - random()));
+    return level + sigma * radius * Math.cos(2 * Math.PI * random());
+  });
+}
+
+const kinds = (events: readonly AlertEvent[]) => events.map(({ kind }) => kind);
+
+describe('a series of readings', () => {
+  it(`raises one alert for a spike, which ends (seed ${SEED})`, () => {
+    const watch = new Watch();
+    expect(watch.see(noise(500, 20, 0.3))).toEqual([]);
+    const events = watch.see([80, ...noise(300, 20, 0.3, 2)]);
+    expect(kinds(events)).toEqual(['begin', 'end']);
+    expect(events[0]).toMatchObject({ value: 80, cause: { offset: 500 } });
+    expect(events[1]?.cause.offset).toBe(505);
+    expect(watch.states.active()).toEqual([]);
+  });
+
+  it(`raises none over 10,000 readings of steady noise (seeds ${SEED} and on)`, () => {
+    for (const [level, sigma] of [
+      [20, 0.3],
+      [0, 1],
+      [1013, 5],
+      [-40, 1e-3],
+    ] as const) {
+      expect(new Watch().see(noise(10_000, level, sigma, SEED + level))).toEqual([]);
+    }
+  });
+
+  it('raises none when a constant value begins to tremble a little', () => {
+    const watch = new Watch();
+    const values = Array.from({ length: 300 }, () => 21.5);
+    expect(watch.see([...values, ...noise(1_000, 21.5, 0.02)])).toEqual([]);
+  });
+
+  it('raises none for a coarse sensor that goes up a notch and back', () => {
+    const notches = Array.from({ length: 3_000 }, (_, i) => (i % 7 === 0 ? 20.5 : 20));
+    expect(new Watch().see(notches)).toEqual([]);
+  });
+
+  it('raises none for a value that swings between two', () => {
+    const swing = Array.from({ length: 1_000 }, (_, i) => (i % 2 === 0 ? 0 : 1));
+    expect(new Watch().see(swing)).toEqual([]);
+  });
+
+  it(`raises one alert for a level that shifts, and heals by itself (seed ${SEED})`, () => {
+    const watch = new Watch();
+    watch.see(noise(500, 20, 0.3));
+    const events = watch.see(noise(1_000, 35, 0.3, 3));
+    expect(kinds(events)).toEqual(['begin', 'end']);
+    const [begin, end] = events;
+    const lastedReadings = (end?.cause.offset ?? 0) - (begin?.cause.offset ?? 0);
+    // Half a window makes the new level the ordinary one; five calm values end the alert.
+    expect(lastedReadings).toBeGreaterThan(32);
+    expect(lastedReadings).toBeLessThanOrEqual(64 + 5);
+    expect(kinds(watch.see([90]))).toEqual(['begin']);
+  });
+
+  it('holds back a second spike within the cool-down, and tells of it with the third', () => {
+    const watch = new Watch();
+    watch.see(noise(200, 20, 0.3));
+    expect(kinds(watch.see([80, ...noise(20, 20, 0.3, 4)]))).toEqual(['begin', 'end']);
+    expect(watch.see([80, ...noise(100, 20, 0.3, 5)])).toEqual([]);
+    expect(watch.see([80])).toMatchObject([{ kind: 'begin', suppressed: 1 }]);
+  });
+
+  it('raises the same alerts with the same ids when it is read again', () => {
+    const values = noise(2_000, 20, 0.3).map((value, i) => (i % 400 === 399 ? value + 50 : value));
+    const first = new Watch().see(values);
+    expect(kinds(first).filter((kind) => kind === 'begin')).toHaveLength(5);
+    expect(new Watch().see(values)).toEqual(first);
+    expect(new Set(first.map(({ id }) => id)).size).toBe(first.length);
+  });
+});

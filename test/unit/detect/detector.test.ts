@@ -1,0 +1,251 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Logger, silentLogger } from '../../../src/base/logger.ts';
+import type { LogRecord } from '../../../src/base/reading.ts';
+import { Detector, type DetectorOptions, type Verdict } from '../../../src/detect/detector.ts';
+import { Records } from './records.ts';
+
+const OPTIONS: DetectorOptions = {
+  threshold: 8,
+  warmup: 30,
+  maxSeries: 100,
+  logger: silentLogger,
+};
+
+function watch(detector: Detector, records: readonly LogRecord[]): Verdict[] {
+  return records.flatMap((record) => detector.observe(record));
+}
+
+/** A calm series: 20.0 to 20.9 in turn. */
+function calm(records: Records, count: number): LogRecord[] {
+  return Array.from({ length: count }, (_, i) => records.next(20 + (i % 10) / 10));
+}
+
+function warnings(): { logger: Logger; said: string[] } {
+  const said: string[] = [];
+  return { said, logger: { ...silentLogger, warn: (_, message) => said.push(message) } };
+}
+
+describe('what is watched', () => {
+  const metrics = (topic: string, payload: unknown, device = 'd1') =>
+    new Detector(OPTIONS)
+      .observe(new Records().next(payload, device, topic))
+      .map(({ metric }) => metric);
+
+  it.each([
+    ['sensors/d1', 21.5, ['value']],
+    ['sensors/d1/temperature', 21.5, ['temperature']],
+    ['sensors/d1/room/temperature', 21.5, ['room.temperature']],
+    ['sensors/d1/room', { value: 1, humidity: 40 }, ['room', 'room.humidity']],
+    ['site/a/d1/room', { t: 1, h: 2 }, ['room.t', 'room.h']],
+    ['sensors/d1', { id: 'x', seq: 4, ts: 1, on: true, t: 1, note: 'warm' }, ['t']],
+    ['sensors/d1', [1, 2], []],
+    ['sensors/d1', 'no JSON', []],
+    ['sensors/d1', '', []],
+    ['sensors/d1', '1e999', []],
+  ])('%s %j', (topic, payload, expected) => {
+    expect(metrics(topic, payload)).toEqual(expected);
+  });
+
+  it('tells devices and metrics apart', () => {
+    const detector = new Detector({ ...OPTIONS, warmup: 2 });
+    const records = new Records();
+    for (let i = 0; i < 40; i++) {
+      watch(detector, [records.next({ a: 1, b: 1000 }, 'd1'), records.next({ a: 1000 }, 'd2')]);
+    }
+    const verdicts = watch(detector, [records.next({ a: 1000, b: 1000 }, 'd1')]);
+    expect(verdicts.map(({ state }) => state)).toEqual(['anomalous', 'normal']);
+    expect(detector.watched).toBe(3);
+  });
+
+  it('stops at its cap: what is beyond is counted, and said once', () => {
+    const { logger, said } = warnings();
+    const detector = new Detector({ ...OPTIONS, maxSeries: 2, logger });
+    const records = new Records();
+    const verdicts = watch(
+      detector,
+      ['d1', 'd2', 'd3', 'd4', 'd3', 'd1'].map((device) => records.next(1, device)),
+    );
+    expect(verdicts.map(({ device }) => device)).toEqual(['d1', 'd2', 'd1']);
+    expect([detector.watched, detector.unwatched]).toEqual([2, 3]);
+    expect(said).toEqual(['a series is not watched: detect.maxSeries is reached']);
+  });
+
+  it('does not watch a field with an endless name', () => {
+    const { logger, said } = warnings();
+    const detector = new Detector({ ...OPTIONS, logger });
+    const long = 'x'.repeat(10_000);
+    expect(watch(detector, [new Records().next({ [long]: 1, t: 2 })])).toHaveLength(1);
+    expect([detector.watched, detector.unwatched]).toEqual([1, 1]);
+    expect(said).toEqual(['a series is not watched: its name is too long']);
+  });
+
+  it('takes a field that is named with half a character', () => {
+    const detector = new Detector(OPTIONS);
+    const records = new Records();
+    const verdicts = watch(detector, [
+      records.next('{"\\ud800":1}', 'd1', 'sensors/d1'),
+      records.next('{"\\ud800":1}', 'd1', 'sensors/d1'),
+    ]);
+    expect(verdicts.map(({ metric }) => metric)).toEqual(['\ufffd', '\ufffd']);
+    expect(detector.watched).toBe(1);
+    expect([...detector.snapshot().keys()]).toEqual(['detect/series/d1/%EF%BF%BD']);
+  });
+});
+
+describe('the verdict', () => {
+  it('names the reading and says what was expected', () => {
+    const detector = new Detector(OPTIONS);
+    const records = new Records();
+    watch(detector, calm(records, 100));
+    const [verdict] = watch(detector, [records.next(80)]);
+    expect(verdict).toMatchObject({
+      device: 'd1',
+      metric: 'temperature',
+      value: 80,
+      state: 'anomalous',
+      atRunMs: 100_000,
+      receivedAtMs: 1_795_000_100_000,
+      cause: { stream: 'readings', partition: 0, offset: 100 },
+    });
+    expect(verdict?.expectedLow).toBeGreaterThan(10);
+    expect(verdict?.expectedHigh).toBeLessThan(30);
+  });
+
+  it('is `learning` for the first 30 values, whatever they are', () => {
+    const detector = new Detector(OPTIONS);
+    const records = new Records();
+    const first = [...calm(records, 29), records.next(1e9)];
+    expect(watch(detector, first).map(({ state, score }) => `${state} ${score}`)).toEqual(
+      Array(30).fill('learning 0'),
+    );
+    expect(watch(detector, [records.next(20.5), records.next(1e9)])).toMatchObject([
+      { state: 'normal' },
+      { state: 'anomalous' },
+    ]);
+  });
+
+  it('is `anomalous` at the threshold itself', () => {
+    const detector = new Detector(OPTIONS);
+    const records = new Records();
+    // Of a constant value the scale is a thousandth: here 1.
+    watch(
+      detector,
+      Array.from({ length: 60 }, () => records.next(1000)),
+    );
+    expect(watch(detector, [records.next(1008)])).toMatchObject([
+      { score: 8, state: 'anomalous', expectedLow: 992, expectedHigh: 1008 },
+    ]);
+  });
+
+  it('is `anomalous` from the threshold on, which the band shows', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 60, noNaN: true }), (value) => {
+        const detector = new Detector(OPTIONS);
+        const records = new Records();
+        watch(detector, calm(records, 60));
+        for (const one of watch(detector, [records.next(value)])) {
+          expect(one.state).toBe(one.score >= 8 ? 'anomalous' : 'normal');
+          const slack = 1e-9;
+          const inside = value > one.expectedLow - slack && value < one.expectedHigh + slack;
+          const outside = value < one.expectedLow + slack || value > one.expectedHigh - slack;
+          expect(one.state === 'normal' ? inside : outside).toBe(true);
+        }
+      }),
+    );
+  });
+
+  it('has finite numbers for all that JSON can say', () => {
+    const number = fc.oneof(
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.constantFrom(0, 1.7e308, -1.7e308, 5e-324),
+    );
+    const payload = fc.oneof(number, fc.dictionary(fc.string(), number), fc.jsonValue());
+    fc.assert(
+      fc.property(fc.array(payload, { maxLength: 80 }), (payloads) => {
+        const detector = new Detector({ ...OPTIONS, warmup: 2, threshold: 1000 });
+        const records = new Records();
+        for (const one of watch(
+          detector,
+          payloads.map((p) => records.next(JSON.stringify(p))),
+        )) {
+          for (const n of [one.value, one.score, one.expectedLow, one.expectedHigh]) {
+            expect(n).toSatisfy(Number.isFinite);
+          }
+        }
+        detector.snapshot();
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('has a finite band between the largest numbers there are', () => {
+    const detector = new Detector({ ...OPTIONS, warmup: 2 });
+    const records = new Records();
+    const swing = Array.from({ length: 50 }, (_, i) => records.next(i % 2 ? 1.7e308 : -1.7e308));
+    for (const { expectedLow, expectedHigh } of watch(detector, swing)) {
+      expect([expectedLow, expectedHigh].every(Number.isFinite)).toBe(true);
+    }
+  });
+});
+
+describe('the stored state', () => {
+  it('goes on after a crash as if there had been none, wherever the checkpoint was', () => {
+    const reading = fc.record({
+      device: fc.constantFrom('d1', 'd2', 'd/3 ü'),
+      value: fc.oneof(fc.integer({ min: -5, max: 5 }), fc.double({ noNaN: true, min: -9, max: 9 })),
+    });
+    const runs = fc.array(reading, { minLength: 1, maxLength: 200 });
+    fc.assert(
+      fc.property(runs, fc.array(fc.nat(200), { maxLength: 3 }), (readings, cuts) => {
+        const records = new Records();
+        const all = readings.map(({ device, value }) => records.next(value, device, `s/${device}`));
+        const straight = new Detector({ ...OPTIONS, warmup: 5 });
+        const expected = watch(straight, all);
+        const store = new Map<string, string>();
+        const verdicts: Verdict[] = [];
+        let from = 0;
+        for (const to of [...cuts.sort((a, b) => a - b), all.length]) {
+          const detector = new Detector({ ...OPTIONS, warmup: 5 });
+          detector.restore(store);
+          verdicts.push(...watch(detector, all.slice(from, Math.max(from, to))));
+          for (const [key, value] of detector.snapshot()) store.set(key, value);
+          from = Math.max(from, to);
+        }
+        expect(verdicts).toEqual(expected);
+        expect(store).toEqual(straight.snapshot());
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('gives only what changed since it was asked last', () => {
+    const detector = new Detector(OPTIONS);
+    const records = new Records();
+    watch(detector, [records.next(1, 'd1'), records.next(1, 'd 2')]);
+    expect([...detector.snapshot().keys()]).toEqual([
+      'detect/series/d1/temperature',
+      'detect/series/d%202/temperature',
+    ]);
+    watch(detector, [records.next(2, 'd1')]);
+    expect([...detector.snapshot().keys()]).toEqual(['detect/series/d1/temperature']);
+    expect(detector.snapshot().size).toBe(0);
+  });
+
+  it('learns afresh what it cannot read, says so, and takes up the rest', () => {
+    const { logger, said } = warnings();
+    const before = new Detector(OPTIONS);
+    watch(before, calm(new Records(), 40));
+    const entries = new Map([
+      ...before.snapshot(),
+      ['detect/series/d2/t', '{"version":2}'],
+      ['detect/series/d3/t', '{'],
+      ['alert/state/d1/t', '{}'],
+    ]);
+    const detector = new Detector({ ...OPTIONS, logger });
+    detector.restore(entries);
+    expect(detector.watched).toBe(1);
+    expect(said).toHaveLength(2);
+    expect(watch(detector, [new Records().next(1e6)])).toMatchObject([{ state: 'anomalous' }]);
+  });
+});
