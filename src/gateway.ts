@@ -54,6 +54,8 @@ export class Gateway {
   /** How to stop what has been started, in the order of starting. */
   readonly #stops: Array<{ readonly part: string; readonly stop: () => unknown }> = [];
   readonly #dedups: Dedup[] = [];
+  /** Dropped as the stores were opened, before anyone could say what the cloud has of it. */
+  readonly #droppedEarly: DroppedOffsets[] = [];
   #expired = 0;
   #forwarding: Forwarding | undefined;
   #status: (() => Status) | undefined;
@@ -230,10 +232,15 @@ export class Gateway {
     });
     this.#forwarding = forwarding;
     this.#onStop('uplink', () => forwarding.stop());
+    this.#dropped(this.#droppedEarly.splice(0));
   }
 
   /** Retention drops what it must; what the cloud has not had is named and counted. */
   #dropped(dropped: readonly DroppedOffsets[]): void {
+    if (this.#forwarding === undefined && this.#options.config.uplink.url !== '') {
+      this.#droppedEarly.push(...dropped);
+      return;
+    }
     for (const { stream, partition, offset, count } of this.#forwarding?.unforwarded(dropped) ??
       []) {
       this.#expired += count;

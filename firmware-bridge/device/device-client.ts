@@ -16,15 +16,20 @@ interface Outgoing {
   readonly topic: string;
   readonly payload: Buffer;
   readonly acked: () => void;
-  /** Counts attempts; only the answer to the latest one matters. */
-  attempt: number;
+  sent: boolean;
 }
+
+/** Messages on their way at one time, unless the gateway asks for fewer. */
+const WINDOW = 256;
 
 export class DeviceClient {
   readonly #client: MqttClient;
-  readonly #ring = new Set<Outgoing>();
-  /** From the moment at which what waited has been sent again: nothing new may overtake it. */
-  #linked = false;
+  /** Sent on this connection and not acknowledged. */
+  readonly #inFlight = new Set<Outgoing>();
+  /** In the order in which they are to be sent; those before `#next` have been. */
+  #waiting: Outgoing[] = [];
+  #next = 0;
+  #window = 0;
   #closed = false;
   #resent = 0;
 
@@ -34,19 +39,18 @@ export class DeviceClient {
       protocolVersion: options.protocolVersion ?? 4,
       clean: true,
       reconnectPeriod: options.reconnectMs ?? 250,
+      reconnectOnConnackError: true,
       connectTimeout: 5_000,
       keepalive: 30,
       queueQoSZero: false,
-      resubscribe: true,
+      resubscribe: false,
     });
-    this.#client.on('connect', () => {
-      this.#linked = true;
-      this.#sendAgain();
+    this.#client.on('connect', ({ properties }) => {
+      this.#window = Math.min(WINDOW, properties?.receiveMaximum ?? WINDOW);
+      this.#send();
     });
-    this.#client.on('close', () => {
-      this.#linked = false;
-    });
-    // Refused or cut off: it connects again by itself, and what counts is what is in the ring.
+    this.#client.on('close', () => this.#unlink());
+    // Refused or cut off: it connects again by itself, and what counts is what is kept here.
     this.#client.on('error', () => {});
   }
 
@@ -57,7 +61,7 @@ export class DeviceClient {
 
   /** Messages without an acknowledgement. */
   get waiting(): number {
-    return this.#ring.size;
+    return this.#inFlight.size + this.#waiting.length - this.#next;
   }
 
   /**
@@ -65,14 +69,8 @@ export class DeviceClient {
    */
   publish(topic: string, payload: string): Promise<void> {
     return new Promise((resolve) => {
-      const message: Outgoing = {
-        topic,
-        payload: Buffer.from(payload),
-        acked: resolve,
-        attempt: 0,
-      };
-      this.#ring.add(message);
-      if (this.#linked) this.#send(message);
+      this.#waiting.push({ topic, payload: Buffer.from(payload), acked: resolve, sent: false });
+      this.#send();
     });
   }
 
@@ -82,21 +80,53 @@ export class DeviceClient {
     return this.publish(topic, payload);
   }
 
-  #send(message: Outgoing): void {
-    message.attempt += 1;
-    const { attempt } = message;
-    this.#client.publish(message.topic, message.payload, { qos: 1 }, (error) => {
-      if (error || attempt !== message.attempt) return;
-      if (this.#ring.delete(message)) message.acked();
-    });
+  /** Fills the window. Does nothing while there is no connection. */
+  #send(): void {
+    while (!this.#closed && this.#inFlight.size < this.#window) {
+      const message = this.#waiting[this.#next];
+      if (message === undefined) break;
+      this.#next += 1;
+      if (message.sent) this.#resent += 1;
+      message.sent = true;
+      this.#inFlight.add(message);
+      this.#client.publish(message.topic, message.payload, { qos: 1 }, (error) => {
+        if (error) this.#refused();
+        else this.#acked(message);
+      });
+    }
+    // Now and then, since moving what is left costs time.
+    if (this.#next === this.#waiting.length || this.#next >= 1_024) {
+      this.#waiting.splice(0, this.#next);
+      this.#next = 0;
+    }
   }
 
-  /** In the order in which they were first sent. */
-  #sendAgain(): void {
-    for (const message of this.#ring) {
-      if (message.attempt > 0) this.#resent += 1;
-      this.#send(message);
+  #acked(message: Outgoing): void {
+    if (!this.#inFlight.delete(message)) return;
+    message.acked();
+    this.#send();
+  }
+
+  /**
+   * MQTT 5 refuses a message and keeps the connection, which 3.1.1 has no word for but to end it.
+   * Ended in both cases, so that all is sent again, in order and after a pause.
+   */
+  #refused(): void {
+    if (this.#window > 0 && !this.#closed) this.#client.stream.destroy();
+  }
+
+  /** Everything without an acknowledgement goes out again on the next connection, in order. */
+  #unlink(): void {
+    this.#window = 0;
+    if (this.#closed) return;
+    // Otherwise the library sends what it holds by itself, one message after the other, before it
+    // says that it is connected.
+    for (const id of Object.keys(this.#client.outgoing)) {
+      this.#client.removeOutgoingMessage(Number(id));
     }
+    this.#waiting = [...this.#inFlight, ...this.#waiting.slice(this.#next)];
+    this.#next = 0;
+    this.#inFlight.clear();
   }
 
   /** Lets go; what is not acknowledged stays so. */
@@ -114,7 +144,10 @@ export interface Subscription {
   close(): Promise<void>;
 }
 
-/** Subscribes with QoS 1 and hands every message over. Resolves when the broker has granted it. */
+/**
+ * Subscribes with QoS 1 and hands every message over. Resolves when the broker has granted it, and
+ * stays subscribed over reconnects; rejects when it is refused or cut off before.
+ */
 export async function subscribe(
   options: DeviceOptions,
   filter: string,
@@ -126,6 +159,7 @@ export async function subscribe(
     clean: false,
     ...(options.protocolVersion === 5 ? { properties: { sessionExpiryInterval: 86_400 } } : {}),
     reconnectPeriod: options.reconnectMs ?? 250,
+    reconnectOnConnackError: true,
   });
   client.on('error', () => {
     // It connects again by itself.
@@ -133,7 +167,14 @@ export async function subscribe(
   client.on('message', (topic, payload) => onMessage(topic, payload));
   await new Promise<void>((resolve, reject) => {
     client.once('connect', () => {
-      client.subscribe(filter, { qos: 1 }, (error) => (error ? reject(error) : resolve()));
+      client.subscribe(filter, { qos: 1 }, (error) => {
+        if (error === null) {
+          resolve();
+          return;
+        }
+        client.end(true);
+        reject(error);
+      });
     });
   });
   return {

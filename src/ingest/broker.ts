@@ -1,29 +1,23 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
+import {
+  Aedes,
+  type AedesPublishPacket,
+  type AuthenticateError,
+  type Client,
+  type PublishPacket,
+} from 'aedes';
 import LevelPersistence from 'aedes-persistence-level/asyncPersistence.js';
 import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { AckQueue } from './ack-queue.ts';
-import {
-  type Keys,
-  OfflineBound,
-  OpenMessages,
-  type Persistence,
-  type Settle,
-  type Will,
-} from './session-store.ts';
+import { type GuardedClient, guardClient } from './client-guard.ts';
+import { LeftWills } from './left-wills.ts';
+import { OfflineBound } from './offline-bound.ts';
+import { OpenMessages, type Settle } from './open-messages.ts';
+import { type GatedClient, type InboundPublish, PublishGate } from './publish-gate.ts';
+import { type Persistence, type SessionLevel, SessionStore, type Will } from './session-store.ts';
 
-/** A PUBLISH as it came in. */
-export interface InboundPublish {
-  /** undefined: a will that an earlier run of the broker left. */
-  readonly clientId: string | undefined;
-  readonly topic: string;
-  readonly payload: Uint8Array;
-  readonly qos: 0 | 1 | 2;
-  readonly retain: boolean;
-  readonly dup: boolean;
-}
+export type { InboundPublish } from './publish-gate.ts';
 
 export interface BrokerOptions {
   /** Names the broker below $SYS/ and in stored wills. */
@@ -38,6 +32,10 @@ export interface BrokerOptions {
   readonly keepaliveLimitSeconds: number;
   /** Messages kept for a session that is away. */
   readonly maxOfflinePerSession?: number;
+  /** Filters that a client may be subscribed to; one that asks for more is cut off. */
+  readonly maxSubscriptions?: number;
+  /** How long a connection may stay open without a CONNECT. */
+  readonly connectTimeoutMs?: number;
   /** How long a subscriber may leave its socket full. */
   readonly drainTimeoutMs?: number;
   /** How long a client with a will has to come back after a restart before it is published. */
@@ -45,13 +43,12 @@ export interface BrokerOptions {
   /** Topic prefixes that clients may not publish to. */
   readonly reserved?: readonly string[];
   /** Where sessions, retained messages and wills are kept; without it, in memory. */
-  readonly sessions?: Keys & object;
+  readonly sessions?: SessionLevel & object;
   readonly logger: Logger;
   /**
-   * Called for every PUBLISH, at once and in the order of arrival. True: `settle` will be called,
-   * without
-   * an error when the message may be acknowledged, with one when it must not be. False: there is
-   * nothing to wait for, and `settle` is never called.
+   * Called for every PUBLISH and will, at once and in the order of arrival. True: `settle` will be
+   * called, without an error when the message may be acknowledged, with one when it must not be.
+   * False: there is nothing to wait for, and `settle` is never called.
    */
   accept?(message: InboundPublish, settle: Settle): boolean;
 }
@@ -74,56 +71,93 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-const RESERVED = ['$SYS/', 'headgate/'];
 const MAX_CLIENT_ID = 256;
-/** MQTT 5, 2.4: an implementation or administrative limit has been exceeded. */
-const QUOTA_EXCEEDED = 0x97;
+/** Sessions of MQTT 5 clients that are away with a date to end; beyond these one ends at once. */
+const MAX_PENDING_SESSIONS = 10_000;
+/** How long clients that are told to go may take to read it, and wills to be accepted. */
+const HANG_UP_MS = 1_000;
+/** CONNACK of 3.1.1: identifier rejected. aedes makes it 0x85 for 5. */
+const IDENTIFIER_REJECTED = 2;
+/** MQTT 5, 2.4: reason code of a DISCONNECT. */
+const SHUTTING_DOWN = 0x8b;
+
+/** What aedes has and its types do not say. */
+interface AedesInside {
+  persistence: Persistence;
+  clients: Record<string, Client & { will: unknown }>;
+  brokers: Record<string, unknown>;
+  /** Numbers what is queued for sessions. */
+  counter: number;
+  scheduleSessionExpiry(client: Client): void;
+}
+
+interface Disconnecting {
+  disconnect(reason: { reasonCode: number }, done?: () => void): void;
+}
 
 /** One aedes and its listener. */
 class AedesBroker implements Broker {
   readonly #options: BrokerOptions;
-  readonly #reserved: readonly string[];
-  readonly #open = new OpenMessages();
-  readonly #queues = new WeakMap<Client, AckQueue>();
   readonly #sockets = new Set<Socket>();
   readonly #stopping = new AbortController();
-  readonly #persistence: Persistence | undefined;
+  readonly #gate: PublishGate;
+  readonly #store: SessionStore;
   readonly #aedes: Aedes;
+  readonly #inside: AedesInside;
   #server: Server | undefined;
+  #leftWills: LeftWills | undefined;
   #wills: Promise<void> = Promise.resolve();
 
   constructor(options: BrokerOptions) {
     this.#options = options;
-    this.#reserved = options.reserved ?? RESERVED;
-    const { sessions } = options;
-    this.#persistence =
-      sessions === undefined
-        ? undefined
-        : (new LevelPersistence(sessions) as unknown as Persistence);
-    this.#aedes = new Aedes({
+    const { sessions, logger } = options;
+    const bound = new OfflineBound(options.maxOfflinePerSession ?? 10_000, logger);
+    const open = new OpenMessages();
+    this.#store = new SessionStore({ open, bound, level: sessions, logger });
+    const drop = (id: string, messageId: number) =>
+      this.#inside.persistence.incomingDelPacket({ id }, { messageId });
+    this.#gate = new PublishGate({ ...options, open, drop });
+    const settings = {
       id: options.id,
-      ...(this.#persistence === undefined ? {} : { persistence: this.#persistence }),
+      ...(sessions === undefined ? {} : { persistence: new LevelPersistence(sessions) }),
       maximumPacketSize: options.maxPacketBytes,
       maxTopicLevels: options.maxTopicLevels,
       maxClientsIdLength: MAX_CLIENT_ID,
+      connectTimeout: options.connectTimeoutMs ?? 10_000,
       keepaliveLimit: options.keepaliveLimitSeconds,
       drainTimeout: options.drainTimeoutMs ?? 20_000,
-      authorizePublish: (client, packet, done) => this.#authorize(client, packet, done),
+      pendingSessionsLimit: MAX_PENDING_SESSIONS,
+    };
+    this.#aedes = new Aedes({
+      ...settings,
+      authenticate: (client, _username, _password, done) => admit(client, done),
+      // The hook that holds acknowledgements back: aedes writes PUBACK and PUBREC only after it.
+      authorizePublish: (client, packet, done) =>
+        this.#gate.authorize(client as GatedClient | null, packet, done),
     });
+    this.#inside = this.#aedes as unknown as AedesInside;
+    // Looked up by client id: with a prototype, a client named `toString` would end the process.
+    this.#inside.clients = Object.create(null) as AedesInside['clients'];
+    this.#inside.brokers = Object.create(null) as AedesInside['brokers'];
   }
 
   async start(): Promise<void> {
-    const { sessions, maxOfflinePerSession, logger } = this.#options;
-    const bound = new OfflineBound(maxOfflinePerSession ?? 10_000, logger);
-    if (sessions !== undefined) {
-      await this.#open.load(sessions);
-      await bound.load(sessions);
-    }
+    // aedes begins at 0 with each start: new messages would take the places of those still queued.
+    this.#inside.counter = await this.#store.load();
     await this.#aedes.listen();
-    const persistence = (this.#aedes as unknown as { persistence: Persistence }).persistence;
-    this.#open.follow(persistence);
-    bound.follow(persistence);
+    this.#store.follow(this.#inside.persistence);
     this.#log();
+    this.#aedes.on('client', (client) => this.#leftWills?.cameBack(client.id));
+    this.#aedes.on('clientDisconnect', (client) => {
+      if (client.clean) this.#forgetOpen(client.id);
+    });
+  }
+
+  #forgetOpen(clientId: string): void {
+    this.#store.forgetOpen(clientId).catch((error: unknown) => {
+      const { logger } = this.#options;
+      logger.warn({ clientId, error: messageOf(error) }, 'the session store met an error');
+    });
   }
 
   #log(): void {
@@ -142,84 +176,26 @@ class AedesBroker implements Broker {
     this.#aedes.on('keepaliveTimeout', (client) => {
       logger.info({ clientId: client.id }, 'a client fell silent');
     });
-    (this.#aedes as NodeJS.EventEmitter).on('error', (error: Error) => {
+    const events = this.#aedes as NodeJS.EventEmitter;
+    events.on('sessionLimitReached', ({ id }: Client) => {
+      logger.warn({ clientId: id }, 'too many sessions are pending; one ended with its connection');
+    });
+    events.on('sessionExpired', ({ id }: Client) => {
+      logger.debug({ clientId: id }, 'the time of a session is over');
+    });
+    events.on('error', (error: Error) => {
       logger.error({ error: messageOf(error) }, 'the broker met an error');
     });
   }
 
-  /**
-   * The hook that holds acknowledgements back: aedes writes PUBACK and PUBREC only after it. It
-   * stands in for aedes's own guard of $SYS, and is asked about wills too, whose client is gone.
-   */
-  #authorize(
-    client: Client | null,
-    packet: PublishPacket,
-    done: (error?: Error | null) => void,
-  ): void {
-    const { topic } = packet;
-    if (this.#isReserved(topic)) {
-      done(new HeadgateError('TOPIC_RESERVED', topic));
-      return;
-    }
-    const { accept } = this.#options;
-    if (accept === undefined) {
-      done();
-      return;
-    }
-    if (client === null || client.closed) {
-      if (!accept(inbound(client?.id, packet), (error) => done(error))) done();
-      return;
-    }
-    const queue = this.#queueOf(client);
-    const settle = queue.add(done);
-    if (packet.qos === 2) this.#acceptOnce(client.id, packet, settle);
-    else if (!accept(inbound(client.id, packet), settle)) settle(undefined);
-  }
-
-  /** QoS 2: a message that is open already is not taken again [MQTT-4.3.3-10]. */
-  #acceptOnce(clientId: string, packet: PublishPacket, settle: Settle): void {
-    const { accept } = this.#options;
-    const messageId = packet.messageId ?? 0;
-    if (this.#open.isRepeat(clientId, messageId, settle)) return;
-    const ended: Settle = (error) => {
-      this.#open.accepted(clientId, messageId, error);
-      settle(error);
-    };
-    if (accept?.(inbound(clientId, packet), ended) !== true) ended(undefined);
-  }
-
-  #isReserved(topic: string): boolean {
-    for (const prefix of this.#reserved) if (topic.startsWith(prefix)) return true;
-    return false;
-  }
-
-  #queueOf(client: Client): AckQueue {
-    let queue = this.#queues.get(client);
-    if (queue === undefined) {
-      queue = new AckQueue((error, done) => this.#refuse(client, error, done));
-      this.#queues.set(client, queue);
-    }
-    return queue;
-  }
-
-  /** No acknowledgement: 3.1.1 can only close the connection; 5 can say why before it does. */
-  #refuse(client: Client, error: Error, done: (error?: Error | null) => void): void {
-    if (client.version === 5) {
-      const { logger } = this.#options;
-      logger.info({ clientId: client.id, code: codeOf(error) }, 'a client was cut off');
-      // aedes would answer an error with PUBACK 0x87, and the client would drop what it still has.
-      (client as unknown as { disconnect(o: object): void }).disconnect({
-        reasonCode: QUOTA_EXCEEDED,
-      });
-      return;
-    }
-    done(error);
-  }
-
   async listen(): Promise<void> {
-    const left = await this.#leftWills();
+    const { sessions, logger, willGraceMs = 10_000 } = this.#options;
+    const left = new LeftWills(this.#inside.persistence, logger);
+    if (sessions !== undefined) await left.load();
+    this.#leftWills = left;
     await this.#listen();
-    if (left.length > 0) this.#wills = this.#publishWills(left);
+    const publish = (will: Will) => this.#publishWill(will);
+    this.#wills = left.publishAfter(willGraceMs, this.#stopping.signal, publish);
   }
 
   async #listen(): Promise<void> {
@@ -229,7 +205,8 @@ class AedesBroker implements Broker {
       // Those that never got as far as CONNECT are known to nobody else.
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
-      this.#aedes.handle(socket);
+      const client = this.#aedes.handle(socket) as unknown as GuardedClient;
+      guardClient(client, this.#options.maxSubscriptions ?? 1_000);
     });
     server.maxConnections = maxConnections;
     server.on('drop', () => {
@@ -250,42 +227,14 @@ class AedesBroker implements Broker {
     this.#server = server;
   }
 
-  /** Wills whose clients were connected when an earlier run of this broker ended without a word. */
-  async #leftWills(): Promise<Will[]> {
-    const wills: Will[] = [];
-    if (this.#persistence === undefined) return wills;
-    for await (const will of this.#persistence.streamWill()) wills.push(will);
-    return wills;
-  }
-
-  async #publishWills(wills: readonly Will[]): Promise<void> {
-    const { signal } = this.#stopping;
-    const graceMs = this.#options.willGraceMs ?? 10_000;
-    await wait(graceMs, undefined, { signal, ref: false }).catch(() => {
-      // Stopping: the wills stay where they are, for the next run.
+  async #publishWill(will: Will): Promise<void> {
+    const { topic, payload, qos, retain, properties } = will;
+    const packet = { cmd: 'publish', topic, payload, qos, retain, dup: false } as PublishPacket;
+    if (properties !== undefined) packet.properties = properties;
+    await new Promise<void>((resolve, reject) => {
+      this.#gate.authorize(null, packet, (error) => (error ? reject(error) : resolve()));
     });
-    for (const { clientId } of wills) {
-      if (signal.aborted) return;
-      await this.#publishWill(clientId);
-    }
-  }
-
-  async #publishWill(clientId: string): Promise<void> {
-    const { logger } = this.#options;
-    try {
-      const will = await this.#persistence?.getWill({ id: clientId });
-      if (will === undefined || this.#clients()[clientId] !== undefined) return;
-      const { topic, payload, qos, retain } = will;
-      const packet = { cmd: 'publish', topic, payload, qos, retain, dup: false } as const;
-      await new Promise<void>((resolve, reject) => {
-        this.#authorize(null, packet, (error) => (error ? reject(error) : resolve()));
-      });
-      await this.#publish(packet);
-      await this.#persistence?.delWill({ id: clientId });
-    } catch (error) {
-      // It stays in the store, and the next run tries again.
-      logger.warn({ clientId, error: messageOf(error) }, 'a will could not be published');
-    }
+    await this.#publish(packet);
   }
 
   #publish(packet: AedesPublishPacket | PublishPacket): Promise<void> {
@@ -318,26 +267,39 @@ class AedesBroker implements Broker {
       if (this.#server === undefined) resolve();
       else this.#server.close(() => resolve());
     });
-    for (const client of Object.values(this.#clients())) client.close();
+    // Neither a session nor a will ends with the broker; who has died shows after the restart.
+    this.#inside.scheduleSessionExpiry = () => {};
+    const told = Object.values(this.#inside.clients).map((client) => {
+      client.will = null;
+      return new Promise<void>((resolve) => {
+        (client as unknown as Disconnecting).disconnect({ reasonCode: SHUTTING_DOWN }, resolve);
+      });
+    });
+    const deadline = wait(HANG_UP_MS, undefined, { ref: false });
+    await Promise.race([Promise.all(told), deadline]);
     for (const socket of this.#sockets) socket.destroy();
     await closed;
-    await this.#wills;
+    // One that waits for its acceptance just now stays in the store.
+    await Promise.race([this.#wills, deadline]);
   }
 
   async close(): Promise<void> {
     await this.hangUp();
     await new Promise<void>((resolve) => this.#aedes.close(resolve));
   }
-
-  #clients(): Record<string, Client> {
-    return (this.#aedes as unknown as { clients: Record<string, Client> }).clients;
-  }
 }
 
-function inbound(clientId: string | undefined, packet: PublishPacket): InboundPublish {
-  const { topic, payload, qos, retain, dup } = packet;
-  const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
-  return { clientId, topic, payload: bytes, qos, retain, dup };
+/** aedes holds only 3.1 clients to a length. */
+function admit(
+  client: Client,
+  done: (error: AuthenticateError | null, success: boolean | null) => void,
+): void {
+  if (Buffer.byteLength(client.id) <= MAX_CLIENT_ID) {
+    done(null, true);
+    return;
+  }
+  const error = new Error(`a client id is at most ${MAX_CLIENT_ID} bytes`);
+  done(Object.assign(error, { returnCode: IDENTIFIER_REJECTED }), false);
 }
 
 /** Builds a broker that does not listen yet. */

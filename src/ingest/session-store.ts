@@ -1,23 +1,28 @@
+import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import type { OfflineBound } from './offline-bound.ts';
+import type { OpenMessages } from './open-messages.ts';
 
 /**
  * What aedes keeps between packets, sessions and restarts is aedes-persistence's business. This
- * adds what it lacks: which QoS 2 messages are open, known at once, and a bound on what waits for a
- * client that is away.
+ * joins it with what it lacks: which QoS 2 messages are open, known at once; a bound on what waits
+ * for a session; and that a session which ends leaves nothing behind.
  */
 
-/** The part of an aedes persistence that is looked at here. */
-export interface Persistence {
-  incomingDelPacket(client: { id: string }, packet: { messageId: number }): Promise<void>;
-  cleanIncoming?(client: { id: string }): Promise<void>;
-  outgoingEnqueueCombi(subs: readonly Subscriber[], packet: unknown): Promise<unknown>;
-  outgoingClearMessageId(client: { id: string }, packet: unknown): Promise<unknown>;
-  streamWill(brokers?: object): AsyncIterable<Will>;
-  getWill(client: { id: string }): Promise<Will | undefined>;
-  delWill(client: { id: string; brokerId?: string }): Promise<unknown>;
+interface ClientName {
+  readonly id: string;
 }
 
-export interface Subscriber {
+interface StoringClient extends ClientName {
+  readonly clean?: boolean;
+  readonly closed?: boolean;
+}
+
+interface Numbered {
+  readonly messageId: number;
+}
+
+interface Subscriber {
   readonly clientId: string;
 }
 
@@ -27,169 +32,190 @@ export interface Will {
   readonly payload: Buffer;
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
+  /** MQTT 5. */
+  readonly properties?: object;
 }
 
-/** Keys and nothing else of the level database below a prefix. */
-export interface Keys {
+/** The part of an aedes persistence that is looked at here. */
+export interface Persistence {
+  addSubscriptions(client: ClientName, subs: object): Promise<void>;
+  cleanSubscriptions(client: ClientName): Promise<void>;
+  incomingStorePacket(client: StoringClient, packet: unknown): Promise<void>;
+  incomingDelPacket(client: ClientName, packet: Numbered): Promise<void>;
+  cleanIncoming(client: ClientName): Promise<void>;
+  outgoingEnqueueCombi(subs: readonly Subscriber[], packet: unknown): Promise<unknown>;
+  outgoingUpdate(client: ClientName, packet: unknown): Promise<void>;
+  outgoingClearMessageId(client: ClientName, packet: unknown): Promise<unknown>;
+  createRetainedStreamCombi(patterns: readonly string[]): NodeJS.ReadableStream;
+  streamWill(brokers?: object): AsyncIterable<Will>;
+  getWill(client: ClientName): Promise<Will | undefined>;
+  delWill(client: ClientName): Promise<unknown>;
+}
+
+/** The level database that a persistence is on, as far as it is used here. */
+export interface SessionLevel {
   keys(range: { gte: string; lt: string }): { all(): Promise<string[]> };
+  clear(range: { gte: string; lt: string }): Promise<void>;
+}
+
+/** All keys below a prefix, as aedes-persistence-level names them. */
+function below(prefix: string): { gte: string; lt: string } {
+  return { gte: `${prefix}:`, lt: `${prefix};` };
 }
 
 async function clientsOf(
-  level: Keys,
+  level: SessionLevel,
   prefix: string,
 ): Promise<Array<[client: string, rest: string]>> {
-  const keys = await level.keys({ gte: `${prefix}:`, lt: `${prefix};` }).all();
+  const keys = await level.keys(below(prefix)).all();
   return keys.map((key) => {
     const [, client = '', ...rest] = key.split(':');
     return [decodeURIComponent(client), rest.join(':')];
   });
 }
 
-/** Told once whether a message may be acknowledged. */
-export type Settle = (error: Error | undefined) => void;
-
-/** Those who wait for the first copy of an open message; null once it is durable. */
-type Waiting = Settle[] | null;
-
-/**
- * QoS 2 messages between their PUBLISH and their PUBREL, per client. A PUBLISH that comes again
- * meanwhile must not be taken a second time [MQTT-4.3.3-10], and must not be answered before the
- * first one is durable.
- */
-export class OpenMessages {
-  readonly #clients = new Map<string, Map<number, Waiting>>();
-
-  /**
-   * False for a message that is new: it is open from now on, and `accepted` is to be called. True
-   * for
-   * one that is open already: `settle` is called when the first copy is durable.
-   */
-  isRepeat(client: string, messageId: number, settle: Settle): boolean {
-    let messages = this.#clients.get(client);
-    if (messages === undefined) {
-      messages = new Map();
-      this.#clients.set(client, messages);
-    }
-    const waiting = messages.get(messageId);
-    if (waiting === undefined) {
-      messages.set(messageId, []);
-      return false;
-    }
-    if (waiting === null) settle(undefined);
-    else waiting.push(settle);
-    return true;
-  }
-
-  /** The first copy is durable, or it is not and the message is new again. */
-  accepted(client: string, messageId: number, error: Error | undefined): void {
-    const messages = this.#clients.get(client);
-    const waiting = messages?.get(messageId);
-    if (error === undefined) messages?.set(messageId, null);
-    else messages?.delete(messageId);
-    for (const settle of waiting ?? []) settle(error);
-  }
-
-  close(client: string, messageId: number): void {
-    this.#clients.get(client)?.delete(messageId);
-  }
-
-  forget(client: string): void {
-    this.#clients.delete(client);
-  }
-
-  /** What was open when the broker went down. */
-  async load(level: Keys): Promise<void> {
-    for (const [client, id] of await clientsOf(level, 'incoming')) {
-      this.isRepeat(client, Number(id), () => {});
-      this.accepted(client, Number(id), undefined);
-    }
-  }
-
-  /** Follows the persistence, which aedes tells of every PUBREL and every clean session. */
-  follow(persistence: Persistence): void {
-    const drop = persistence.incomingDelPacket.bind(persistence);
-    persistence.incomingDelPacket = (client, packet) => {
-      this.close(client.id, packet.messageId);
-      return drop(client, packet);
-    };
-    const clean = persistence.cleanIncoming?.bind(persistence);
-    if (clean === undefined) return;
-    persistence.cleanIncoming = (client) => {
-      this.forget(client.id);
-      return clean(client);
-    };
-  }
+export interface SessionStoreOptions {
+  readonly open: OpenMessages;
+  readonly bound: OfflineBound;
+  /** undefined: the persistence is in memory. */
+  readonly level: SessionLevel | undefined;
+  readonly logger: Logger;
 }
 
-const RECOUNT_EVERY = 1_000;
+/** Stands in for single calls of a persistence. */
+export class SessionStore {
+  readonly #options: SessionStoreOptions;
+  #persistence: Persistence | undefined;
 
-/**
- * Bounds what is kept for each session that is away: beyond `max` the newest is not kept, counted,
- * and logged once per session. Readings are in the log whatever happens here.
- */
-export class OfflineBound {
-  readonly #max: number;
-  readonly #logger: Logger;
-  readonly #waiting = new Map<string, number>();
-  readonly #refused = new Map<string, number>();
-  #level: Keys | undefined;
-
-  constructor(max: number, logger: Logger) {
-    this.#max = max;
-    this.#logger = logger;
+  constructor(options: SessionStoreOptions) {
+    this.#options = options;
   }
 
-  async load(level: Keys): Promise<void> {
-    this.#level = level;
-    for (const [client] of await clientsOf(level, 'outgoing')) this.#add(client, 1);
+  /** What was open and waiting when the broker went down; returns the last number of a queue. */
+  async load(): Promise<number> {
+    const { open, bound, level } = this.#options;
+    let last = 0;
+    if (level === undefined) return last;
+    for (const [client, id] of await clientsOf(level, 'incoming')) {
+      open.open(client, Number(id)).end(undefined);
+    }
+    for (const [client, place] of await clientsOf(level, 'outgoing')) {
+      bound.take(client);
+      last = Math.max(last, Number(place.slice(place.lastIndexOf(':') + 1)));
+    }
+    return last;
   }
 
   follow(persistence: Persistence): void {
-    const enqueue = persistence.outgoingEnqueueCombi.bind(persistence);
-    const keep = async (subs: readonly Subscriber[], packet: unknown) => {
-      const kept: Subscriber[] = [];
-      for (const sub of subs) {
-        if ((this.#waiting.get(sub.clientId) ?? 0) >= this.#max) await this.#refuse(sub.clientId);
-        else {
-          this.#add(sub.clientId, 1);
-          kept.push(sub);
-        }
-      }
-      return enqueue(kept, packet);
+    this.#persistence = persistence;
+    this.#followSubscriptions(persistence);
+    this.#followIncoming(persistence);
+    this.#followOutgoing(persistence);
+    this.#catchFailures(persistence);
+  }
+
+  /** Open messages of a session that has ended. */
+  async forgetOpen(client: string): Promise<void> {
+    if (!this.#options.open.has(client)) return;
+    this.#options.open.forget(client);
+    await this.#persistence?.cleanIncoming({ id: client });
+  }
+
+  #followSubscriptions(persistence: Persistence): void {
+    const add = persistence.addSubscriptions.bind(persistence);
+    const added = new WeakMap<object, Promise<void>>();
+    // aedes hands the whole list over once for each of its filters: n² writes.
+    persistence.addSubscriptions = (client, subs) => {
+      const before = added.get(subs);
+      if (before !== undefined) return before;
+      const done = add(client, subs);
+      added.set(subs, done);
+      return done;
     };
-    // Nearly always nobody is away.
+    const clean = persistence.cleanSubscriptions.bind(persistence);
+    // This is where aedes starts a session afresh and where it ends one, and all that it does. An
+    // open message left behind would swallow the next one of its id.
+    persistence.cleanSubscriptions = async (client) => {
+      await Promise.all([clean(client), this.#wipe(persistence, client)]);
+    };
+  }
+
+  async #wipe(persistence: Persistence, client: ClientName): Promise<void> {
+    const { open, bound, level } = this.#options;
+    open.forget(client.id);
+    bound.forget(client.id);
+    const name = encodeURIComponent(client.id);
+    await Promise.all([
+      persistence.cleanIncoming(client),
+      // aedes empties the queue itself, but on level it misses what was never sent.
+      level?.clear(below(`outgoing:${name}`)),
+      level?.clear(below(`outgoing-id:${name}`)),
+    ]);
+  }
+
+  #followIncoming(persistence: Persistence): void {
+    const { open } = this.#options;
+    const store = persistence.incomingStorePacket.bind(persistence);
+    persistence.incomingStorePacket = async (client, packet) => {
+      // Its session went with its connection: nobody would ever take the note away.
+      if (client.clean === true && client.closed === true) return;
+      await store(client, packet);
+    };
+    const drop = persistence.incomingDelPacket.bind(persistence);
+    persistence.incomingDelPacket = (client, packet) => {
+      open.close(client.id, packet.messageId);
+      return drop(client, packet);
+    };
+  }
+
+  #followOutgoing(persistence: Persistence): void {
+    const { bound } = this.#options;
+    const enqueue = persistence.outgoingEnqueueCombi.bind(persistence);
+    // Nearly always nobody has a session.
     persistence.outgoingEnqueueCombi = (subs, packet) =>
-      subs.length === 0 ? enqueue(subs, packet) : keep(subs, packet);
+      enqueue(subs.length === 0 ? subs : this.#withPlace(subs), packet);
+    const update = persistence.outgoingUpdate.bind(persistence);
+    persistence.outgoingUpdate = async (client, packet) => {
+      try {
+        await update(client, packet);
+      } catch (error) {
+        // One that was not kept, for a client that is here: it gets it, unkept.
+        if (!bound.hasRefused(client.id)) throw error;
+      }
+    };
     const clear = persistence.outgoingClearMessageId.bind(persistence);
     persistence.outgoingClearMessageId = async (client, packet) => {
       const cleared = await clear(client, packet);
-      if (cleared !== undefined) this.#add(client.id, -1);
+      if (cleared !== undefined) bound.release(client.id);
       return cleared;
     };
   }
 
-  #add(client: string, count: number): void {
-    const now = (this.#waiting.get(client) ?? 0) + count;
-    if (now > 0) this.#waiting.set(client, now);
-    else {
-      this.#waiting.delete(client);
-      this.#refused.delete(client);
-    }
+  /** Those who have a place left. One whose filters overlap is named twice, and needs one place. */
+  #withPlace(subs: readonly Subscriber[]): readonly Subscriber[] {
+    const { bound } = this.#options;
+    const places = new Map<string, boolean>();
+    return subs.filter(({ clientId }) => {
+      const known = places.get(clientId);
+      if (known !== undefined) return known;
+      const place = bound.take(clientId);
+      places.set(clientId, place);
+      return place;
+    });
   }
 
-  async #refuse(client: string): Promise<void> {
-    const refused = (this.#refused.get(client) ?? 0) + 1;
-    this.#refused.set(client, refused);
-    if (refused === 1) {
-      const fields = { clientId: client, max: this.#max };
-      this.#logger.warn(
-        fields,
-        'the queue of a session that is away is full; its newest are not kept',
-      );
-    }
-    if (refused % RECOUNT_EVERY !== 0 || this.#level === undefined) return;
-    // A session that was wiped takes its queue with it without saying so: count again now and then.
-    const own = (await clientsOf(this.#level, 'outgoing')).filter(([name]) => name === client);
-    this.#waiting.set(client, own.length);
+  /** aedes waits for these without looking at how they end: a failure would end the process. */
+  #catchFailures(persistence: Persistence): void {
+    const { logger } = this.#options;
+    const failed = (error: unknown) => {
+      logger.warn({ error: messageOf(error) }, 'the session store met an error');
+    };
+    const delWill = persistence.delWill.bind(persistence);
+    persistence.delWill = (client) => delWill(client).catch(failed);
+    const drop = persistence.incomingDelPacket.bind(persistence);
+    // In memory it also fails for a PUBREL that comes twice.
+    persistence.incomingDelPacket = (client, packet) => drop(client, packet).catch(failed);
+    const retained = persistence.createRetainedStreamCombi.bind(persistence);
+    persistence.createRetainedStreamCombi = (patterns) => retained(patterns).on('error', failed);
   }
 }

@@ -35,6 +35,8 @@ export interface JournalStatus {
 
 /** A batch this large gains nothing by lingering: its padding is a few percent of it at most. */
 const FULL_BYTES = 48 * 1024;
+/** A row that long is a card that is dying; `headgate log verify` names the rest. */
+const MAX_LOST_NAMED = 1_000;
 const PROBE_MIN_MS = 500;
 const PROBE_MAX_MS = 10_000;
 
@@ -51,7 +53,8 @@ export class Journal implements LogView {
   readonly #next: number[];
   readonly #monoAtStart: number;
   readonly #runAtStart: number;
-  readonly #found: Pick<JournalStatus, 'tornBytes' | 'corruptBlocks' | 'lost'>;
+  readonly #found: Pick<JournalStatus, 'tornBytes' | 'corruptBlocks'>;
+  readonly #lost: LostOffsets[];
   readonly #listeners = new Set<() => void>();
   readonly #maxBodyBytes: number;
   readonly #probe: Backoff;
@@ -70,7 +73,9 @@ export class Journal implements LogView {
     this.#options = options;
     this.#row = new SegmentRow(options, opened);
     this.#next = opened.nextOffsets;
-    this.#found = opened.found;
+    const { tornBytes, corruptBlocks, lost } = opened.found;
+    this.#found = { tornBytes, corruptBlocks };
+    this.#lost = [...lost];
     this.#runAtStart = opened.runMs;
     this.#monoAtStart = options.clock.monoMs();
     this.#maxBodyBytes = Math.floor(options.segmentBytes / 2);
@@ -122,7 +127,23 @@ export class Journal implements LogView {
       pendingBytes: this.#pendingBytes,
       segments: this.#row.segments().length,
       ...this.#found,
+      lost: this.#lost,
     };
+  }
+
+  /**
+   * A consumer came upon offsets that a damaged block has taken with it: sealed segments are not
+   * looked through at the start. Each is named once, however many consumers miss it.
+   */
+  reportLost(lost: LostOffsets): void {
+    const { stream, partition, offset } = lost;
+    const isKnown = this.#lost.some(
+      (one) => one.stream === stream && one.partition === partition && one.offset === offset,
+    );
+    if (isKnown) return;
+    if (this.#lost.length < MAX_LOST_NAMED) this.#lost.push(lost);
+    const fields = { ...lost, repeatKey: `${stream}/${partition}/${offset}` };
+    this.#options.logger.error(fields, 'offsets are lost: a block of the log is damaged');
   }
 
   /**
@@ -177,9 +198,10 @@ export class Journal implements LogView {
   }
 
   #startCommit(): void {
-    if (this.#committing !== undefined) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    // Also while retention is at work: what is on its way then schedules anew when it ends.
+    if (this.#committing !== undefined) return;
     let batch = this.#waiting.shift();
     if (batch === undefined) {
       if (this.#filling.records === 0) return;

@@ -6,6 +6,7 @@ import { type SegmentInfo, Slots } from './catalog.ts';
 import { BLOCK_INDEX, type SegmentHeader, type StreamTable } from './format.ts';
 import type { LogView } from './log-view.ts';
 import { decodeRecords } from './record-codec.ts';
+import type { LostOffsets } from './recovery.ts';
 import { type IndexEntry, SparseIndex } from './sparse-index.ts';
 
 export interface ReadOptions {
@@ -14,6 +15,8 @@ export interface ReadOptions {
   readonly stream: string;
   /** Offset to start at, per partition; a missing one starts at the earliest. */
   readonly from: readonly number[];
+  /** Told of offsets that a damaged block has taken with it. */
+  readonly onLost?: (lost: LostOffsets) => void;
 }
 
 /** The newest table of a stream, or undefined if the log has none of that name. */
@@ -39,6 +42,8 @@ export function earliestOffsets(view: LogView, stream: string): number[] {
 export class StreamCursor {
   readonly #options: ReadOptions;
   readonly #expected: number[];
+  /** Partitions of which a damaged block may have held records: their next one tells. */
+  #doubtful = new Set<number>();
   #blocks: BlockCursor | undefined;
 
   constructor(options: ReadOptions) {
@@ -52,6 +57,7 @@ export class StreamCursor {
     for (;;) {
       const met = await this.#blocks.next();
       if (met.kind === 'end') return undefined;
+      if (met.kind === 'corrupt') this.#doubtful = new Set(this.#expected.keys());
       if (met.kind !== 'block') continue;
       const table = met.info.header.streams.find(({ name }) => name === this.#options.stream);
       if (table === undefined) continue;
@@ -64,7 +70,12 @@ export class StreamCursor {
 
   #isNext({ stream, partition, offset }: LogRecord): boolean {
     if (stream !== this.#options.stream) return false;
-    if (offset < (this.#expected[partition] ?? 0)) return false;
+    const expected = this.#expected[partition] ?? 0;
+    if (offset < expected) return false;
+    if (this.#doubtful.delete(partition) && offset > expected) {
+      const count = offset - expected;
+      this.#options.onLost?.({ stream, partition, offset: expected, count });
+    }
     this.#expected[partition] = offset + 1;
     return true;
   }

@@ -76,7 +76,14 @@ export class ActiveSegment {
   /** Goes on with a segment after recovery. What it holds is synced before it counts as durable. */
   static async resume(files: Files, info: SegmentInfo, end: SegmentEnd): Promise<ActiveSegment> {
     const handle = await files.open(info.path, 'write');
-    await handle.sync();
+    try {
+      await handle.sync();
+    } catch (error) {
+      await handle.close().catch(() => {
+        // The sync's error is the one to report.
+      });
+      throw error;
+    }
     return new ActiveSegment(info, handle, end);
   }
 

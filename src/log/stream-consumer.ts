@@ -113,6 +113,7 @@ export class StreamConsumer implements Consumer {
       view: this.#journal,
       stream,
       from: this.#handled,
+      onLost: (lost) => this.#journal.reportLost(lost),
     });
   }
 

@@ -23,22 +23,49 @@ function sessionLevel(db: ClassicLevel<string, string>) {
   return db.sublevel<string, string>('mqtt', {});
 }
 
-/** The code of the error or of one below it. */
-function rootCode(error: unknown): string {
-  const cause = (error as { cause?: unknown }).cause;
-  return cause === undefined ? codeOf(error) : rootCode(cause);
+/** The error at the bottom: LevelDB's own, below "Database failed to open". */
+function rootOf(error: unknown): unknown {
+  const cause = (error as { cause?: unknown } | undefined)?.cause;
+  return cause === undefined ? error : rootOf(cause);
+}
+
+/** Faults of the machine. To set a store aside for one of these would mend nothing. */
+const MACHINE = new RegExp(
+  'No space left|Disk quota|Read-only file system|Permission denied|Operation not permitted|' +
+    'Too many open files|Cannot allocate memory',
+);
+
+function isDamage(error: unknown): boolean {
+  const root = rootOf(error);
+  const code = codeOf(root);
+  return (
+    code === 'LEVEL_CORRUPTION' || (code === 'LEVEL_IO_ERROR' && !MACHINE.test(messageOf(root)))
+  );
+}
+
+const KEYS_AT_ONCE = 1_000;
+
+/** Reads all there is, which is little: LevelDB opens a store whose tables it can't read. */
+async function readThrough(db: ClassicLevel<string, string>): Promise<void> {
+  const keys = db.keys();
+  try {
+    while ((await keys.nextv(KEYS_AT_ONCE)).length > 0);
+  } finally {
+    await keys.close();
+  }
 }
 
 async function openLevel(folder: string): Promise<ClassicLevel<string, string>> {
   const db = new ClassicLevel<string, string>(folder);
   try {
     await db.open();
+    await readThrough(db);
     return db;
   } catch (error) {
     await db.close().catch(() => {
       // It never opened; the reason why is what counts.
     });
-    if (rootCode(error) === 'LEVEL_LOCKED') {
+    if (codeOf(rootOf(error)) === 'LEVEL_LOCKED') {
       throw new HeadgateError('DATA_IN_USE', folder, { cause: error });
     }
     throw error;
@@ -63,18 +90,18 @@ async function openOrRebuild(options: LevelStoreOptions): Promise<ClassicLevel<s
   try {
     return await openLevel(folder);
   } catch (error) {
-    if (error instanceof HeadgateError) throw error;
-    const fields = { code: 'STATE_REBUILT', folder, error: messageOf(error) };
+    if (!isDamage(error)) throw error;
+    const fields = { code: 'STATE_REBUILT', folder, error: messageOf(rootOf(error)) };
     logger.warn(fields, 'the state store is damaged and is being repaired');
   }
   try {
     await ClassicLevel.repair(folder);
     return await openLevel(folder);
   } catch (error) {
-    if (error instanceof HeadgateError) throw error;
+    if (!isDamage(error)) throw error;
     const aside = await asideName(files, folder);
     await files.rename(folder, aside);
-    const fields = { code: 'STATE_REBUILT', aside, error: messageOf(error) };
+    const fields = { code: 'STATE_REBUILT', aside, error: messageOf(rootOf(error)) };
     logger.warn(fields, 'the state store could not be repaired and starts afresh');
     return openLevel(folder);
   }

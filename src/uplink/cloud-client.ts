@@ -1,5 +1,6 @@
-import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { connect, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
 import type { Clock } from '../base/clock.ts';
+import { codeOf } from '../base/errors.ts';
 
 /** A connection to the cloud, as the uplink sees it. `cloud-client.ts` makes one of MQTT. */
 export interface CloudLink {
@@ -13,8 +14,8 @@ export interface CloudLink {
   close(): Promise<void>;
 }
 
-/** Tries once. Rejects when no link could be made. */
-export type OpenLink = () => Promise<CloudLink>;
+/** Tries once. Rejects when no link could be made, and soon when the signal aborts. */
+export type OpenLink = (signal: AbortSignal) => Promise<CloudLink>;
 
 export interface CloudOptions {
   readonly url: string;
@@ -64,6 +65,8 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+const CLOSED = 'the connection was closed';
+
 class MqttLink implements CloudLink {
   readonly receiveMaximum: number | undefined;
   readonly ended: Promise<string>;
@@ -71,25 +74,31 @@ class MqttLink implements CloudLink {
   readonly #options: CloudOptions;
   /** In the order in which they were published, so the first is the oldest. */
   readonly #pending = new Set<Pending>();
-  #lastError = 'the connection was closed';
+  #reason = CLOSED;
 
   constructor(client: MqttClient, options: CloudOptions, receiveMaximum: number | undefined) {
     this.#client = client;
     this.#options = options;
     this.receiveMaximum = receiveMaximum;
-    client.on('error', (error) => {
-      this.#lastError = error.message;
+    client.on('error', (error) => this.#giveUp(textOf(error)));
+    client.on('disconnect', ({ reasonCode }) => {
+      this.#giveUp(`the cloud ended it with reason 0x${(reasonCode ?? 0).toString(16)}`);
     });
     const watch = setInterval(() => this.#giveUpIfDead(), options.ackTimeoutMs / 4);
     watch.unref();
     this.ended = new Promise((resolve) => {
       client.once('close', () => {
         clearInterval(watch);
-        for (const { reject } of this.#pending) reject(new Error(this.#lastError));
+        for (const { reject } of this.#pending) reject(new Error(this.#reason));
         this.#pending.clear();
-        resolve(this.#lastError);
+        resolve(this.#reason);
       });
     });
+  }
+
+  #giveUp(reason: string): void {
+    this.#reason = reason;
+    this.#client.end(true);
   }
 
   /** A link on which acknowledgements stop coming is dead, whatever TCP believes. */
@@ -97,63 +106,80 @@ class MqttLink implements CloudLink {
     const { clock, ackTimeoutMs } = this.#options;
     const [oldest] = this.#pending;
     if (oldest === undefined || clock.monoMs() - oldest.sinceMonoMs < ackTimeoutMs) return;
-    this.#lastError = `no acknowledgement within ${ackTimeoutMs} ms`;
-    this.#client.end(true);
+    this.#giveUp(`no acknowledgement within ${ackTimeoutMs} ms`);
   }
 
   publish(topic: string, payload: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!this.#client.connected) {
-        reject(new Error(this.#lastError));
+        reject(new Error(this.#reason));
         return;
       }
       const pending = { sinceMonoMs: this.#options.clock.monoMs(), reject };
       this.#pending.add(pending);
       const { buffer, byteOffset, byteLength } = payload;
       const bytes = Buffer.from(buffer, byteOffset, byteLength);
-      this.#client.publish(topic, bytes, { qos: 1 }, (error, packet) => {
+      this.#client.publish(topic, bytes, { qos: 1 }, (error) => {
+        const refused = error ? refusalOf(error) : undefined;
+        // The link is ending. The library says so to some and to others never; the close says so
+        // to all of them, and knows why.
+        if (error && refused === undefined) return;
         this.#pending.delete(pending);
-        const code = (packet as { reasonCode?: number } | undefined)?.reasonCode ?? 0;
-        if (error) reject(refusalOf(error));
-        else if (code >= 0x80) reject(new CloudRefusal(code));
-        else resolve();
+        if (refused === undefined) resolve();
+        else reject(refused);
       });
     });
   }
 
   async close(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#client.end(true, {}, () => resolve());
-    });
+    this.#client.end(true);
+    await this.ended;
   }
 }
 
 /** The client library turns a refusing PUBACK into an error with its code. */
-function refusalOf(error: Error): Error {
+function refusalOf(error: Error): CloudRefusal | undefined {
   const { code } = error as { code?: unknown };
-  return typeof code === 'number' && code >= 0x80 ? new CloudRefusal(code) : error;
+  return typeof code === 'number' && code >= 0x80 ? new CloudRefusal(code) : undefined;
+}
+
+/** A host name with several addresses fails with an error that has a code and no message. */
+function textOf(error: Error): string {
+  return error.message === '' ? codeOf(error) : error.message;
 }
 
 /** Opens links to the MQTT broker of `options.url`. */
 export function mqttCloud(options: CloudOptions): OpenLink {
-  return () =>
+  return (signal) =>
     new Promise((resolve, reject) => {
+      signal.throwIfAborted();
       const client = connect(options.url, clientOptions(options));
-      let failure = 'the connection was closed';
-      const onError = (error: Error) => {
-        failure = error.message;
+      let failure = CLOSED;
+      const giveUp = (why: string) => {
+        failure = why;
+        client.end(true);
       };
+      const onError = (error: Error) => giveUp(textOf(error));
+      const onAbort = () => giveUp('stopped');
+      const letGo = () => {
+        signal.removeEventListener('abort', onAbort);
+        client.off('connect', onConnect);
+        client.off('close', onClose);
+      };
+      const onConnect = ({ properties }: IConnackPacket) => {
+        letGo();
+        resolve(new MqttLink(client, options, properties?.receiveMaximum));
+        client.off('error', onError);
+      };
+      // The listener for errors stays: one that comes late has nobody else.
       const onClose = () => {
+        letGo();
         client.end(true);
         reject(new Error(failure));
       };
+      signal.addEventListener('abort', onAbort, { once: true });
       client.on('error', onError);
-      client.once('close', onClose);
-      client.once('connect', (connack) => {
-        client.off('close', onClose);
-        client.off('error', onError);
-        const receiveMaximum = connack.properties?.receiveMaximum;
-        resolve(new MqttLink(client, options, receiveMaximum));
-      });
+      client.on('close', onClose);
+      client.on('connect', onConnect);
     });
 }

@@ -32,14 +32,24 @@ export function identityOf(envelope: Envelope): string {
   return `${gateway}/${log}/${stream}/${partition}/${offset}`;
 }
 
-/** Characters that may not stand in a level of a topic that is published to. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced.
-const UNSAFE = /[+#/\u0000-\u001f\u007f]/g;
+/**
+ * What may not stand in a level of a topic that is published to. Wildcards and level marks, and
+ * the code points for which a strict broker ends the connection [MQTT-1.5.4-1]: one such name
+ * would stop the uplink for good.
+ */
+const UNSAFE = /[+#/\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/gu;
+
+/** One level that any broker takes. The name as it is stands in the envelope. */
+function levelOf(name: string, isFirst: boolean): string {
+  const safe = name.replace(UNSAFE, '_') || '_';
+  // Topics that begin with $ belong to the broker, and some drop what is published there.
+  return isFirst && safe.startsWith('$') ? `_${safe.slice(1)}` : safe;
+}
 
 /** `headgate/{gateway}/{stream}/{device}` with each placeholder as one safe level. */
 export function cloudTopic(template: string, record: LogRecord, gateway: string): string {
-  return template.replace(/\{(gateway|stream|device)\}/g, (_, name: string) => {
-    const value = name === 'gateway' ? gateway : name === 'stream' ? record.stream : record.device;
-    return value.replace(UNSAFE, '_');
-  });
+  const { stream, device } = record;
+  return template.replace(/\{(gateway|stream|device)\}/g, (_, name: string, at: number) =>
+    levelOf(name === 'gateway' ? gateway : name === 'stream' ? stream : device, at === 0),
+  );
 }

@@ -6,8 +6,11 @@ import { cloudTopic, encodeEnvelope, type Origin } from './envelope.ts';
 export interface Sendable {
   readonly topic: string;
   readonly payload: Uint8Array;
-  /** The cloud has acknowledged it. */
-  done(): void;
+  /**
+   * The cloud has acknowledged it. Returns how many records that completes: none while one before
+   * it lacks its acknowledgement, and then all up to the next that does.
+   */
+  done(): number;
 }
 
 export interface LaneOptions {
@@ -26,22 +29,28 @@ const RECORDS_PER_READ = 256;
 /**
  * One stream's way to the cloud. Acknowledgements may come in any order; the consumer moves on only
  * over an unbroken row of them, so its checkpoint never passes a record that the cloud may not
- * have.
+ * have. It holds a window and one read at most, however long one acknowledgement is missing.
  */
 export class Lane {
   readonly #options: LaneOptions;
   #waiting: readonly LogRecord[] = [];
   #next = 0;
+  /** From the first one that lacks its acknowledgement. */
   #sent: Sent[] = [];
+  #window = 0;
   #onEmpty: () => void = () => {};
 
   constructor(options: LaneOptions) {
     this.#options = options;
   }
 
-  /** A new link: everything that is not acknowledged is to be sent again. */
-  begin(): void {
+  /**
+   * A new link: everything that is not acknowledged is to be sent again, `window` records at a time
+   * counted from the first that lacks its acknowledgement.
+   */
+  begin(window: number): void {
     this.#options.consumer.rewind();
+    this.#window = window;
     this.#waiting = [];
     this.#next = 0;
     this.#sent = [];
@@ -51,14 +60,14 @@ export class Lane {
     return this.#options.consumer.backlog();
   }
 
-  /** Records read and not taken yet. */
-  get waiting(): number {
-    return this.#waiting.length - this.#next;
+  /** A record can be taken. */
+  get ready(): boolean {
+    return this.#next < this.#waiting.length && this.#sent.length < this.#window;
   }
 
   /** Resolves when records wait, or when the signal aborts. */
   async fill(signal: AbortSignal): Promise<void> {
-    if (this.waiting > 0) return;
+    if (!this.#isEmpty()) return;
     const records = await this.#options.consumer.read(RECORDS_PER_READ, signal);
     if (signal.aborted) return;
     this.#waiting = records;
@@ -67,7 +76,7 @@ export class Lane {
 
   /** Resolves when nothing waits any more, or when the signal aborts. */
   async empty(signal: AbortSignal): Promise<void> {
-    if (this.waiting === 0 || signal.aborted) return;
+    if (this.#isEmpty() || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         signal.removeEventListener('abort', done);
@@ -79,28 +88,31 @@ export class Lane {
     });
   }
 
+  #isEmpty(): boolean {
+    return this.#next >= this.#waiting.length;
+  }
+
+  /** The next record to send; undefined while the lane is not ready. */
   take(): Sendable | undefined {
     const record = this.#waiting[this.#next];
-    if (record === undefined) return undefined;
+    if (record === undefined || !this.ready) return undefined;
     this.#next += 1;
-    if (this.waiting === 0) this.#onEmpty();
+    if (this.#isEmpty()) this.#onEmpty();
     const { origin, topic } = this.#options;
     const sent = { record, acked: false };
-    const row = this.#sent;
-    row.push(sent);
+    this.#sent.push(sent);
     return {
       topic: cloudTopic(topic, record, origin.gateway),
       payload: encodeEnvelope(record, origin),
+      // Of an earlier link it changes nothing: the record stands in the row of this one again.
       done: () => {
         sent.acked = true;
-        // Of an earlier link: the record is in the row again, and its acknowledgement will come
-        // again.
-        if (row === this.#sent) this.#advance();
+        return this.#advance();
       },
     };
   }
 
-  #advance(): void {
+  #advance(): number {
     let count = 0;
     for (const { record, acked } of this.#sent) {
       if (!acked) break;
@@ -108,5 +120,6 @@ export class Lane {
       count += 1;
     }
     this.#sent.splice(0, count);
+    return count;
   }
 }

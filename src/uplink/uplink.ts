@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Backoff } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
@@ -5,7 +6,7 @@ import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { CloudLink, OpenLink } from './cloud-client.ts';
-import type { Lane } from './lane.ts';
+import type { Lane, Sendable } from './lane.ts';
 
 export interface UplinkOptions {
   readonly open: OpenLink;
@@ -17,6 +18,8 @@ export interface UplinkOptions {
   readonly counters: Counters;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How long a stop waits for acknowledgements on their way; 2,000 unless given. */
+  readonly graceMs?: number;
 }
 
 export interface UplinkStatus {
@@ -26,7 +29,6 @@ export interface UplinkStatus {
   readonly lastError: string | undefined;
 }
 
-/** How long a stop waits for acknowledgements on their way. */
 const GRACE_MS = 2_000;
 
 /**
@@ -65,8 +67,7 @@ export class Uplink {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
-        const link = await open();
-        backoff.reset();
+        const link = await open(signal);
         this.#change('up', undefined);
         logger.info({}, 'the link to the cloud is up');
         const reason = await this.#serve(link);
@@ -97,92 +98,106 @@ export class Uplink {
 
   /** Publishes on this link until it is gone or the uplink stops; returns why. */
   async #serve(link: CloudLink): Promise<string> {
-    const { lanes } = this.#options;
-    const over = new AbortController();
-    const signal = AbortSignal.any([this.#abort.signal, over.signal]);
-    let reason = 'stopped';
-    const ended = link.ended.then((why) => {
-      reason = why;
-      over.abort();
-    });
-    for (const lane of lanes) lane.begin();
-    const publisher = new Publisher(link, this.#options, signal);
+    const { lanes, graceMs = GRACE_MS } = this.#options;
+    const { signal } = this.#abort;
+    const publisher = new Publisher(link, this.#options);
+    const onStop = () => publisher.stop('stopped');
+    signal.addEventListener('abort', onStop, { once: true });
+    if (signal.aborted) onStop();
+    const ended = link.ended.then((why) => publisher.stop(why));
     const fed = lanes.map((lane) => publisher.feed(lane));
-    const failure = await publisher.failure;
-    if (this.#abort.signal.aborted) await publisher.drain(GRACE_MS);
-    over.abort();
+    const reason = await publisher.stopped;
+    signal.removeEventListener('abort', onStop);
+    if (signal.aborted) await publisher.drain(graceMs);
     await link.close();
-    await ended;
-    await Promise.all(fed);
-    return failure ?? reason;
+    await Promise.all([ended, publisher.settled(), ...fed]);
+    return reason;
   }
 }
 
 /** Keeps the window of one link full, from the first lane that has something. */
 class Publisher {
-  /** Resolves when a record failed, with why; or with undefined when the signal aborts. */
-  readonly failure: Promise<string | undefined>;
+  /** Resolves with the first reason to publish nothing more. */
+  readonly stopped: Promise<string>;
   readonly #link: CloudLink;
   readonly #options: UplinkOptions;
-  readonly #signal: AbortSignal;
   readonly #window: number;
   readonly #inFlight = new Set<Promise<void>>();
-  #fail: (why: string | undefined) => void = () => {};
-  #failed = false;
+  readonly #over = new AbortController();
+  #resolve: (why: string) => void = () => {};
 
-  constructor(link: CloudLink, options: UplinkOptions, signal: AbortSignal) {
+  constructor(link: CloudLink, options: UplinkOptions) {
     this.#link = link;
     this.#options = options;
-    this.#signal = signal;
-    this.#window = Math.min(options.window, link.receiveMaximum ?? options.window);
-    this.failure = new Promise((resolve) => {
-      this.#fail = resolve;
-      signal.addEventListener('abort', () => resolve(undefined), { once: true });
+    this.#window = Math.max(1, Math.min(options.window, link.receiveMaximum ?? options.window));
+    // Each lane listens.
+    setMaxListeners(0, this.#over.signal);
+    this.stopped = new Promise((resolve) => {
+      this.#resolve = resolve;
     });
+    for (const lane of options.lanes) lane.begin(this.#window);
   }
 
-  /** Reads for a lane whenever it has nothing left, until the signal aborts. Never rejects. */
+  /** Publishes nothing more. The first reason counts. */
+  stop(why: string): void {
+    this.#resolve(why);
+    this.#over.abort();
+  }
+
+  /** Reads for a lane whenever it has nothing left, until the publisher stops. Never rejects. */
   async feed(lane: Lane): Promise<void> {
-    while (!this.#signal.aborted && !this.#failed) {
+    const { signal } = this.#over;
+    while (!signal.aborted) {
       try {
-        await lane.fill(this.#signal);
+        await lane.fill(signal);
         this.#publish();
-        await lane.empty(this.#signal);
+        await lane.empty(signal);
       } catch (error) {
-        this.#stop(`the log cannot be read: ${messageOf(error)}`);
+        this.stop(`the log cannot be read: ${messageOf(error)}`);
       }
     }
   }
 
-  #stop(why: string): void {
-    this.#failed = true;
-    this.#fail(why);
-  }
-
   #publish(): void {
-    while (this.#inFlight.size < this.#window && !this.#failed && !this.#signal.aborted) {
-      const next = this.#options.lanes.find((lane) => lane.waiting > 0)?.take();
+    while (this.#inFlight.size < this.#window && !this.#over.signal.aborted) {
+      const next = this.#options.lanes.find((lane) => lane.ready)?.take();
       if (next === undefined) return;
-      const sent: Promise<void> = this.#link
-        .publish(next.topic, next.payload)
-        .then(
-          () => {
-            this.#options.counters.forwarded += 1;
-            next.done();
-          },
-          // Nothing is skipped: it is the first to be sent on the next link.
-          (error: unknown) => this.#stop(messageOf(error)),
-        )
-        .finally(() => {
+      const sent: Promise<void> = this.#send(next)
+        .then(() => {
           this.#inFlight.delete(sent);
           this.#publish();
+        })
+        // Nothing is skipped: it is the first to be sent on the next link.
+        .catch((error: unknown) => {
+          this.#inFlight.delete(sent);
+          this.stop(messageOf(error));
         });
       this.#inFlight.add(sent);
     }
   }
 
+  /** Rejects when the cloud has not acknowledged it. */
+  async #send({ topic, payload, done }: Sendable): Promise<void> {
+    const { backoff, counters } = this.#options;
+    await this.#link.publish(topic, payload);
+    // A connection alone says little: a cloud may take it and end it at the first record, and two
+    // gateways of one client id put each other out at once.
+    backoff.reset();
+    counters.forwarded += done();
+  }
+
+  /** Resolves when nothing is in flight. Only once stopped: before, more follows. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#inFlight);
+  }
+
   /** Waits for what is in flight, `graceMs` at most. */
   async drain(graceMs: number): Promise<void> {
-    await Promise.race([Promise.all(this.#inFlight), wait(graceMs, undefined, { ref: false })]);
+    const timer = new AbortController();
+    const grace = wait(graceMs, undefined, { signal: timer.signal }).catch(() => {
+      // Everything has settled before.
+    });
+    await Promise.race([this.settled(), grace]);
+    timer.abort();
   }
 }

@@ -32,18 +32,19 @@ interface Hold {
   readonly operation: Operation;
   readonly path: string;
   readonly released: Promise<void>;
+  readonly release: () => void;
 }
 
 /** The real file system, but some operations fail, wait, or find no room. */
 export class FaultyFiles implements Files {
-  /** How often each operation was asked for, faulty or not. */
-  readonly calls = new Map<Operation, number>();
   /** Bytes by which files may still grow. */
   roomBytes = Number.POSITIVE_INFINITY;
   readonly #real: Files;
   #faults: Fault[] = [];
   readonly #holds = new Set<Hold>();
+  #armed: { after: Operation; fault: Fault } | undefined;
   #held = 0;
+  readonly #open = new Set<FileHandle>();
 
   constructor(real: Files = nodeFiles) {
     this.#real = real;
@@ -53,10 +54,22 @@ export class FaultyFiles implements Files {
     this.#faults.push({ ...fault });
   }
 
-  /** No fault is left; there is room. */
+  /** The fault begins with the next operation of the kind `after`. */
+  breakAfter(after: Operation, fault: Fault): void {
+    this.#armed = { after, fault };
+  }
+
+  /** Handles that were not closed. */
+  get openFiles(): number {
+    return this.#open.size;
+  }
+
+  /** No fault is left, nothing waits, there is room. */
   mend(): void {
     this.#faults = [];
     this.roomBytes = Number.POSITIVE_INFINITY;
+    for (const { release } of this.#holds) release();
+    this.#holds.clear();
   }
 
   /** Operations that are waiting just now. */
@@ -70,7 +83,7 @@ export class FaultyFiles implements Files {
     const released = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const hold = { operation, path, released };
+    const hold = { operation, path, released, release };
     this.#holds.add(hold);
     return () => {
       this.#holds.delete(hold);
@@ -79,7 +92,6 @@ export class FaultyFiles implements Files {
   }
 
   async #meet(operation: Operation, path: string): Promise<void> {
-    this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
     for (const hold of this.#holds) {
       if (hold.operation !== operation || !path.includes(hold.path)) continue;
       this.#held += 1;
@@ -90,6 +102,10 @@ export class FaultyFiles implements Files {
       ({ operations, path: part = '', times = 1 }) =>
         times > 0 && operations.includes(operation) && path.includes(part),
     );
+    if (this.#armed?.after === operation) {
+      this.break(this.#armed.fault);
+      this.#armed = undefined;
+    }
     if (fault === undefined) return;
     if (fault.times !== undefined) fault.times -= 1;
     throw systemError(fault.code);
@@ -98,7 +114,9 @@ export class FaultyFiles implements Files {
   async open(path: string, mode: 'read' | 'write'): Promise<FileHandle> {
     // Opening to read is possible on a card that takes no writes.
     if (mode === 'write') await this.#meet('open', path);
-    return this.#wrap(path, await this.#real.open(path, mode));
+    const handle = await this.#real.open(path, mode);
+    this.#open.add(handle);
+    return this.#wrap(path, handle);
   }
 
   #wrap(path: string, handle: FileHandle): FileHandle {
@@ -122,7 +140,10 @@ export class FaultyFiles implements Files {
         await handle.truncate(sizeBytes);
         this.roomBytes += before - sizeBytes;
       },
-      close: () => handle.close(),
+      close: async () => {
+        await handle.close();
+        this.#open.delete(handle);
+      },
     };
   }
 

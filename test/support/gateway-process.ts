@@ -18,8 +18,17 @@ const folders = new Set<string>();
 
 // The last resort, for a test process that ends in the middle: nothing of ours runs on after it.
 process.once('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of children) killAll(child);
 });
+
+/** The program and whatever it has started. */
+function killAll({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
+  }
+}
 
 /** Our environment without what could reach the program's settings. */
 function cleanEnv(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
@@ -36,7 +45,8 @@ export class Running {
 
   constructor(file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const stdio = ['ignore', 'pipe', 'pipe'] as const;
-    const child = spawn(file, args, { env: cleanEnv(env), stdio: [...stdio] });
+    // A process group of its own, which can be ended as a whole.
+    const child = spawn(file, args, { env: cleanEnv(env), stdio: [...stdio], detached: true });
     this.#child = child;
     children.add(child);
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -75,7 +85,8 @@ export class Running {
   }
 
   kill(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
+    if (signal === 'SIGKILL') killAll(this.#child);
+    else this.#child.kill(signal);
   }
 }
 
@@ -223,7 +234,7 @@ export async function cleanUp(): Promise<void> {
   const closing = [...children].map(
     (child) => new Promise<void>((resolve) => child.once('close', () => resolve())),
   );
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of children) killAll(child);
   await Promise.all(closing);
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
   folders.clear();

@@ -1,0 +1,207 @@
+import { writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import type { RecordJson } from '../../src/base/record-json.ts';
+import type { Problem } from '../../src/ops/load-config.ts';
+import { cleanUp, GatewayProcess, headgate, temporaryFolder } from '../support/gateway-process.ts';
+import { TestClient } from '../support/mqtt-clients.ts';
+import { until } from '../support/until.ts';
+
+// How the daemon starts, does not start, and stops.
+
+afterEach(cleanUp);
+
+function fileWith(text: string): string {
+  const file = join(temporaryFolder(), 'headgate.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+const BROKEN = [
+  'mqtt:', // 1
+  '  port: 99999', // 2
+  '  hots: 127.0.0.1', // 3
+  'log:', // 4
+  '  segmentBytes: 1000', // 5
+  'detect:', // 6
+  '  threshold: high', // 7
+  '',
+].join('\n');
+
+describe('check', () => {
+  it('shows every problem of a file at once, each with its line, and ends with 1', async () => {
+    const file = fileWith(BROKEN);
+    const { code, lines } = await headgate(['check', '--config', file]);
+    expect(code).toBe(1);
+    expect(lines).toHaveLength(4);
+    for (const [i, line] of [2, 3, 5, 7].entries()) {
+      expect(lines[i]).toMatch(new RegExp(`^${file}:${line}:\\d+: `));
+    }
+    expect(lines[0]).toContain('65535');
+    expect(lines[1]).toContain('did you mean host?');
+  });
+
+  it('--json gives the same', async () => {
+    const { code, lines } = await headgate(['check', '--config', fileWith(BROKEN), '--json']);
+    expect(code).toBe(1);
+    const answer = JSON.parse(lines[0] ?? '') as { ok: boolean; problems: Problem[] };
+    expect(answer.ok).toBe(false);
+    expect(answer.problems.map(({ line }) => line)).toEqual([2, 3, 5, 7]);
+    expect(answer.problems.map(({ path }) => path)).toEqual([
+      ...['mqtt.port', 'mqtt.hots', 'log.segmentBytes', 'detect.threshold'],
+    ]);
+  });
+
+  it('says of a sound file what would run', async () => {
+    const file = fileWith('mqtt:\n  port: 2883\n');
+    const said = await headgate(['check', '--config', file, '--data', '/tmp/somewhere']);
+    expect(said.code).toBe(0);
+    expect(said.stdout).toContain('127.0.0.1:2883');
+    expect(said.stdout).toContain('readings: sensors/<device>/#');
+    const json = await headgate(['check', '--config', file, '--port', '3883', '--json']);
+    const answer = JSON.parse(json.stdout) as { config: { mqtt: { port: number } } };
+    expect(answer).toMatchObject({ ok: true, problems: [], config: { mqtt: { port: 3883 } } });
+  });
+
+  it('lets the environment override the file', async () => {
+    const env = { HEADGATE_MQTT_PORT: '4883', HEADGATE_CONFIG: fileWith('mqtt:\n  port: 2883\n') };
+    expect((await headgate(['check'], env)).stdout).toContain('127.0.0.1:4883');
+    const slip = await headgate(['check'], { HEADGATE_MQTT_PROT: '1' });
+    expect(slip.code).toBe(1);
+    expect(slip.stdout).toContain('HEADGATE_MQTT_PORT');
+  });
+});
+
+describe('run does not start', () => {
+  it('with a broken configuration: every problem is on standard error', async () => {
+    const folder = temporaryFolder();
+    const { code, stderr } = await headgate([
+      'run',
+      '--config',
+      fileWith(BROKEN),
+      '--data',
+      folder,
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^headgate: CONFIG_INVALID: 4 in /);
+    expect(stderr.match(/headgate\.yaml:\d+:\d+: /g)).toHaveLength(4);
+  });
+
+  it('with a configuration that is not there', async () => {
+    const { code, stderr } = await headgate(['run', '--config', '/nowhere/headgate.yaml']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('CONFIG_UNREADABLE: no file /nowhere/headgate.yaml');
+  });
+
+  it('on a port that another program has: PORT_IN_USE, with the port and what to do', async () => {
+    const other: Server = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const address = other.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const folder = temporaryFolder();
+    const args = ['run', '--data', folder, '--port', String(port)];
+    const { code, stderr } = await headgate(args);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`headgate: PORT_IN_USE: 127.0.0.1:${port}\n`);
+    expect(stderr).toContain('choose another port with --port');
+    await new Promise((resolve) => other.close(resolve));
+    // Nothing is left behind that would keep the next one from it.
+    const gateway = await GatewayProcess.start({ folder, port });
+    expect(await gateway.stop()).toBe(0);
+  });
+
+  it('on the data folder of another daemon: DATA_IN_USE, and the other one lives on', async () => {
+    const gateway = await GatewayProcess.start();
+    const { root } = gateway.data;
+    const { code, stderr } = await headgate(['run', '--data', root, '--port', '0']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('headgate: DATA_IN_USE: ');
+    expect(stderr).toContain('--data');
+    const client = await TestClient.connect(gateway.port);
+    expect(await client.publish('sensors/a/t', '1')).toBe(true);
+    // Its control socket is still its own, too.
+    expect((await headgate(['status', '--data', root])).code).toBe(0);
+    await client.end();
+    expect(await gateway.stop()).toBe(0);
+  });
+});
+
+describe('run', () => {
+  it('logs JSON lines to standard output, and nothing to standard error', async () => {
+    const gateway = await GatewayProcess.start();
+    expect(await gateway.stop()).toBe(0);
+    const lines = gateway.output().trimEnd().split('\n');
+    const said = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+    expect(said[0]).toBe('headgate starts');
+    expect(said).toContain('ready');
+    expect(said.at(-1)).toBe('everything is on flash and closed');
+  });
+
+  it('takes its settings from a file', async () => {
+    const config = [
+      'gateway: { id: shed }',
+      'streams:',
+      '  climate: { topics: ["house/+/<device>/climate"], partitions: 2 }',
+      '',
+    ].join('\n');
+    const gateway = await GatewayProcess.start({ config });
+    const client = await TestClient.connect(gateway.port);
+    await client.publish('house/upstairs/bath/climate', '{"id":"b1","rh":61}');
+    await client.publish('sensors/bath/t', '1');
+    const { code, lines } = await headgate(['log', 'read', 'climate', '--data', gateway.data.root]);
+    expect(code).toBe(0);
+    expect(lines.map((line) => (JSON.parse(line) as RecordJson).device)).toEqual(['bath']);
+    expect(await gateway.status()).toMatchObject({ gateway: 'shed', received: 1, stored: 1 });
+    await client.end();
+    expect(await gateway.stop()).toBe(0);
+  });
+
+  it.each(['idle', 'under load'])(
+    'on SIGTERM, %s, ends with 0 within 5 s; all that was acknowledged is readable',
+    async (load) => {
+      const gateway = await GatewayProcess.start({ env: { HEADGATE_LOG_LINGER_MS: '50' } });
+      const clients = await Promise.all(
+        Array.from({ length: 4 }, () => TestClient.connect(gateway.port)),
+      );
+      let sent = 0;
+      const publishOn = async (client: TestClient) => {
+        while (client.isConnected) {
+          const n = sent++;
+          await client.publish(`sensors/d${n % 7}/t`, JSON.stringify({ id: `m-${n}` }));
+        }
+      };
+      const window = Array.from({ length: 20 }, () => clients).flat();
+      const busy = load === 'idle' ? [] : window.map(publishOn);
+      const acked = () => clients.flatMap((client) => client.acked);
+      if (load !== 'idle') await until('many acks', () => acked().length > 300);
+      const startMs = systemClock.monoMs();
+      expect(await gateway.stop()).toBe(0);
+      expect(systemClock.monoMs() - startMs).toBeLessThan(5_000);
+      await Promise.all([...busy, ...clients.map((client) => client.closed)]);
+      const { lines } = await headgate(['log', 'read', 'readings', '--data', gateway.data.root]);
+      const stored = lines.map((line) => (JSON.parse(line) as RecordJson).payload);
+      expect(new Set(stored).size).toBe(stored.length);
+      expect(acked().filter((payload) => !stored.includes(payload))).toEqual([]);
+    },
+  );
+});
+
+describe('demo', () => {
+  it('plays an outage and prints a receipt in which nothing is lost', async () => {
+    // The settings of whoever runs it must not reach it.
+    const { code, stdout, stderr } = await headgate(['demo'], { HEADGATE_MQTT_HOST: 'nowhere' });
+    expect(code, stdout + stderr).toBe(0);
+    const count = (name: string) =>
+      Number(new RegExp(`^  ${name} +(\\d+) `, 'm').exec(stdout)?.[1] ?? Number.NaN);
+    expect(count('received')).toBeGreaterThan(1_100);
+    expect(count('stored')).toBe(1_100);
+    expect(count('duplicate')).toBeGreaterThan(100);
+    expect(count('dead letters')).toBe(5);
+    expect(count('received')).toBe(count('stored') + count('duplicate') + count('dead letters'));
+    expect(count('alerts')).toBeGreaterThan(0);
+    expect(count('lost')).toBe(0);
+    expect(stdout).toContain('The books balance.');
+  });
+});

@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '../support/free-port.ts';
+import { cleanUp } from '../support/gateway-process.ts';
+import { Cloud, TestClient } from '../support/mqtt-clients.ts';
+import { LocalGateway, stopAll } from './local-gateway.ts';
+
+// Retention drops the oldest segments when the log has grown to its limit. What the cloud never had
+// is then lost for it: that is counted and named, each reading once.
+
+afterEach(async () => {
+  await stopAll();
+  await cleanUp();
+});
+
+const DROPS = 'retention drops readings that the cloud never had';
+
+function configFor(url: string, maxBytes = 4 * 1024 * 1024): string {
+  return [
+    'log:',
+    '  segmentBytes: 1048576',
+    `  retention: { maxBytes: ${maxBytes} }`,
+    `uplink: { url: "${url}", reconnectMinMs: 20, reconnectMaxMs: 200, checkpointMs: 20 }`,
+    '',
+  ].join('\n');
+}
+
+/** A cloud that nobody answers for. */
+async function nowhere(): Promise<string> {
+  return `mqtt://127.0.0.1:${await freePort()}`;
+}
+
+let numbered = 0;
+
+/** Readings that no compression makes smaller: 100 kB each. */
+async function fill(gateway: LocalGateway, count: number): Promise<void> {
+  const client = await TestClient.connect(gateway.port);
+  for (let i = 0; i < count; i++) {
+    const noise = randomBytes(75_000).toString('base64');
+    const payload = JSON.stringify({ id: `f-${++numbered}`, noise });
+    expect(await client.publish('sensors/camera/frame', payload)).toBe(true);
+  }
+  await client.end();
+}
+
+interface Dropped {
+  readonly stream: string;
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The ranges that were named hold together and end where the log now begins. */
+async function expectNamed(gateway: LocalGateway): Promise<void> {
+  const lines = gateway.said(DROPS);
+  expect(lines.length).toBeGreaterThan(0);
+  let next = 0;
+  for (const { level, fields } of lines) {
+    expect(level).toBe('error');
+    const { stream, from, to } = fields as unknown as Dropped;
+    expect({ stream, from }).toEqual({ stream: 'readings', from: next });
+    next = to + 1;
+  }
+  expect(gateway.status().expired).toBe(next);
+  expect((await gateway.records())[0]?.offset).toBe(next);
+}
+
+describe('retention', () => {
+  it('names and counts the readings that it drops unforwarded', async () => {
+    const gateway = await LocalGateway.start({ config: configFor(await nowhere()) });
+    await fill(gateway, 70);
+    await expectNamed(gateway);
+    const { backlog, stored, expired, health } = gateway.status();
+    expect({ backlog, health }).toEqual({ backlog: stored - expired, health: 'ok' });
+  });
+
+  it('says nothing of readings that the cloud has', async () => {
+    const cloud = new Cloud();
+    await cloud.open();
+    const gateway = await LocalGateway.start({ config: configFor(cloud.url) });
+    for (let i = 0; i < 7; i++) {
+      await fill(gateway, 10);
+      await gateway.until('the cloud has them', ({ backlog }) => backlog === 0);
+    }
+    expect(gateway.said('retention removed a segment').length).toBeGreaterThan(0);
+    expect(gateway.said(DROPS)).toEqual([]);
+    expect(gateway.status()).toMatchObject({ expired: 0, forwarded: 70 });
+    await gateway.stop();
+    await cloud.close();
+  });
+
+  it.each([
+    ['remove', '.segment'],
+    ['syncFolder', 'telemetry'],
+  ] as const)('counts each once, though a %s fails', async (operation, path) => {
+    const gateway = await LocalGateway.start({ config: configFor(await nowhere()) });
+    await fill(gateway, 25);
+    if (operation === 'remove') {
+      gateway.files.break({ operations: [operation], path, code: 'EIO', times: 2 });
+    } else {
+      // The one after a removal, not the one after a new segment.
+      gateway.files.breakAfter('remove', { operations: [operation], path, code: 'EIO', times: 1 });
+    }
+    await fill(gateway, 65);
+    expect(gateway.said('retention could not remove a segment').length).toBeGreaterThan(0);
+    await expectNamed(gateway);
+  });
+
+  it('names and counts what it drops at a start, too', async () => {
+    const url = await nowhere();
+    const before = await LocalGateway.start({ config: configFor(url, 64 * 1024 * 1024) });
+    await fill(before, 70);
+    expect(before.status().expired).toBe(0);
+    await before.stop();
+    const gateway = await LocalGateway.start({ config: configFor(url), folder: before.data.root });
+    expect(gateway.said('retention removed a segment').length).toBeGreaterThan(0);
+    await expectNamed(gateway);
+  });
+
+  it('does not count what was forwarded before the restart', async () => {
+    const cloud = new Cloud();
+    await cloud.open();
+    const before = await LocalGateway.start({ config: configFor(cloud.url, 64 * 1024 * 1024) });
+    await fill(before, 70);
+    await before.until('the cloud has them', ({ backlog }) => backlog === 0);
+    await before.stop();
+    await cloud.close();
+    const config = configFor(cloud.url);
+    const gateway = await LocalGateway.start({ config, folder: before.data.root });
+    expect(gateway.said('retention removed a segment').length).toBeGreaterThan(0);
+    expect(gateway.said(DROPS)).toEqual([]);
+    expect(gateway.status().expired).toBe(0);
+  });
+});

@@ -1,0 +1,251 @@
+import { describe, expect, test } from 'vitest';
+import { TestClient } from '../../support/mqtt-clients.ts';
+import { until } from '../../support/until.ts';
+import {
+  accepted,
+  PING,
+  publishPacket,
+  RawClient,
+  Restarts,
+  startBroker,
+  subscribePacket,
+  texts,
+} from './broker-fixture.ts';
+
+const VERSIONS = [4, 5] as const;
+
+describe.each(VERSIONS)('across a restart, MQTT version %i', (version) => {
+  test('retained messages are still there, and those taken back are not', async () => {
+    const restarts = new Restarts();
+    const { port } = await restarts.start();
+    const client = await TestClient.connect(port, { version });
+    await client.publish('home/ä', 'kept', { retain: true });
+    await client.publish('home/b', 'taken back', { retain: true });
+    await client.publish('home/b', '', { retain: true });
+    const after = await restarts.start();
+    const late = await TestClient.connect(after.port, { version });
+    await late.subscribe('home/#');
+    await late.hears(1);
+    await after.broker.publish('home/end', Buffer.from('end'), { retain: false, qos: 1 });
+    expect(await late.hears(2)).toEqual([
+      { topic: 'home/ä', payload: 'kept', retain: true },
+      { topic: 'home/end', payload: 'end', retain: false },
+    ]);
+  });
+
+  test('a session gets what was published while it was away, and while it was down', async () => {
+    const restarts = new Restarts();
+    const before = await restarts.start();
+    const session = { version, clean: false, clientId: 'app' };
+    const app = await TestClient.connect(before.port, session);
+    await app.subscribe('home/#');
+    await app.end();
+    const client = await TestClient.connect(before.port);
+    await client.publish('home/x', '1');
+    await client.publish('home/x', 'not kept', { qos: 0 });
+    await client.publish('home/x', '2');
+    const after = await restarts.start();
+    const publish = (text: string) =>
+      after.broker.publish('home/x', Buffer.from(text), { retain: false, qos: 1 });
+    for (const text of ['3', '4', '5', '6', '7', '8', '9']) await publish(text);
+    const back = await TestClient.connect(after.port, session);
+    expect(back.sessionPresent).toBe(true);
+    await back.hears(9);
+    await publish('10');
+    const heard = await back.hears(10);
+    expect(heard.map(({ payload }) => Number(payload))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    await back.end();
+    // What was delivered is not delivered again.
+    const again = await TestClient.connect(after.port, session);
+    await publish('11');
+    expect((await again.hears(1)).map(({ payload }) => payload)).toEqual(['11']);
+  });
+
+  test('a will is published if its client does not come back in time', async () => {
+    const restarts = new Restarts({ willGraceMs: 1_000 });
+    const before = await restarts.start();
+    const will = (payload: string) => ({ topic: 's/will', payload });
+    for (const clientId of ['dead', 'back', 'back and gone']) {
+      const options = { clientId, version, will: will(clientId) };
+      await TestClient.connect(before.port, options);
+    }
+    const asked = () => [...before.accepting.asked];
+    const after = await restarts.start();
+    expect(asked()).toEqual([]);
+    after.accepting.answer = accepted;
+    const watcher = await TestClient.connect(after.port, { version });
+    await watcher.subscribe('s/#');
+    await TestClient.connect(after.port, { clientId: 'back', version });
+    const gone = await TestClient.connect(after.port, { clientId: 'back and gone', version });
+    await gone.end();
+    expect((await watcher.hears(1)).map(({ payload }) => payload)).toEqual(['dead']);
+    expect(after.accepting.asked[0]?.message.clientId).toBe(undefined);
+    // Not once more after the next restart.
+    const last = await restarts.start({ willGraceMs: 0 });
+    last.accepting.answer = accepted;
+    const witness = await TestClient.connect(last.port, { clientId: 'w', will: will('witness') });
+    await restarts.stop();
+    await witness.closed;
+    const end = await restarts.start({ willGraceMs: 0 });
+    await end.accepting.count(1);
+    end.accepting.answer = accepted;
+    expect(end.accepting.texts).toEqual(['witness']);
+    expect(last.accepting.texts).toEqual([]);
+  });
+});
+
+describe('wills', () => {
+  const will = { topic: 's/will', payload: Buffer.from('x'), qos: 1, retain: false };
+
+  test('one that cannot be stored is kept, and published after the next start', async () => {
+    const restarts = new Restarts({ willGraceMs: 0 });
+    const before = await restarts.start();
+    before.accepting.answer = () => new Error('disk full');
+    const client = await RawClient.connect(before.port, 'c', { will });
+    client.socket.destroy();
+    await until('refused', () => before.logger.with('a will was not published').length === 1);
+    const middle = await restarts.start();
+    middle.accepting.answer = () => new Error('still full');
+    await until('refused', () => middle.logger.with('could not be published').length === 1);
+    const { accepting } = await restarts.start();
+    await accepting.count(1);
+    accepting.answer = accepted;
+    expect(accepting.texts).toEqual(['x']);
+  });
+
+  test('one that a broker of another name left is published too', async () => {
+    const restarts = new Restarts({ willGraceMs: 0 });
+    const before = await restarts.start({ id: 'old-name' });
+    await RawClient.connect(before.port, 'c', { will });
+    const { accepting } = await restarts.start({ id: 'new-name' });
+    await accepting.count(1);
+    accepting.answer = accepted;
+    expect(accepting.texts).toEqual(['x']);
+  });
+
+  test('a client that says goodbye has none', async () => {
+    const restarts = new Restarts({ willGraceMs: 0 });
+    const before = await restarts.start();
+    const polite = await RawClient.connect(before.port, 'polite', { will });
+    polite.send({ cmd: 'disconnect' });
+    await polite.closed;
+    await RawClient.connect(before.port, 'rude', { will: { ...will, payload: 'rude' } });
+    const { accepting } = await restarts.start();
+    await accepting.count(1);
+    accepting.answer = accepted;
+    expect(accepting.texts).toEqual(['rude']);
+  });
+});
+
+/** In memory and on a store. */
+describe.each(['memory', 'store'])('sessions in %s', (where) => {
+  const start = (options = {}) =>
+    where === 'memory' ? startBroker(options) : new Restarts(options).start();
+  const session = { clean: false, clientId: 'app' };
+
+  test('what is kept for one that is away is bounded, and the loss is logged', async () => {
+    const { port, broker, logger } = await start({ maxOfflinePerSession: 3 });
+    const app = await TestClient.connect(port, session);
+    await app.subscribe('home/#');
+    await app.end();
+    const publish = (text: string) =>
+      broker.publish('home/x', Buffer.from(text), { retain: false, qos: 1 });
+    for (const text of ['1', '2', '3', '4', '5']) await publish(text);
+    const lines = logger.with('the queue of a session is full');
+    expect(lines.map(({ fields }) => fields)).toMatchObject([{ clientId: 'app', max: 3 }]);
+    const back = await TestClient.connect(port, session);
+    await back.hears(3);
+    await until('all acknowledged', () => logger.with('missed messages').length === 1);
+    expect(logger.with('missed messages')[0]?.fields).toMatchObject({ refused: 2 });
+    await publish('6');
+    expect((await back.hears(4)).map(({ payload }) => payload)).toEqual(['1', '2', '3', '6']);
+  });
+
+  test('one that is here and slow to acknowledge is not cut off at the bound', async () => {
+    const { port, broker } = await start({ maxOfflinePerSession: 3 });
+    const app = await RawClient.connect(port, 'app', { clean: false });
+    app.send(subscribePacket('home/#'));
+    await app.hears('suback');
+    for (const text of ['1', '2', '3', '4', '5']) {
+      await broker.publish('home/x', Buffer.from(text), { retain: false, qos: 1 });
+    }
+    expect(texts(await app.hears('publish', 5))).toEqual(['1', '2', '3', '4', '5']);
+    app.send(...app.ids('publish').map((messageId) => ({ cmd: 'puback', messageId })), PING);
+    await app.pong();
+  });
+
+  test('filters that overlap take one place a message', async () => {
+    const { port, broker, logger } = await start({ maxOfflinePerSession: 4 });
+    const app = await RawClient.connect(port, 'app', { clean: false });
+    app.send(subscribePacket('home/#', 'home/x', 'home/+'));
+    await app.hears('suback');
+    for (let i = 1; i <= 12; i++) {
+      await broker.publish('home/x', Buffer.from(`${i}`), { retain: false, qos: 1 });
+      const sent = await app.hears('publish', i);
+      app.send({ cmd: 'puback', messageId: sent[i - 1]?.messageId }, PING);
+      await app.pong(i);
+    }
+    expect(logger.with('queue of a session')).toEqual([]);
+  });
+
+  test('a session that begins afresh leaves no message and no filter behind', async () => {
+    const { port, broker } = await start();
+    const app = await TestClient.connect(port, session);
+    await app.subscribe('home/#');
+    await app.end();
+    await broker.publish('home/x', Buffer.from('old'), { retain: false, qos: 1 });
+    const fresh = await TestClient.connect(port, { clientId: 'app' });
+    expect(fresh.sessionPresent).toBe(false);
+    await fresh.end();
+    const back = await RawClient.connect(port, 'app', { clean: false });
+    back.send(subscribePacket('home/#'));
+    await back.hears('suback');
+    await broker.publish('home/x', Buffer.from('new'), { retain: false, qos: 1 });
+    expect(texts(await back.hears('publish'))).toEqual(['new']);
+  });
+
+  test('5: a session whose time is over is gone with its queue', async () => {
+    const { port, broker, logger } = await start();
+    const properties = { sessionExpiryInterval: 1 };
+    const five = { version: 5, clean: false, properties } as const;
+    const app = await RawClient.connect(port, 'app', five);
+    app.send(subscribePacket('home/#'));
+    await app.hears('suback');
+    app.send({ cmd: 'disconnect', reasonCode: 0 });
+    await app.closed;
+    await broker.publish('home/x', Buffer.from('old'), { retain: false, qos: 1 });
+    await until('expired', () => logger.with('the time of a session is over').length === 1);
+    const back = await RawClient.connect(port, 'app', five);
+    back.send(subscribePacket('home/#'));
+    await back.hears('suback');
+    await broker.publish('home/x', Buffer.from('new'), { retain: false, qos: 1 });
+    expect(texts(await back.hears('publish'))).toEqual(['new']);
+  });
+
+  test('a client that comes on a second connection takes over from the first', async () => {
+    const { port, broker } = await start();
+    const first = await RawClient.connect(port, 'app', { version: 5 });
+    const second = await RawClient.connect(port, 'app', { version: 5 });
+    await first.closed;
+    expect(first.all('disconnect')[0]?.reasonCode).toBe(0x8e);
+    second.send(PING);
+    await second.pong();
+    expect(broker.connections()).toBe(1);
+  });
+});
+
+test('a store that fails costs the client its connection, not the broker its life', async () => {
+  const restarts = new Restarts();
+  const rig = await restarts.start();
+  rig.accepting.answer = accepted;
+  const client = await RawClient.connect(rig.port, 'c', { clean: false });
+  client.send(subscribePacket('home/#'));
+  await client.hears('suback');
+  await rig.level.close();
+  client.send(publishPacket('x', { qos: 2, messageId: 1 }));
+  await client.closed;
+  expect(client.all('pubrec')).toEqual([]);
+  const next = await RawClient.dial(rig.port);
+  next.write(Buffer.from('nothing'));
+  await next.closed;
+});

@@ -1,0 +1,193 @@
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { ClassicLevel } from 'classic-level';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { type LevelStore, openLevelStore } from '../../../src/os/level-store.ts';
+import { nodeFiles } from '../../../src/os/node-files.ts';
+import { makeTemporaryFolder, removeFolder } from '../../../src/os/temporary-folder.ts';
+
+let root = '';
+let folder = '';
+let warnings: Array<Readonly<Record<string, unknown>>> = [];
+const logger = {
+  ...silentLogger,
+  warn: (fields: Readonly<Record<string, unknown>>) => void warnings.push(fields),
+};
+
+beforeEach(async () => {
+  root = await makeTemporaryFolder('headgate-level-');
+  const own = root;
+  onTestFinished(() => removeFolder(own));
+  folder = join(root, 'state');
+  warnings = [];
+});
+
+async function open(): Promise<LevelStore> {
+  const store = await openLevelStore({ folder, files: nodeFiles, logger });
+  onTestFinished(() => store.close());
+  return store;
+}
+
+const entries = (object: Record<string, string | undefined>) => new Map(Object.entries(object));
+
+describe('state', () => {
+  test('what is written is read, also after it was closed and opened again', async () => {
+    const first = await open();
+    await first.state.write(entries({ 'a/1': 'one', 'a/2': 'ä\n', b: '' }));
+    await first.state.write(entries({ 'a/1': undefined, 'a/3': 'three', nothing: undefined }));
+    await first.close();
+    const { state } = await open();
+    expect(await state.get('a/1')).toBeUndefined();
+    expect(await state.get('a/2')).toBe('ä\n');
+    expect(await state.get('b')).toBe('');
+    expect(await state.entries('a/')).toEqual([
+      ['a/2', 'ä\n'],
+      ['a/3', 'three'],
+    ]);
+    expect(await state.entries('')).toHaveLength(3);
+    expect(await state.entries('c')).toEqual([]);
+    expect(warnings).toEqual([]);
+  });
+
+  test('entries with a prefix end where it ends, whatever characters follow it', async () => {
+    const { state } = await open();
+    await state.write(
+      entries({ 'a:': '1', 'a:~': '2', 'a:ü': '3', 'a:漢': '4', 'a;': '5', b: '6' }),
+    );
+    expect((await state.entries('a:')).map(([key]) => key)).toEqual(['a:', 'a:~', 'a:ü', 'a:漢']);
+  });
+
+  test('sessions and state do not see each other', async () => {
+    const { state, sessions } = await open();
+    await state.write(entries({ same: 'state' }));
+    await sessions.put('same', 'session');
+    expect(await state.get('same')).toBe('state');
+    await sessions.clear();
+    expect(await state.get('same')).toBe('state');
+    expect(await sessions.get('same')).toBeUndefined();
+  });
+
+  test('sessions hold bytes of any kind under text keys', async () => {
+    const { sessions } = await open();
+    const bytes = Buffer.from([0, 255, 10, 0]);
+    await sessions.put('retained:ä', bytes, { valueEncoding: 'buffer' });
+    await sessions.batch([{ type: 'put', key: 'retained:b', value: bytes }], {
+      valueEncoding: 'buffer',
+    });
+    const range = { gte: 'retained:', lt: 'retained;' };
+    expect(await sessions.values({ ...range, valueEncoding: 'buffer' }).all()).toEqual([
+      bytes,
+      bytes,
+    ]);
+    expect(await sessions.keys(range).all()).toEqual(['retained:b', 'retained:ä']);
+  });
+});
+
+test('a store that is open already is DATA_IN_USE, and is left alone', async () => {
+  const first = await open();
+  await expect(open()).rejects.toMatchObject({ code: 'DATA_IN_USE' });
+  await first.state.write(entries({ a: '1' }));
+  expect(await first.state.get('a')).toBe('1');
+  expect(readdirSync(root)).toEqual(['state']);
+});
+
+/** A store of several tables, closed. */
+async function filled(): Promise<void> {
+  const { state, close } = await open();
+  for (let i = 0; i < 200; i++) {
+    const many = Array.from({ length: 100 }, (_, j) => [`k${i}/${j}`, 'v'.repeat(300)] as const);
+    await state.write(new Map(many));
+  }
+  await close();
+  // Opening moves what was written last into a table.
+  await (await open()).close();
+}
+
+const named = (pattern: RegExp) =>
+  readdirSync(folder)
+    .filter((name) => pattern.test(name))
+    .map((name) => join(folder, name));
+
+function overwrite(pattern: RegExp, text: string): void {
+  const paths = named(pattern);
+  expect(paths).not.toEqual([]);
+  for (const path of paths) writeFileSync(path, text);
+}
+
+describe('a damaged store', () => {
+  test.each<[string, () => unknown]>([
+    ['CURRENT is garbage', () => overwrite(/^CURRENT$/, 'garbage')],
+    ['CURRENT is empty', () => overwrite(/^CURRENT$/, '')],
+    ['the manifest is garbage', () => overwrite(/^MANIFEST/, 'x'.repeat(4_000))],
+    ['the manifest is gone', () => named(/^MANIFEST/).map((path) => rmSync(path))],
+    ['a table is garbage', () => overwrite(/\.ldb$/, 'x'.repeat(4_000))],
+    ['a table is cut short', () => overwrite(/\.ldb$/, '')],
+  ])('%s: it opens, says so, and works', async (_, harm) => {
+    await filled();
+    harm();
+    const { state, close } = await open();
+    expect(warnings[0]).toMatchObject({ code: 'STATE_REBUILT' });
+    await state.write(entries({ fresh: '1' }));
+    expect((await state.entries('')).length).toBeGreaterThan(0);
+    await close();
+    warnings = [];
+    expect(await (await open()).state.get('fresh')).toBe('1');
+    expect(warnings).toEqual([]);
+  });
+
+  test('what can be saved is saved', async () => {
+    await filled();
+    overwrite(/^CURRENT$/, 'garbage');
+    expect(await (await open()).state.entries('k0/')).toHaveLength(100);
+    expect(readdirSync(root)).toEqual(['state']);
+  });
+
+  test('what cannot be repaired is set aside, under a name that is free', async () => {
+    for (const count of [1, 2]) {
+      const { close } = await open();
+      await close();
+      overwrite(/^CURRENT$/, 'garbage');
+      // Repair fails: a folder has the name that it writes its new manifest under.
+      mkdirSync(join(folder, '000001.dbtmp'));
+      writeFileSync(join(folder, '000001.dbtmp', 'in the way'), '');
+      const store = await open();
+      await store.state.write(entries({ a: '1' }));
+      await store.close();
+      expect(readdirSync(root).filter((name) => name.includes('damaged'))).toHaveLength(count);
+      expect(readFileSync(join(`${folder}.damaged-${count}`, 'CURRENT'), 'utf8')).toBe('garbage');
+    }
+  });
+});
+
+describe('a fault that is no damage is an error, and nothing is set aside', () => {
+  test('a full disk', async () => {
+    mkdirSync(folder);
+    symlinkSync('/dev/full', join(folder, 'MANIFEST-000001'));
+    await expect(open()).rejects.toThrow();
+    expect(readdirSync(root)).toEqual(['state']);
+    expect(warnings).toEqual([]);
+    await open();
+  });
+
+  test('a file in the place of the folder', async () => {
+    writeFileSync(folder, '');
+    await expect(open()).rejects.toThrow();
+    expect(statSync(folder).isFile()).toBe(true);
+    expect(readdirSync(root)).toEqual(['state']);
+  });
+});
+
+test('two parts of one process cannot have it open either', async () => {
+  await open();
+  const other = new ClassicLevel(folder);
+  await expect(other.open()).rejects.toThrow();
+});

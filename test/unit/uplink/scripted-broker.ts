@@ -1,0 +1,116 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { Aedes, type AedesOptions, type Client } from 'aedes';
+
+/** What becomes of a publish: `hold` never answers, `refuse` says no. */
+export type Verdict = 'take' | 'hold' | 'refuse';
+
+/**
+ * A real broker on a port of its own, as a gateway or a cloud, that does what the test says and
+ * keeps a book of each connection. It can go away and come back.
+ */
+export class ScriptedBroker {
+  /** Payloads in the order of arrival, for each connection of a client. */
+  readonly connections: string[][] = [];
+  readonly clientIds: string[] = [];
+  /** Topics in the order of arrival. */
+  readonly topics: string[] = [];
+  /** Payloads that were acknowledged. */
+  readonly taken = new Set<string>();
+  verdict: (payload: string) => Verdict = () => 'take';
+  onSubscribe: () => void = () => {};
+  /** Says no to connections while true. */
+  locked = false;
+  refusals = 0;
+  count = 0;
+  readonly #options: AedesOptions;
+  readonly #books = new Map<Client, string[]>();
+  readonly #sockets = new Set<Socket>();
+  #broker: Aedes | undefined;
+  #server: Server | undefined;
+  #port = 0;
+  #onHeard: () => void = () => {};
+
+  constructor(options: AedesOptions = {}) {
+    this.#options = options;
+  }
+
+  get url(): string {
+    return `mqtt://127.0.0.1:${this.#port}`;
+  }
+
+  /** Payloads in the order of arrival, over all connections. */
+  heard(): string[] {
+    return this.connections.flat();
+  }
+
+  /** On the same port every time. */
+  async open(): Promise<void> {
+    const broker = await Aedes.createBroker({
+      ...this.#options,
+      authenticate: (_client, _user, _password, done) => {
+        if (this.locked) this.refusals += 1;
+        done(null, !this.locked);
+      },
+      authorizePublish: (client, packet, done) => {
+        if (client === null) return done(null);
+        this.topics.push(packet.topic);
+        return this.#take(client, packet.payload.toString(), done);
+      },
+      authorizeSubscribe: (_client, subscription, done) => {
+        this.onSubscribe();
+        done(null, subscription);
+      },
+    });
+    broker.on('client', (client) => {
+      const book: string[] = [];
+      this.#books.set(client, book);
+      this.connections.push(book);
+      this.clientIds.push(client.id);
+    });
+    const server = createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      broker.handle(socket);
+    });
+    this.#broker = broker;
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.#port, '127.0.0.1', resolve);
+    });
+    this.#port = (server.address() as AddressInfo).port;
+  }
+
+  #take(client: Client, payload: string, done: (error?: Error | null) => void): void {
+    this.#books.get(client)?.push(payload);
+    this.count += 1;
+    this.#onHeard();
+    const verdict = this.verdict(payload);
+    if (verdict === 'hold') return;
+    if (verdict === 'take') this.taken.add(payload);
+    done(verdict === 'take' ? null : new Error('refused'));
+  }
+
+  /** Resolves once `count` publishes have arrived in all. */
+  async hears(count: number): Promise<void> {
+    while (this.count < count) {
+      await new Promise<void>((resolve) => {
+        this.#onHeard = resolve;
+      });
+    }
+  }
+
+  /** Cuts every connection; goes on listening. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    const [server, broker] = [this.#server, this.#broker];
+    this.#server = undefined;
+    this.#broker = undefined;
+    this.cut();
+    if (server !== undefined) await new Promise((resolve) => server.close(resolve));
+    if (broker !== undefined) await new Promise<void>((resolve) => broker.close(resolve));
+  }
+}
