@@ -74,6 +74,8 @@ export class Forwarding {
     const running = new Uplink({ open, lanes, window, backoff, counters, clock, logger });
     const own = consumers.map(({ consumer }) => consumer);
     const forwarding = new Forwarding(options, own, running);
+    // From the first moment there is a position: what retention drops is measured against it.
+    await forwarding.#save();
     forwarding.#begin();
     return forwarding;
   }

@@ -56,6 +56,11 @@ export class DemoGateway {
     return false;
   }
 
+  /** At once, when the demo itself is interrupted. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM');
     await this.#child.ended;

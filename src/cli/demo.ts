@@ -120,6 +120,13 @@ async function play(folder: string, io: Io): Promise<number> {
   const cloud = new DemoCloud();
   await cloud.open();
   const gateway = await DemoGateway.start(join(folder, 'data'), cloud.url);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      gateway.kill();
+      const leave = () => process.exit(130);
+      removeFolder(folder).then(leave, leave);
+    });
+  }
   const { mqtt } = await gateway.status();
   say(`a gateway listens on ${mqtt.host}:${mqtt.port}; its cloud is ${cloud.url}`);
   const seen: Sensors = { acked: new Map(), repeats: 0 };

@@ -253,7 +253,7 @@ export class Journal implements LogView {
    */
   #stop(error: unknown): void {
     this.#state = 'stopped';
-    this.#lastError = `${codeOf(error)}: ${messageOf(error)}`;
+    this.#lastError = describe(error);
     const fields = { code: 'LOG_NOT_DURABLE', error: this.#lastError };
     this.#options.logger.error(
       fields,
@@ -287,7 +287,7 @@ export class Journal implements LogView {
     try {
       await this.#row.startSegment(this.#momentAt(this.#options.clock.monoMs()), this.#next);
     } catch (error) {
-      this.#lastError = `${codeOf(error)}: ${messageOf(error)}`;
+      this.#lastError = describe(error);
       return;
     }
     if (this.#state !== 'stopped') return;
@@ -345,4 +345,11 @@ export class Journal implements LogView {
     await this.#committing;
     await this.#row.close();
   }
+}
+
+/** `ENOSPC: no space left on device, write`: system errors begin with their code already. */
+function describe(error: unknown): string {
+  const code = codeOf(error);
+  const message = messageOf(error);
+  return message.startsWith(code) ? message : `${code}: ${message}`;
 }
