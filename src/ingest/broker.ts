@@ -145,7 +145,7 @@ class AedesBroker implements Broker {
     // aedes begins at 0 with each start: new messages would take the places of those still queued.
     this.#inside.counter = await this.#store.load();
     await this.#aedes.listen();
-    this.#store.follow(this.#inside.persistence);
+    await this.#store.follow(this.#inside.persistence);
     this.#log();
     this.#aedes.on('client', (client) => this.#leftWills?.cameBack(client.id));
     this.#aedes.on('clientDisconnect', (client) => {

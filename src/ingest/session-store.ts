@@ -2,6 +2,7 @@ import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { OfflineBound } from './offline-bound.ts';
 import type { OpenMessages } from './open-messages.ts';
+import { type SessionFilter, SessionIndex } from './session-index.ts';
 
 /**
  * What aedes keeps between packets, sessions and restarts is aedes-persistence's business. This
@@ -22,8 +23,9 @@ interface Numbered {
   readonly messageId: number;
 }
 
-interface Subscriber {
-  readonly clientId: string;
+interface Subscription {
+  readonly topic: string;
+  readonly qos: number;
 }
 
 export interface Will {
@@ -38,12 +40,15 @@ export interface Will {
 
 /** The part of an aedes persistence that is looked at here. */
 export interface Persistence {
-  addSubscriptions(client: ClientName, subs: object): Promise<void>;
+  addSubscriptions(client: ClientName, subs: readonly Subscription[]): Promise<void>;
+  removeSubscriptions(client: ClientName, topics: readonly string[]): Promise<void>;
+  subscriptionsByClient(client: ClientName): Promise<readonly Subscription[]>;
+  subscriptionsByTopic(topic: string): Promise<readonly SessionFilter[]>;
   cleanSubscriptions(client: ClientName): Promise<void>;
   incomingStorePacket(client: StoringClient, packet: unknown): Promise<void>;
   incomingDelPacket(client: ClientName, packet: Numbered): Promise<void>;
   cleanIncoming(client: ClientName): Promise<void>;
-  outgoingEnqueueCombi(subs: readonly Subscriber[], packet: unknown): Promise<unknown>;
+  outgoingEnqueueCombi(subs: readonly SessionFilter[], packet: unknown): Promise<unknown>;
   outgoingUpdate(client: ClientName, packet: unknown): Promise<void>;
   outgoingClearMessageId(client: ClientName, packet: unknown): Promise<unknown>;
   createRetainedStreamCombi(patterns: readonly string[]): NodeJS.ReadableStream;
@@ -85,6 +90,7 @@ export interface SessionStoreOptions {
 /** Stands in for single calls of a persistence. */
 export class SessionStore {
   readonly #options: SessionStoreOptions;
+  readonly #index = new SessionIndex();
   #persistence: Persistence | undefined;
 
   constructor(options: SessionStoreOptions) {
@@ -106,8 +112,10 @@ export class SessionStore {
     return last;
   }
 
-  follow(persistence: Persistence): void {
+  /** The persistence is set up. */
+  async follow(persistence: Persistence): Promise<void> {
     this.#persistence = persistence;
+    if (this.#options.level !== undefined) await this.#indexBy(persistence, this.#options.level);
     this.#followSubscriptions(persistence);
     this.#followIncoming(persistence);
     this.#followOutgoing(persistence);
@@ -119,6 +127,27 @@ export class SessionStore {
     if (!this.#options.open.has(client)) return;
     this.#options.open.forget(client);
     await this.#persistence?.cleanIncoming({ id: client });
+  }
+
+  /** Puts an index of our own in the place of that of the persistence. */
+  async #indexBy(persistence: Persistence, level: SessionLevel): Promise<void> {
+    const index = this.#index;
+    const clients = (await clientsOf(level, 'subscriptions')).map(([client]) => client);
+    for (const id of new Set(clients)) {
+      const subs = await persistence.subscriptionsByClient({ id });
+      for (const { topic, qos } of subs) index.set(id, topic, qos);
+    }
+    persistence.subscriptionsByTopic = async (topic) => index.match(topic);
+    const add = persistence.addSubscriptions.bind(persistence);
+    persistence.addSubscriptions = (client, subs) => {
+      for (const { topic, qos } of subs) index.set(client.id, topic, qos);
+      return add(client, subs);
+    };
+    const remove = persistence.removeSubscriptions.bind(persistence);
+    persistence.removeSubscriptions = (client, topics) => {
+      for (const topic of topics) index.remove(client.id, topic);
+      return remove(client, topics);
+    };
   }
 
   #followSubscriptions(persistence: Persistence): void {
@@ -144,6 +173,7 @@ export class SessionStore {
     const { open, bound, level } = this.#options;
     open.forget(client.id);
     bound.forget(client.id);
+    this.#index.forget(client.id);
     const name = encodeURIComponent(client.id);
     await Promise.all([
       persistence.cleanIncoming(client),
@@ -192,7 +222,7 @@ export class SessionStore {
   }
 
   /** Those who have a place left. One whose filters overlap is named twice, and needs one place. */
-  #withPlace(subs: readonly Subscriber[]): readonly Subscriber[] {
+  #withPlace(subs: readonly SessionFilter[]): readonly SessionFilter[] {
     const { bound } = this.#options;
     const places = new Map<string, boolean>();
     return subs.filter(({ clientId }) => {

@@ -180,10 +180,11 @@ class Publisher {
   async #send({ topic, payload, done }: Sendable): Promise<void> {
     const { backoff, counters } = this.#options;
     await this.#link.publish(topic, payload);
-    // A connection alone says little: a cloud may take it and end it at the first record, and two
-    // gateways of one client id put each other out at once.
-    backoff.reset();
-    counters.forwarded += done();
+    // Only progress makes the next wait short. A cloud may take a connection and end it at the
+    // first record, or take all records but the first: then each link sends the same ones again.
+    const completed = done();
+    if (completed > 0) backoff.reset();
+    counters.forwarded += completed;
   }
 
   /** Resolves when nothing is in flight. Only once stopped: before, more follows. */

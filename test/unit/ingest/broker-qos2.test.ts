@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { until } from '../../support/until.ts';
 import {
   accepted,
   PING,
@@ -81,20 +82,25 @@ describe.each(['memory', 'store'])('QoS 2, sessions in %s', (where) => {
   });
 
   test.each([
-    ['a clean session begins with no message open', true],
-    ['a sender that starts over with its ids is not taken for a repeat', false],
-  ])('%s', async (_, clean) => {
-    const { port, accepting } = await start();
+    ['a clean session begins with no message open', true, true],
+    ['a session that begins afresh begins with no message open', false, true],
+    ['a sender that starts over with its ids is not taken for a repeat', false, false],
+  ])('%s', async (_, cleanBefore, cleanAfter) => {
+    const { port, accepting, broker } = await start();
     accepting.answer = accepted;
     const subscriber = await RawClient.connect(port, 'sub');
     subscriber.send(subscribePacket('s/#'));
     await subscriber.hears('suback');
     // Its power fails before PUBREL, and it knows nothing of it afterwards.
-    for (const text of ['before', 'after']) {
+    for (const [text, clean] of [
+      ['before', cleanBefore],
+      ['after', cleanAfter],
+    ] as const) {
       const client = await RawClient.connect(port, 'c', { clean });
       client.send(qos2(text, 1));
       await client.hears('pubrec');
       client.socket.destroy();
+      await until('gone', () => broker.connections() === 1);
     }
     expect(accepting.texts).toEqual(['before', 'after']);
     expect(texts(await subscriber.hears('publish', 2))).toEqual(['before', 'after']);

@@ -188,6 +188,34 @@ describe.each(['memory', 'store'])('sessions in %s', (where) => {
     expect(logger.with('queue of a session')).toEqual([]);
   });
 
+  test.each<[string, ReadonlyArray<readonly [filter: string, qos: number]>]>([
+    ['a narrower one with QoS 0', [['home/y', 0]]],
+    ['one with another QoS', [['home/x', 2]]],
+    ['a wider one, given up again', [['#', 1]]],
+    ['the same one again', [['home/#', 1]]],
+  ])('a filter counts whatever else is subscribed to: %s', async (name, others) => {
+    const { port, broker } = await start();
+    const app = await RawClient.connect(port, 'app', { clean: false });
+    const filters = [['home/#', 1], ...others] as const;
+    for (const [topic, qos] of filters) {
+      app.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos }] });
+    }
+    await app.hears('suback', filters.length);
+    if (name.includes('given up')) {
+      app.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: ['#'] });
+      await app.hears('unsuback');
+    }
+    await broker.publish('home/x', Buffer.from('here'), { retain: false, qos: 1 });
+    const [sent] = await app.hears('publish');
+    app.send({ cmd: 'puback', messageId: sent?.messageId }, PING);
+    await app.pong();
+    app.socket.destroy();
+    await until('away', () => broker.connections() === 0);
+    await broker.publish('home/x', Buffer.from('away'), { retain: false, qos: 1 });
+    const back = await RawClient.connect(port, 'app', { clean: false });
+    expect(texts(await back.hears('publish'))).toEqual(['away']);
+  });
+
   test('a session that begins afresh leaves no message and no filter behind', async () => {
     const { port, broker } = await start();
     const app = await TestClient.connect(port, session);
