@@ -1,0 +1,96 @@
+import { EventEmitter, once } from 'node:events';
+import { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { type GuardedClient, guardClient } from '../../../src/ingest/client-guard.ts';
+import { OfflineBound } from '../../../src/ingest/offline-bound.ts';
+import { OpenMessages } from '../../../src/ingest/open-messages.ts';
+import { type Persistence, SessionStore } from '../../../src/ingest/session-store.ts';
+import { until } from '../../support/until.ts';
+import {
+  accepted,
+  LineLogger,
+  publishPacket,
+  RawClient,
+  Restarts,
+  startBroker,
+  subscribePacket,
+} from './broker-fixture.ts';
+
+// An exception that nobody catches fails the run, as it would end the daemon.
+
+test('a store that fails costs a client its connection, not the broker its life', async () => {
+  const { port, accepting, level, logger } = await new Restarts().start();
+  accepting.answer = accepted;
+  const client = await RawClient.connect(port, 'c', { clean: false });
+  client.send(subscribePacket('home/#'));
+  await client.hears('suback');
+  const subscriber = await RawClient.connect(port, 'sub');
+  await level.close();
+  client.send(publishPacket('x', { qos: 2, messageId: 1 }));
+  await client.closed;
+  expect(client.all('pubrec')).toEqual([]);
+  // Retained messages cannot be read.
+  subscriber.send(subscribePacket('home/#'));
+  await subscriber.hears('suback');
+  await until('said so', () => logger.with('the session store met an error').length > 0);
+  subscriber.socket.destroy();
+  await subscriber.closed;
+});
+
+test('an exception over a will costs that will only', async () => {
+  const { port, logger } = await startBroker({
+    accept: ({ topic }) => {
+      if (topic === 's/bad') throw new Error('a defect');
+      return false;
+    },
+  });
+  const will = { topic: 's/bad', payload: 'x', qos: 1, retain: false };
+  const client = await RawClient.connect(port, 'c', { will });
+  client.socket.destroy();
+  await until('said so', () => logger.with('could not be handled').length === 1);
+  const next = await RawClient.connect(port, 'd');
+  next.send(publishPacket('y', { messageId: 2 }));
+  await next.hears('puback');
+});
+
+test('an exception while packets are parsed and handled is an error of that client', async () => {
+  const parser = Object.assign(new EventEmitter(), {
+    parse(bytes: Uint8Array) {
+      if (bytes.length > 1) throw new RangeError('out of range');
+      parser.emit('packet', { cmd: 'pingreq' });
+      return 0;
+    },
+  });
+  const client = Object.assign(new EventEmitter(), { subscriptions: {}, _parser: parser });
+  const handled: unknown[] = [];
+  parser.on('packet', (packet) => handled.push(packet));
+  guardClient(client as GuardedClient, 10);
+  client._parser.parse(Buffer.alloc(1));
+  expect(handled).toEqual([{ cmd: 'pingreq' }]);
+  const failed = once(client, 'error');
+  client._parser.parse(Buffer.alloc(2));
+  expect(await failed).toMatchObject([{ message: 'out of range' }]);
+});
+
+test('failures that aedes does not look at are logged', async () => {
+  const logger = new LineLogger();
+  const fail = () => Promise.reject(new Error('EIO'));
+  const calls = { addSubscriptions: fail, cleanSubscriptions: fail, outgoingUpdate: fail };
+  const persistence = {
+    ...{ ...calls, incomingStorePacket: fail, incomingDelPacket: fail, delWill: fail },
+    ...{ outgoingEnqueueCombi: fail, outgoingClearMessageId: fail, cleanIncoming: fail },
+    createRetainedStreamCombi: () => new Readable({ read: () => {} }),
+  } as unknown as Persistence;
+  const bound = new OfflineBound(1, logger);
+  const store = new SessionStore({ open: new OpenMessages(), bound, level: undefined, logger });
+  await store.follow(persistence);
+  await persistence.delWill({ id: 'c' });
+  await persistence.incomingDelPacket({ id: 'c' }, { messageId: 1 });
+  const retained = persistence.createRetainedStreamCombi(['#']) as Readable;
+  retained.destroy(new Error('EIO'));
+  await turn();
+  expect(logger.with('the session store met an error')).toHaveLength(3);
+  // What it does look at, it must hear of.
+  await expect(persistence.cleanSubscriptions({ id: 'c' })).rejects.toThrow('EIO');
+});
