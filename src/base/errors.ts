@@ -42,7 +42,7 @@ export const ERRORS = {
     'Mend the device, or give its topic to a client that is no sensor.',
   ),
   PAYLOAD_ID_INVALID: row(
-    'The message id is not a string or number of at most 256 bytes.',
+    'The message id is not a number, or a string of at most 256 bytes of well-formed text.',
     'Send a short string, or a whole number, as the id.',
   ),
   DEVICE_INVALID: row(

@@ -1,14 +1,11 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { ErrorCode } from './errors.ts';
-import type { MessageId, Sample } from './reading.ts';
+import type { MessageId, PayloadValue, Sample } from './reading.ts';
 
 /**
  * What a payload says: JSON of any shape, or a plain number. Pure, and it never throws: hostile
  * bytes give a code. Ingest asks it for the id and the time, detection for the numbers.
  */
-
-/** A payload that parsed: any JSON value but a number beyond the finite ones. */
-export type PayloadValue = string | number | boolean | null | object;
 
 export type ParsedPayload =
   | { readonly ok: true; readonly value: PayloadValue }
@@ -56,9 +53,21 @@ function idText(field: unknown): string | undefined | null {
   if (field === undefined || field === null) return undefined;
   if (typeof field === 'number') return Number.isFinite(field) ? String(field) : null;
   if (typeof field !== 'string' || field === '') return null;
+  // JSON may hold half a character, which UTF-8 can't: what is stored would be another id.
+  if (!field.isWellFormed()) return null;
   // A UTF-16 unit is at most 3 bytes of UTF-8: only long strings need to be measured.
   if (field.length * 3 > MAX_ID_BYTES && Buffer.byteLength(field) > MAX_ID_BYTES) return null;
   return field;
+}
+
+/** A field as an id of its own. */
+function named(field: unknown): MessageId | undefined | ErrorCode {
+  const text = idText(field);
+  if (text === undefined) return undefined;
+  if (text === null) return 'PAYLOAD_ID_INVALID';
+  // Beyond 2^53 JSON.parse gives one number for several: that must not pass for one id.
+  const isExact = typeof field !== 'number' || Number.isSafeInteger(field);
+  return isExact ? { kind: 'id', text } : { kind: 'counter', text, sequence: Number(field) };
 }
 
 /**
@@ -68,16 +77,11 @@ function idText(field: unknown): string | undefined | null {
 export function messageIdOf(value: PayloadValue): MessageId | undefined | ErrorCode {
   const fields = fieldsOf(value);
   if (fields === undefined) return undefined;
-  const text = idText(fields['id'] ?? fields['messageId']);
-  if (text === null) return 'PAYLOAD_ID_INVALID';
-  if (text !== undefined) return { kind: 'id', text };
+  const id = named(fields['id'] ?? fields['messageId']);
+  if (id !== undefined) return id;
   const sequence = fields['seq'];
-  if (sequence === undefined || sequence === null) return undefined;
   if (typeof sequence !== 'number' || !Number.isSafeInteger(sequence) || sequence < 0) {
-    const named = idText(sequence);
-    return named === null || named === undefined
-      ? 'PAYLOAD_ID_INVALID'
-      : { kind: 'id', text: named };
+    return named(sequence);
   }
   const boot = idText(fields['boot']);
   if (boot === null) return 'PAYLOAD_ID_INVALID';

@@ -14,8 +14,14 @@ export type MessageId =
       readonly boot: string;
       readonly sequence: number;
     }
-  /** A counter alone. It starts again at each reboot, so by itself it does not name a message. */
+  /**
+   * A number that by itself does not name a message: a counter that starts again at each reboot, or
+   * a number so large that others read the same.
+   */
   | { readonly kind: 'counter'; readonly text: string; readonly sequence: number };
+
+/** What a payload says: any JSON value but a number beyond the finite ones. */
+export type PayloadValue = string | number | boolean | null | object;
 
 /** One message from a device, as it came. */
 export interface Reading {
@@ -32,6 +38,8 @@ export interface Reading {
   readonly reason?: string | undefined;
   /** When it arrived, in ms of the kernel's monotonic clock. */
   readonly monoMs: number;
+  /** What the payload says, while it is at hand: not stored, so a record that is read lacks it. */
+  readonly value?: PayloadValue | undefined;
 }
 
 /** Names one record in one gateway's log, for good. */

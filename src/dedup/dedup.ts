@@ -26,10 +26,12 @@ function fingerprint(payload: Uint8Array): string {
 
 function keyOf(mode: DedupMode, id: MessageId, payload: Uint8Array): Key | undefined {
   if (mode === 'none') return undefined;
+  if (id.kind === 'counter' && (mode === 'auto' || !Number.isSafeInteger(id.sequence))) {
+    return { kind: 'id', id: `${id.text} ${fingerprint(payload)}` };
+  }
   if (mode === 'id' || id.kind === 'id') return { kind: 'id', id: id.text };
-  if (id.kind === 'sequence') return { kind: 'sequence', boot: id.boot, sequence: id.sequence };
-  if (mode === 'sequence') return { kind: 'sequence', boot: '', sequence: id.sequence };
-  return { kind: 'id', id: `${id.text} ${fingerprint(payload)}` };
+  const boot = id.kind === 'sequence' ? id.boot : '';
+  return { kind: 'sequence', boot, sequence: id.sequence };
 }
 
 /**

@@ -39,6 +39,14 @@ describe('a payload', () => {
     expect(messageIdOf(parsed(`{"id":"${'é'.repeat(128)}"}`))).toMatchObject({ kind: 'id' });
   });
 
+  it('has no id that another would be stored as', () => {
+    expect(messageIdOf(parsed('{"id":"\\ud800"}'))).toBe('PAYLOAD_ID_INVALID');
+    expect(messageIdOf(parsed('{"seq":1,"boot":"\\ud800"}'))).toBe('PAYLOAD_ID_INVALID');
+    for (const large of ['{"id":1732471234567890123}', '{"seq":1732471234567890123}']) {
+      expect(messageIdOf(parsed(large))).toMatchObject({ kind: 'counter' });
+    }
+  });
+
   it('tells its time in seconds, milliseconds or ISO 8601', () => {
     const at = Date.UTC(2026, 0, 2);
     expect(deviceTimeOf(parsed(`{"ts":${at}}`))).toBe(at);

@@ -13,8 +13,8 @@ const OPTIONS: DedupOptions = {
   maxDevices: 100,
 };
 
-function reading(device: string, body: object): Reading {
-  const payload = Buffer.from(JSON.stringify(body));
+function reading(device: string, body: object | string): Reading {
+  const payload = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   const parsed = parsePayload(payload);
   const id = parsed.ok ? messageIdOf(parsed.value) : undefined;
   if (id === undefined || typeof id === 'string') {
@@ -38,6 +38,15 @@ describe('dedup', () => {
     expect(send(dedup, reading('b', { id: 'x', value: 1 }))).toBe('new');
     expect(send(dedup, reading('a', { value: 1 }))).toBe('no id');
     expect(send(dedup, reading('a', { value: 1 }))).toBe('no id');
+  });
+
+  it.each(['auto', 'id', 'sequence'] as const)('%s: tells large numbers apart', (mode) => {
+    for (const name of ['id', 'seq']) {
+      const dedup = new Dedup({ ...OPTIONS, mode });
+      expect(send(dedup, reading('a', `{"${name}":1732471234567890123}`))).toBe('new');
+      expect(send(dedup, reading('a', `{"${name}":1732471234567890124}`))).toBe('new');
+      expect(send(dedup, reading('a', `{"${name}":1732471234567890123}`))).toBe('known');
+    }
   });
 
   it('lets a repeat wait for the first, and lets both fail with it', () => {
