@@ -7,7 +7,8 @@ import type { Dedup } from './dedup/dedup.ts';
 import type { InboundPublish } from './ingest/broker.ts';
 import { parseReading } from './ingest/parse-reading.ts';
 import type { TopicMap } from './ingest/topic-map.ts';
-import type { Journal, Stream } from './log/journal.ts';
+import type { Journal } from './log/journal.ts';
+import type { Stream } from './log/stream.ts';
 
 export interface PipelineStream {
   readonly stream: Stream;

@@ -1,6 +1,6 @@
 import type { Logger } from '../base/logger.ts';
 import { parsePayload, samplesOf } from '../base/payload.ts';
-import type { LogRecord, RecordPosition, Sample } from '../base/reading.ts';
+import type { LogRecord, PayloadValue, RecordPosition, Sample } from '../base/reading.ts';
 import { RollingBaseline } from './rolling-baseline.ts';
 
 export interface DetectorOptions {
@@ -48,6 +48,13 @@ const MAX_METRIC_CHARS = 256;
 const MAX_REACH = Number.MAX_VALUE / 2;
 /** JSON may name a field with half a character, which can be no part of a key or a topic. */
 const LONE_SURROGATE = /\p{Surrogate}/gu;
+
+/** What the payload says; undefined for one that says nothing. */
+function readValue({ value, payload }: LogRecord): PayloadValue | undefined {
+  if (value !== undefined) return value;
+  const parsed = parsePayload(payload);
+  return parsed.ok ? parsed.value : undefined;
+}
 
 /** What was stored, or undefined if this version can't read it. */
 function storedBaseline(text: string): RollingBaseline | undefined {
@@ -99,10 +106,10 @@ export class Detector {
    * "detect", on a shared x86 server core).
    */
   observe(record: LogRecord): Verdict[] {
-    const parsed = parsePayload(record.payload);
-    if (!parsed.ok) return [];
+    const value = readValue(record);
+    if (value === undefined) return [];
     const verdicts: Verdict[] = [];
-    for (const sample of samplesOf(parsed.value, this.#place(record))) {
+    for (const sample of samplesOf(value, this.#place(record))) {
       const verdict = this.#judge(record, sample);
       if (verdict !== undefined) verdicts.push(verdict);
     }

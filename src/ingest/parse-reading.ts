@@ -20,8 +20,9 @@ export function parseReading(message: StreamMessage, maxPayloadBytes: number): P
   if (payload.length > maxPayloadBytes) return { ok: false, code: 'PAYLOAD_TOO_LARGE' };
   const parsed = parsePayload(payload);
   if (!parsed.ok) return parsed;
-  const messageId = messageIdOf(parsed.value);
+  const { value } = parsed;
+  const messageId = messageIdOf(value);
   if (typeof messageId === 'string') return { ok: false, code: messageId };
-  const deviceTimeMs = deviceTimeOf(parsed.value);
-  return { ok: true, reading: { device, topic, payload, messageId, deviceTimeMs, monoMs } };
+  const deviceTimeMs = deviceTimeOf(value);
+  return { ok: true, reading: { device, topic, payload, messageId, deviceTimeMs, monoMs, value } };
 }

@@ -1,15 +1,15 @@
 import type { HeadgateError } from '../base/errors.ts';
-import type { Reading } from '../base/reading.ts';
-import type { Run } from './format.ts';
+import type { LogRecord, Reading } from '../base/reading.ts';
+import type { Moment, Run } from './format.ts';
 import { BodyWriter } from './record-codec.ts';
+import type { Slot, Stream } from './stream.ts';
 
 /** Called once when a record is durable at its offset, or when it is known that it is not. */
 export type Settle = (error: HeadgateError | undefined, offset: number) => void;
 
-/** Where one partition stands in the journal's row of next offsets. */
-export interface Slot {
-  readonly stream: number;
-  readonly partition: number;
+/** Whole ms from the block's base to a record's arrival. */
+function sinceBase({ monoMs }: Reading, baseMonoMs: number): number {
+  return Math.max(0, Math.floor(monoMs - baseMonoMs));
 }
 
 const INITIAL_BODY_BYTES = 64 * 1024;
@@ -20,11 +20,14 @@ const INITIAL_BODY_BYTES = 64 * 1024;
  */
 export class Batch {
   readonly #body = new BodyWriter(INITIAL_BODY_BYTES);
+  readonly #readings: Reading[] = [];
   readonly #settles: Settle[] = [];
   /** Run and place within it of each record. */
   readonly #runOf: number[] = [];
   readonly #placeOf: number[] = [];
   readonly #runs: Array<{ slot: number; records: number }> = [];
+  /** First offset of each run, once committed. */
+  #firstOffsets: readonly number[] = [];
   readonly #runOfSlot = new Map<number, number>();
   #firstMonoMs = 0;
 
@@ -51,7 +54,8 @@ export class Batch {
     }
     const entry = this.#runs[run];
     if (entry === undefined) return;
-    this.#body.add(reading, run, reading.monoMs - this.#firstMonoMs);
+    this.#body.add(reading, run, sinceBase(reading, this.#firstMonoMs));
+    this.#readings.push(reading);
     this.#settles.push(settle);
     this.#runOf.push(run);
     this.#placeOf.push(entry.records);
@@ -71,14 +75,46 @@ export class Batch {
 
   /** The block is durable: moves the next offsets on and tells every sender, first in first out. */
   committed(nextOffsets: number[]): void {
-    const first = this.#runs.map(({ slot }) => nextOffsets[slot] ?? 0);
+    this.#firstOffsets = this.#runs.map(({ slot }) => nextOffsets[slot] ?? 0);
     for (const { slot, records } of this.#runs) {
       nextOffsets[slot] = (nextOffsets[slot] ?? 0) + records;
     }
     // By index: an iterator of pairs would make an array for each record.
-    for (let i = 0; i < this.#settles.length; i++) {
-      this.#settles[i]?.(undefined, (first[this.#runOf[i] ?? 0] ?? 0) + (this.#placeOf[i] ?? 0));
+    for (let i = 0; i < this.#settles.length; i++) this.#settles[i]?.(undefined, this.#offsetOf(i));
+  }
+
+  #offsetOf(i: number): number {
+    return (this.#firstOffsets[this.#runOf[i] ?? 0] ?? 0) + (this.#placeOf[i] ?? 0);
+  }
+
+  /**
+   * The records of one stream as a reader of the block decodes them; `moment` is the block's.
+   * Between `committed` and `reset`.
+   */
+  recordsOf({ name, partitions, firstSlot }: Stream, moment: Moment): LogRecord[] {
+    const records: LogRecord[] = [];
+    for (const [i, reading] of this.#readings.entries()) {
+      const partition = (this.#runs[this.#runOf[i] ?? 0]?.slot ?? -1) - firstSlot;
+      if (partition < 0 || partition >= partitions) continue;
+      const { device, topic, messageId, deviceTimeMs, reason, payload, value } = reading;
+      const sinceBaseMs = sinceBase(reading, this.#firstMonoMs);
+      records.push({
+        stream: name,
+        partition,
+        offset: this.#offsetOf(i),
+        device,
+        topic,
+        messageId,
+        deviceTimeMs,
+        reason,
+        payload,
+        monoMs: moment.monoMs + sinceBaseMs,
+        receivedAtMs: moment.wallMs + sinceBaseMs,
+        runMs: moment.runMs + sinceBaseMs,
+        value,
+      });
     }
+    return records;
   }
 
   /** Nothing of this batch is durable: tells every sender. */
@@ -89,6 +125,7 @@ export class Batch {
   /** Ready for the next commit; keeps its buffers. */
   reset(): void {
     this.#body.reset();
+    this.#readings.length = 0;
     this.#settles.length = 0;
     this.#runOf.length = 0;
     this.#placeOf.length = 0;

@@ -34,6 +34,16 @@ export interface Moment {
   readonly runMs: number;
 }
 
+/** A moment as a block's header keeps it: µs of the monotonic clock, ms of the others. */
+export function asStored({ boot, monoMs, wallMs, runMs }: Moment): Moment {
+  return {
+    boot,
+    monoMs: Math.floor(monoMs * 1000) / 1000,
+    wallMs: Math.max(0, Math.floor(wallMs)),
+    runMs: Math.floor(runMs),
+  };
+}
+
 export interface SegmentHeader {
   readonly pages: number;
   readonly sequence: number;
@@ -196,6 +206,7 @@ export interface BlockParts {
   readonly sequence: number;
   readonly number: number;
   readonly records: number;
+  /** As stored. */
   readonly moment: Moment;
   readonly runs: readonly Run[];
   /** Plain bytes; copied. */
@@ -220,9 +231,9 @@ export function encodeBlock(parts: BlockParts, salt: Uint8Array): Uint8Array {
   view.setUint32(32, parts.records, true);
   view.setUint32(36, crc32(parts.body, seed), true);
   bytes.set(parts.moment.boot, 40);
-  writeU64(view, 48, Math.floor(parts.moment.monoMs * 1000));
-  writeU64(view, 56, Math.max(0, Math.floor(parts.moment.wallMs)));
-  writeU64(view, 64, Math.floor(parts.moment.runMs));
+  writeU64(view, 48, Math.round(parts.moment.monoMs * 1000));
+  writeU64(view, 56, parts.moment.wallMs);
+  writeU64(view, 64, parts.moment.runMs);
   let at = BLOCK_HEADER_BYTES;
   for (const run of parts.runs) {
     view.setUint16(at, run.stream, true);

@@ -1,9 +1,10 @@
 import { Backoff } from '../base/backoff.ts';
 import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Reading } from '../base/reading.ts';
-import { Batch, type Settle, type Slot } from './batch.ts';
+import { Batch, type Settle } from './batch.ts';
 import type { SegmentInfo } from './catalog.ts';
-import { BLOCK_DATA, type Moment } from './format.ts';
+import { Commit } from './commit.ts';
+import { asStored, BLOCK_DATA, type Moment } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
 import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
@@ -11,13 +12,7 @@ import { maxRecordBytes } from './record-codec.ts';
 import type { LostOffsets } from './recovery.ts';
 import { SegmentRow } from './segment-row.ts';
 import type { SparseIndex } from './sparse-index.ts';
-
-/** A stream of this journal, as its writers hold it. */
-export interface Stream {
-  readonly name: string;
-  readonly partitions: number;
-  readonly firstSlot: number;
-}
+import type { Slot, Stream } from './stream.ts';
 
 /** What the journal knows of its own health. */
 export interface JournalStatus {
@@ -55,7 +50,7 @@ export class Journal implements LogView {
   readonly #runAtStart: number;
   readonly #found: Pick<JournalStatus, 'tornBytes' | 'corruptBlocks'>;
   readonly #lost: LostOffsets[];
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(commit: Commit) => void>();
   readonly #maxBodyBytes: number;
   readonly #probe: Backoff;
   #filling = new Batch();
@@ -220,8 +215,11 @@ export class Journal implements LogView {
   /** Every record of the batch is settled one way or the other, in the order in which they came. */
   async #commit(batch: Batch): Promise<void> {
     const bytes = batch.bodyBytes;
+    const moment = this.#momentAt(batch.firstMonoMs);
     try {
-      await this.#write(batch);
+      const { runs, body } = batch.block(this.#slots, this.#next);
+      const block = { kind: BLOCK_DATA, records: batch.records, moment, runs, body };
+      await this.#row.append(block, this.#next);
     } catch (error) {
       this.#pendingBytes -= bytes;
       this.#stop(error);
@@ -232,20 +230,14 @@ export class Journal implements LogView {
     this.#commits += 1;
     this.#pendingBytes -= bytes;
     batch.committed(this.#next);
-    for (const listener of this.#listeners) listener();
-  }
-
-  #write(batch: Batch): Promise<void> {
-    const { runs, body } = batch.block(this.#slots, this.#next);
-    const moment = this.#momentAt(batch.firstMonoMs);
-    const block = { kind: BLOCK_DATA, records: batch.records, moment, runs, body };
-    return this.#row.append(block, this.#next);
+    const commit = new Commit(batch, moment);
+    for (const listener of this.#listeners) listener(commit);
   }
 
   #momentAt(monoMs: number): Moment {
     const { clock, boot } = this.#options;
     const agoMs = Math.max(0, clock.monoMs() - monoMs);
-    return { boot, monoMs, wallMs: Math.max(0, clock.wallMs() - agoMs), runMs: this.runMs(monoMs) };
+    return asStored({ boot, monoMs, wallMs: clock.wallMs() - agoMs, runMs: this.runMs(monoMs) });
   }
 
   /**
@@ -327,7 +319,8 @@ export class Journal implements LogView {
     return this.#next.slice(firstSlot, firstSlot + partitions);
   }
 
-  onChange(listener: () => void): () => void {
+  /** After every commit, when its senders have been told; returns how to listen no more. */
+  onCommit(listener: (commit: Commit) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

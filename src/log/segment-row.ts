@@ -80,8 +80,8 @@ export class SegmentRow implements LogView {
     const created = await ActiveSegment.create(files, folder, {
       ...old.info.header,
       sequence: old.info.sequence + 1,
-      runMs: Math.floor(moment.runMs),
-      wallMs: Math.floor(moment.wallMs),
+      runMs: moment.runMs,
+      wallMs: moment.wallMs,
       boot: moment.boot,
       indexPage: 0,
       previousIndexPage,

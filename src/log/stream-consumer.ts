@@ -1,5 +1,6 @@
 import type { LogRecord } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
+import type { Commit } from './commit.ts';
 import type { Consumer } from './consumer.ts';
 import type { Journal } from './journal.ts';
 import { earliestOffsets, StreamCursor } from './log-reader.ts';
@@ -33,7 +34,20 @@ function parseCheckpoint(text: string | undefined, log: string): readonly number
   return checkpoint.log === log ? checkpoint.offsets : undefined;
 }
 
-/** A consumer of one stream of this gateway's journal. */
+function payloadBytes(records: readonly LogRecord[]): number {
+  let bytes = 0;
+  for (const { payload } of records) bytes += payload.length;
+  return bytes;
+}
+
+/** What may wait in memory for a consumer that has read everything before. */
+const MAX_LIVE_RECORDS = 8_192;
+const MAX_LIVE_BYTES = 1024 * 1024;
+
+/**
+ * A consumer of one stream of this gateway's journal. While it is behind, it reads the files; once
+ * it has read all there is, it takes what is committed from memory, until it falls behind again.
+ */
 export class StreamConsumer implements Consumer {
   readonly name: string;
   readonly stream: string;
@@ -41,8 +55,13 @@ export class StreamConsumer implements Consumer {
   readonly #files: Files;
   /** First offset not handled, per partition. */
   readonly #handled: number[];
+  /** First offset not given out by `read`, per partition. */
+  #next: number[];
   #cursor: StreamCursor | undefined;
-  #rest: readonly LogRecord[] = [];
+  /** Read and not given out. */
+  #rest: LogRecord[] = [];
+  /** Payload bytes of commits that wait in `#rest`; undefined while the files are read. */
+  #liveBytes: number | undefined;
   #changed = false;
   #reading = false;
   #wake: (() => void) | undefined;
@@ -59,10 +78,26 @@ export class StreamConsumer implements Consumer {
     const stored = parseCheckpoint(options.stored, journal.logId);
     // A card that lied about a sync may have less than was handled: go on from its end then.
     this.#handled = next.map((end, p) => Math.min(stored?.[p] ?? begin[p] ?? 0, end));
-    this.#stopListening = journal.onChange(() => {
-      this.#changed = true;
-      this.#wake?.();
-    });
+    this.#next = [...this.#handled];
+    this.#stopListening = journal.onCommit((commit) => this.#onCommit(commit));
+  }
+
+  #onCommit(commit: Commit): void {
+    if (this.#liveBytes !== undefined) {
+      const records = commit.recordsOf(this.#journal.stream(this.stream));
+      this.#liveBytes += payloadBytes(records);
+      const many = this.#rest.length + records.length > MAX_LIVE_RECORDS;
+      if (many || this.#liveBytes > MAX_LIVE_BYTES) this.#leaveLive();
+      else this.#rest.push(...records);
+    }
+    this.#changed = true;
+    this.#wake?.();
+  }
+
+  /** What waited in memory is read from the files instead. */
+  #leaveLive(): void {
+    this.#liveBytes = undefined;
+    this.#rest = [];
   }
 
   backlog(): number {
@@ -79,31 +114,52 @@ export class StreamConsumer implements Consumer {
     return this.#handled[partition] ?? 0;
   }
 
+  /** Records read and not given out. */
+  get held(): number {
+    return this.#rest.length;
+  }
+
   async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
     while (!signal.aborted) {
-      if (this.#rest.length === 0) {
-        this.#changed = false;
-        this.#cursor ??= this.#openCursor();
-        const cursor = this.#cursor;
-        this.#reading = true;
-        const records = await cursor.next().finally(() => {
-          this.#reading = false;
-        });
-        if (cursor !== this.#cursor) {
-          // Rewound meanwhile: what was read is not what comes next.
-          await cursor.close();
-          continue;
-        }
-        this.#rest = records ?? [];
-      }
-      if (this.#rest.length > 0) {
-        const records = this.#rest.slice(0, maxRecords);
-        this.#rest = this.#rest.slice(maxRecords);
-        return records;
-      }
-      await this.#change(signal);
+      if (this.#rest.length > 0) return this.#give(maxRecords);
+      if (this.#liveBytes === undefined) await this.#readOn();
+      if (this.#rest.length === 0) await this.#change(signal);
     }
     return [];
+  }
+
+  #give(maxRecords: number): LogRecord[] {
+    const records = this.#rest.splice(0, maxRecords);
+    for (const { partition, offset } of records) this.#next[partition] = offset + 1;
+    if (this.#liveBytes !== undefined) this.#liveBytes -= payloadBytes(records);
+    return records;
+  }
+
+  /** Reads the next block from the files, or finds that there is none and goes live. */
+  async #readOn(): Promise<void> {
+    this.#changed = false;
+    this.#cursor ??= this.#openCursor();
+    const cursor = this.#cursor;
+    this.#reading = true;
+    const records = await cursor.next().finally(() => {
+      this.#reading = false;
+    });
+    if (cursor !== this.#cursor) {
+      // Rewound meanwhile: what was read is not what comes next.
+      this.#changed = true;
+      await cursor.close();
+    } else if (records !== undefined) {
+      this.#rest = records;
+    } else if (this.#isAtEnd()) {
+      this.#liveBytes = 0;
+      this.#cursor = undefined;
+      await cursor.close();
+    }
+  }
+
+  /** Everything that is committed has been given out. */
+  #isAtEnd(): boolean {
+    return this.#journal.nextOffsets(this.stream).every((end, p) => this.#next[p] === end);
   }
 
   #openCursor(): StreamCursor {
@@ -112,14 +168,16 @@ export class StreamConsumer implements Consumer {
       files: this.#files,
       view: this.#journal,
       stream,
-      from: this.#handled,
+      from: [...this.#next],
       onLost: (lost) => this.#journal.reportLost(lost),
     });
   }
 
-  /** Resolves at the next commit, or when the signal aborts. */
+  /** Resolves at the next commit that nobody has looked at, or when the signal aborts. */
   async #change(signal: AbortSignal): Promise<void> {
-    if (this.#changed || signal.aborted) return;
+    const changed = this.#changed;
+    this.#changed = false;
+    if (changed || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         signal.removeEventListener('abort', done);
@@ -138,7 +196,8 @@ export class StreamConsumer implements Consumer {
   rewind(): void {
     const old = this.#cursor;
     this.#cursor = undefined;
-    this.#rest = [];
+    this.#leaveLive();
+    this.#next = [...this.#handled];
     // A read that is under way closes it by itself. Only a file that was open for reading: a
     // failing close loses nothing.
     if (!this.#reading) old?.close().catch(() => {});

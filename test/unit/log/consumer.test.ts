@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { seededRandom } from '../../../src/base/clock.ts';
+import { seededRandom, systemClock } from '../../../src/base/clock.ts';
+import type { LogRecord } from '../../../src/base/reading.ts';
 import { checkpointKey, StreamConsumer } from '../../../src/log/stream-consumer.ts';
 import { FakeFiles } from '../../support/fake-files.ts';
 import { append, openTestJournal, reading, textOf } from '../../support/journals.ts';
@@ -76,6 +77,61 @@ describe('a consumer', () => {
     const waiting = consumer.read(1, never);
     await append(journal, 0, reading('a', 'new'));
     expect((await waiting).map(textOf)).toEqual(['new']);
+    await journal.close();
+  });
+
+  it('takes from memory what the files would give', async () => {
+    const { journal, open } = await setUp();
+    const [live, late] = [open(), open()];
+    const waiting = live.read(10, never);
+    const about = {
+      messageId: { kind: 'sequence', text: 'b:7', boot: 'b', sequence: 7 },
+      deviceTimeMs: 1_795_528_656_303,
+      reason: 'PAYLOAD_EMPTY',
+      value: { value: 21.5 },
+    } as const;
+    const monoMs = systemClock.monoMs();
+    const appended = [
+      append(journal, 1, reading('dévice', '{"value":21.5}', { ...about, monoMs })),
+      append(journal, 0, reading('a', '', { monoMs: monoMs + 2.75 })),
+      append(journal, 1, reading('b', '{"value":3}', { monoMs: monoMs - 1 })),
+    ];
+    await Promise.all(appended);
+    const fromMemory = await waiting;
+    expect(fromMemory.map(({ value }) => value)).toEqual([{ value: 21.5 }, undefined, undefined]);
+    const fromFiles = await late.read(10, never);
+    expect(fromFiles).toHaveLength(3);
+    const bare = (records: readonly LogRecord[]) =>
+      records.map(({ value, payload, ...rest }) => ({ ...rest, payload: [...payload] }));
+    expect(bare(fromMemory)).toEqual(bare(fromFiles));
+    await journal.close();
+  });
+
+  it.each([
+    ['bytes', 100, 'x'.repeat(20_000), 1_024 * 1_024],
+    ['records', 10_000, 'x', 8_192],
+  ])('keeps a bounded number of %s in memory when nobody reads', async (_, count, text, most) => {
+    const { journal, open } = await setUp();
+    const consumer = open();
+    const waiting = consumer.read(1, never);
+    await append(journal, 0, reading('a', 'first'));
+    await waiting;
+    let held = 0;
+    const stopListening = journal.onCommit(() => {
+      held = Math.max(held, consumer.held * text.length);
+    });
+    for (let i = 0; i < count; i += 20) {
+      const some = Array.from({ length: 20 }, () => append(journal, 0, reading('a', text)));
+      await Promise.all(some);
+    }
+    stopListening();
+    expect(held).toBeGreaterThan(most / 2);
+    expect(held).toBeLessThanOrEqual(most);
+    expect(consumer.held).toBe(0);
+    for (let next = 1; next <= count; ) {
+      for (const { offset } of await consumer.read(100, never)) expect(offset).toBe(next++);
+    }
+    await consumer.close();
     await journal.close();
   });
 

@@ -1,0 +1,29 @@
+import type { LogRecord } from '../base/reading.ts';
+import type { Batch } from './batch.ts';
+import type { Moment } from './format.ts';
+import type { Stream } from './stream.ts';
+
+/**
+ * What has just become durable, for readers that have read everything before it: the same records
+ * that the block on flash decodes to, without going there. Good only while listeners are called.
+ */
+export class Commit {
+  readonly #batch: Batch;
+  readonly #moment: Moment;
+  readonly #made = new Map<string, readonly LogRecord[]>();
+
+  /** `moment`: that of the block. */
+  constructor(batch: Batch, moment: Moment) {
+    this.#batch = batch;
+    this.#moment = moment;
+  }
+
+  /** The records of one stream, in commit order; shared by those who ask. */
+  recordsOf(stream: Stream): readonly LogRecord[] {
+    const made = this.#made.get(stream.name);
+    if (made !== undefined) return made;
+    const records = this.#batch.recordsOf(stream, this.#moment);
+    this.#made.set(stream.name, records);
+    return records;
+  }
+}

@@ -1,0 +1,13 @@
+/** A stream of a journal, as its writers hold it. */
+export interface Stream {
+  readonly name: string;
+  readonly partitions: number;
+  /** Where its partitions begin in the journal's row of next offsets. */
+  readonly firstSlot: number;
+}
+
+/** Whose place in that row it is. */
+export interface Slot {
+  readonly stream: number;
+  readonly partition: number;
+}
