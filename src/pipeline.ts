@@ -47,9 +47,8 @@ export class Pipeline {
 
   /**
    * Calls `done` once: without an error when the message may be acknowledged (its reading, or the
-   * one it
-   * repeats, is durable, or it is durable as a dead letter); with one when it must not be. Returns
-   * false, and calls nothing, for a topic that is no stream's.
+   * one it repeats, is durable, or it is durable as a dead letter); with one when it must not be.
+   * Returns false, and calls nothing, for a topic that is no stream's.
    */
   accept(message: InboundPublish, done: Done): boolean {
     const { topics, streams, counters, clock, maxPayloadBytes } = this.#options;

@@ -6,9 +6,8 @@ import { SequenceWindow } from './sequence-window.ts';
 
 /**
  * `auto`: a string id by the id window, a boot and a number by the sequence window, a number alone
- * by the
- * number together with the payload, since it starts again when the device does.
- * `id`: whatever the device calls its id is one. `sequence`: a number alone never starts again.
+ * by the number together with the payload, since it starts again when the device does. `id`:
+ * whatever the device calls its id is one. `sequence`: a number alone never starts again.
  */
 export type DedupMode = 'auto' | 'id' | 'sequence' | 'none';
 

@@ -38,8 +38,7 @@ class KnownId extends Claim {
 
 /**
  * The ids of one device and the order in which they came. The order has a list of its own: taking
- * the
- * first key of a Map again and again walks over all the holes that deleted keys leave.
+ * the first key of a Map again and again walks over all the holes that deleted keys leave.
  */
 class DeviceIds {
   readonly known = new Map<string, KnownId>();

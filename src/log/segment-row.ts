@@ -10,10 +10,8 @@ import type { SparseIndex } from './sparse-index.ts';
 
 /**
  * The segments of a store: a row of sealed ones and the active one at its end. Appends a block,
- * rolls to
- * the next segment when one is full, gives up one that failed, and drops what is too much or too
- * old.
- * One call at a time: the journal sees to that.
+ * rolls to the next segment when one is full, gives up one that failed, and drops what is too much
+ * or too old. One call at a time: the journal sees to that.
  */
 export class SegmentRow implements LogView {
   readonly #options: JournalOptions;
@@ -40,9 +38,8 @@ export class SegmentRow implements LogView {
 
   /**
    * One block, durable. After a failed write or sync the kernel's pages are not to be trusted, so
-   * the
-   * segment is given up where it was last good and the block is written once more, to a new one.
-   * Rejects if that fails too; the block is then nowhere.
+   * the segment is given up where it was last good and the block is written once more, to a new
+   * one. Rejects if that fails too; the block is then nowhere.
    */
   async append(block: NewBlock, nextOffsets: readonly number[]): Promise<void> {
     const { segmentBytes, logger } = this.#options;
@@ -67,8 +64,7 @@ export class SegmentRow implements LogView {
 
   /**
    * Leaves the active segment as it stands and starts the next one, whose header voids what a
-   * failed
-   * commit may have left beyond. A crash before the new header is durable changes nothing.
+   * failed commit may have left beyond. A crash before the new header is durable changes nothing.
    */
   async startSegment(
     moment: Moment,
@@ -104,8 +100,7 @@ export class SegmentRow implements LogView {
 
   /**
    * Whole sealed segments go, oldest first. A failure to remove one is logged and tried again with
-   * the
-   * next call. A crash between two removals leaves a shorter row, which is as good.
+   * the next call. A crash between two removals leaves a shorter row, which is as good.
    */
   async enforceRetention(runMs: number): Promise<void> {
     const { files, folder, retention, logger, onDrop } = this.#options;

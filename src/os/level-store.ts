@@ -113,8 +113,7 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
   const db = await openOrRebuild(options);
   const values = db.sublevel<string, string>('state', {});
   // After a write that failed, LevelDB appends behind the torn record, and what stands there would
-  // be
-  // skipped at the next opening. So the first write that succeeds again starts a new log file.
+  // be skipped at the next opening. So the first write that succeeds again starts a new log file.
   let torn = false;
   const state: StateStore = {
     get: (key) => values.get(key),

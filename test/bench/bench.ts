@@ -1,7 +1,6 @@
 /**
  * `npm run bench`: durable QoS 1 throughput and ack latency against bare aedes, in turns within one
- * run, and bytes
- * written per payload byte. Figures from one machine at one time: read the ratios.
+ * run, and bytes written per payload byte. Figures from one machine at one time: read the ratios.
  */
 
 import { setTimeout as wait } from 'node:timers/promises';

@@ -26,8 +26,8 @@ import { until } from '../support/until.ts';
 
 /**
  * The whole journey with real parts: 50 sensors that send again what was not acknowledged, a
- * gateway
- * that is killed ten times under load, and Debian's mosquitto as a cloud that is away twice.
+ * gateway that is killed ten times under load, and Debian's mosquitto as a cloud that is away
+ * twice.
  */
 const SEED = Number(process.env['SEED'] ?? 20261124);
 const CLIENTS = 50;

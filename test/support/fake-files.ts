@@ -2,8 +2,7 @@ import type { FileHandle, Files } from '../../src/os/files.ts';
 
 /**
  * A file system in memory that breaks on demand: full disks, failed writes and syncs, power cuts
- * that
- * lose or tear what was not synced. What is durable and what is only written are kept apart.
+ * that lose or tear what was not synced. What is durable and what is only written are kept apart.
  */
 
 class FakeFile {
@@ -135,8 +134,7 @@ export class FakeFiles implements Files {
 
   /**
    * A power cut: of each 512-byte sector written since the last sync, `keeps` says whether it
-   * reached
-   * the flash. Without it, nothing that was not synced is left.
+   * reached the flash. Without it, nothing that was not synced is left.
    */
   powerCut(keeps: (path: string, sector: number) => boolean = () => false): void {
     for (const [path, file] of this.#files) {
