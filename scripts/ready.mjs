@@ -3,6 +3,7 @@
 // packages, since it runs before any are there.
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -99,6 +100,8 @@ function build() {
   rmSync(at('dist'), { recursive: true, force: true });
   const compiler = at('node_modules/typescript/bin/tsc');
   step('building (tsc)', process.execPath, [compiler, '-p', 'tsconfig.build.json']);
+  // The compiler makes plain files, and `npm link` makes this one executable only once.
+  chmodSync(at('dist/src/main.js'), 0o755);
   writeFileSync(STAMP, from);
 }
 
@@ -173,6 +176,9 @@ function locked(work) {
     rmSync(LOCK_FOLDER, { recursive: true, force: true });
   }
 }
+
+// A terminal's Ctrl-C reaches npm or the compiler too: the lock is held until they have ended.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {});
 
 try {
   if (!isInstalled() || !isBuilt()) {

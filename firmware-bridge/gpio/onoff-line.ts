@@ -14,8 +14,8 @@ export interface GpioConstructor {
  * Loads onoff. It is optional: its native part may not have been built. Rejects if it is not there.
  */
 export async function loadOnoff(): Promise<GpioConstructor> {
-  const module = (await import('onoff')) as unknown as { Gpio: GpioConstructor };
-  return module.Gpio;
+  const { Gpio } = await import('onoff');
+  return Gpio as GpioConstructor;
 }
 
 /** A line of the header, driven through sysfs by onoff. */
