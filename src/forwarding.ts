@@ -7,6 +7,7 @@ import type { Journal } from './log/journal.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import { checkpointKey, StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
+import { readNamedFiles } from './ops/named-files.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import { ALERTS, DEAD_LETTER, type Stores } from './stores.ts';
@@ -48,11 +49,15 @@ export class Forwarding {
     this.#uplink = uplink;
   }
 
-  /** Throws CONFIG_UNREADABLE if a password or key file can't be read. */
+  /** Throws FILE_UNREADABLE if a password, certificate or key can't be read. */
   static async start(options: ForwardingOptions): Promise<Forwarding> {
     const { config, gatewayId, random, counters, clock, logger } = options;
     const consumers = await openConsumers(options);
     const { uplink } = config;
+    const { texts, faults } = await readNamedFiles(options.files, config);
+    const [fault] = faults;
+    if (fault !== undefined) throw new HeadgateError('FILE_UNREADABLE', fault.message);
+    const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = texts;
     const lanes = consumers.map(({ consumer, journal }) => {
       const origin = { gateway: gatewayId, log: journal.logId };
       return new Lane({ consumer, origin, topic: uplink.topic });
@@ -61,16 +66,17 @@ export class Forwarding {
       url: uplink.url,
       clientId: uplink.clientId || `headgate-${gatewayId}`,
       username: uplink.username,
-      password: (await secret(options.files, uplink.passwordFile))?.split('\n')[0],
+      password: password?.split(/\r?\n/, 1)[0],
       protocolVersion: uplink.protocolVersion,
       keepaliveSeconds: uplink.keepaliveSeconds,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       ackTimeoutMs: uplink.ackTimeoutMs,
       clock,
-      tls: await tlsFiles(options),
+      tls: { ca, cert, key },
     });
     const { reconnectMinMs: baseMs, reconnectMaxMs: maxMs, window } = uplink;
     const backoff = new Backoff({ baseMs, maxMs, random });
+    logger.info({ cloud: uplink.url, topic: uplink.topic }, 'the uplink starts');
     const running = new Uplink({ open, lanes, window, backoff, counters, clock, logger });
     const own = consumers.map(({ consumer }) => consumer);
     const forwarding = new Forwarding(options, own, running);
@@ -148,29 +154,4 @@ async function openConsumers({ config, stores, state, files }: ForwardingOptions
     opened.push({ consumer, journal });
   }
   return opened;
-}
-
-/** The text of a file that the configuration names; undefined if it names none. */
-async function secret(files: Files, path: string): Promise<string | undefined> {
-  if (path === '') return undefined;
-  let text: string | undefined;
-  try {
-    text = await files.readText(path);
-  } catch (error) {
-    throw new HeadgateError('CONFIG_UNREADABLE', messageOf(error), { cause: error });
-  }
-  if (text === undefined) throw new HeadgateError('CONFIG_UNREADABLE', `no file ${path}`);
-  return text;
-}
-
-async function tlsFiles({ files, config }: ForwardingOptions) {
-  const { caFile, certFile, keyFile } = config.uplink;
-  const ca = await secret(files, caFile);
-  const cert = await secret(files, certFile);
-  const key = await secret(files, keyFile);
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-  };
 }

@@ -157,6 +157,7 @@ export class Gateway {
       clock,
       counters: this.#counters,
       maxPayloadBytes: config.mqtt.maxPayloadBytes,
+      logger,
     });
   }
 

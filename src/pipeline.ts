@@ -1,6 +1,7 @@
 import type { Clock } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
 import { type ErrorCode, HeadgateError } from './base/errors.ts';
+import type { Logger } from './base/logger.ts';
 import type { Reading } from './base/reading.ts';
 import type { Claim } from './dedup/claim.ts';
 import type { Dedup } from './dedup/dedup.ts';
@@ -26,12 +27,14 @@ export interface PipelineOptions {
   readonly clock: Clock;
   readonly counters: Counters;
   readonly maxPayloadBytes: number;
+  readonly logger: Logger;
 }
 
 /** Told once: may it be acknowledged? */
 export type Done = (error: HeadgateError | undefined) => void;
 
 const DEAD_LETTER_DEVICE = 'unknown';
+const MAX_TOPICS_TOLD = 100;
 
 /**
  * The journey of one reading, from the broker's hook to the flash. Everything up to the log's
@@ -40,6 +43,8 @@ const DEAD_LETTER_DEVICE = 'unknown';
  */
 export class Pipeline {
   readonly #options: PipelineOptions;
+  /** Topics of no stream that were told of. */
+  readonly #passed = new Set<string>();
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -54,7 +59,10 @@ export class Pipeline {
     const { topics, streams, counters, clock, maxPayloadBytes } = this.#options;
     const place = topics.find(message.topic);
     const target = place === undefined ? undefined : streams.get(place.stream);
-    if (place === undefined || target === undefined) return false;
+    if (place === undefined || target === undefined) {
+      this.#pass(message.topic);
+      return false;
+    }
     // An empty retained message tells the broker to forget the retained one: no reading is meant.
     if (message.retain && message.payload.length === 0) return false;
     counters.received += 1;
@@ -69,6 +77,16 @@ export class Pipeline {
     if (parsed.ok) this.#store(target, place.partition, parsed.reading, done);
     else this.#bury(parsed.code, arrived, done);
     return true;
+  }
+
+  /** Ordinary MQTT; or a slip in a topic, which its sender would never hear of. */
+  #pass(topic: string): void {
+    const { counters, logger } = this.#options;
+    counters.unrouted += 1;
+    if (this.#passed.size >= MAX_TOPICS_TOLD || this.#passed.has(topic)) return;
+    this.#passed.add(topic);
+    const fields = { topic, repeatKey: topic };
+    logger.info(fields, "a topic is no stream's: its messages are passed on and not kept");
   }
 
   #store(target: PipelineStream, partition: number, reading: Reading, done: Done): void {
@@ -111,8 +129,9 @@ export class Pipeline {
    * A message that is no reading is kept as it came, with the reason, where it can be looked at.
    */
   #bury(code: ErrorCode, message: Reading, done: Done): void {
-    const { events, deadLetters, counters } = this.#options;
+    const { events, deadLetters, counters, logger } = this.#options;
     const device = code === 'DEVICE_INVALID' ? DEAD_LETTER_DEVICE : message.device;
+    logger.warn({ code, topic: message.topic }, 'a message is no reading and is kept aside');
     events.append(deadLetters, 0, { ...message, device, reason: code }, (error) => {
       if (error === undefined) counters.deadLettered += 1;
       else counters.rejected += 1;

@@ -10,6 +10,8 @@ export interface DeviceOptions {
   readonly clientId: string;
   readonly reconnectMs?: number;
   readonly protocolVersion?: 4 | 5;
+  /** Told why there is no connection just now. */
+  onTrouble?(why: string): void;
 }
 
 interface Outgoing {
@@ -51,7 +53,9 @@ export class DeviceClient {
     });
     this.#client.on('close', () => this.#unlink());
     // Refused or cut off: it connects again by itself, and what counts is what is kept here.
-    this.#client.on('error', () => {});
+    this.#client.on('error', (error: Error & { code?: unknown }) => {
+      options.onTrouble?.(error.message || String(error.code));
+    });
   }
 
   /** Messages that were sent again because their acknowledgement never came. */

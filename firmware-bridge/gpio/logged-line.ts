@@ -15,10 +15,8 @@ export class LoggedLine implements OutputLine {
   set(active: boolean): void {
     if (this.#closed || active === this.#active) return;
     this.#active = active;
-    this.#logger.warn(
-      { line: this.name, active },
-      `the alert line is ${active ? 'active' : 'inactive'}`,
-    );
+    const said = `the alert line is ${active ? 'active' : 'inactive'}`;
+    this.#logger.info({ subject: 'alert line', line: this.name }, said);
   }
 
   close(): void {

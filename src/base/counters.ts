@@ -13,6 +13,8 @@ export interface Counters {
   deadLettered: number;
   /** Messages that could not be made durable: not acknowledged, so their sender still has them. */
   rejected: number;
+  /** Publishes on topics of no stream: passed on to subscribers, and not kept. Not in the books. */
+  unrouted: number;
   /** Records that the cloud acknowledged. */
   forwarded: number;
   /** Alerts begun. */
@@ -26,6 +28,7 @@ export function newCounters(): Counters {
     stored: 0,
     deadLettered: 0,
     rejected: 0,
+    unrouted: 0,
     forwarded: 0,
     alerts: 0,
   };

@@ -17,12 +17,24 @@ export const ERRORS = {
   ),
   CONFIG_UNREADABLE: row(
     'The configuration file cannot be read.',
-    'Check the path given to --config and the rights of the file.',
+    'Check the path given to --config or in HEADGATE_CONFIG, and the rights of the file.',
+  ),
+  FILE_UNREADABLE: row(
+    'A file that the configuration names (a password, a certificate, a key) cannot be used.',
+    'Check that it is there and not empty, and that the user of the daemon may read it.',
   ),
   USAGE: row('The command line is not one that Headgate knows.', 'See `headgate --help`.'),
   NOT_RUNNING: row(
     'No daemon answers for this data folder.',
     'Start it with `headgate run`, or name its folder with --data.',
+  ),
+  NO_ACCESS: row(
+    'This user may not speak to the daemon of this data folder.',
+    "Do it as the daemon's user or group, or as root.",
+  ),
+  NO_LOG: row(
+    'There is no log in this data folder.',
+    "Name the daemon's folder with --data, or start one with `headgate run`.",
   ),
   DATA_IN_USE: row(
     'Another process has this data folder open.',

@@ -1,4 +1,6 @@
 import { defaultConfigYaml } from '../ops/config-docs.ts';
+import { readNamedFiles } from '../ops/named-files.ts';
+import { nodeFiles } from '../os/node-files.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
 import { ConfigError, readSettings } from './settings.ts';
 
@@ -21,7 +23,10 @@ export const check: Command = {
       return 0;
     }
     try {
-      const { config, data, file } = await readSettings(values, io.env);
+      const { config, data, file, problemAt } = await readSettings(values, io.env);
+      const { faults } = await readNamedFiles(nodeFiles, config);
+      const problems = faults.map(({ path, message }) => problemAt(path, message));
+      if (problems.length > 0) throw new ConfigError(problems, file);
       if (json) {
         const from = file ?? null;
         io.print(JSON.stringify({ ok: true, problems: [], file: from, data: data.root, config }));

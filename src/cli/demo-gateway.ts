@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { askControl } from '../ops/control.ts';
 import { type DataFolder, dataFolder } from '../ops/data-folder.ts';
 import { type Child, spawnNode } from '../os/child.ts';
+import { writeNewFile } from '../os/temporary-folder.ts';
 import type { Status } from '../status.ts';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
@@ -19,8 +21,18 @@ export class DemoGateway {
     this.#child = child;
   }
 
-  /** Starts `headgate run` and waits until it answers. Nothing of our own settings reaches it. */
-  static async start(folder: string, uplinkUrl: string): Promise<DemoGateway> {
+  /**
+   * Starts `headgate run` in `folder` and waits until it answers. Nothing of our own settings
+   * reaches it, the file in /etc neither. `onChild` is told of the process at once.
+   */
+  static async start(
+    folder: string,
+    uplinkUrl: string,
+    onChild: (child: Child) => void,
+  ): Promise<DemoGateway> {
+    const config = join(folder, 'headgate.yaml');
+    await writeNewFile(config, '# The defaults.\n');
+    const data = join(folder, 'data');
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HEADGATE_'));
     const env = {
       ...Object.fromEntries(inherited),
@@ -28,8 +40,10 @@ export class DemoGateway {
       HEADGATE_UPLINK_URL: uplinkUrl,
       HEADGATE_UPLINK_RECONNECT_MAX_MS: '1000',
     };
-    const child = spawnNode([MAIN, 'run', '--data', folder, '--port', '0'], env);
-    const gateway = new DemoGateway(folder, child);
+    const args = ['run', '--config', config, '--data', data, '--port', '0'];
+    const child = spawnNode([MAIN, ...args], env);
+    const gateway = new DemoGateway(data, child);
+    onChild(child);
     let ended = false;
     void child.ended.then(() => {
       ended = true;
@@ -54,11 +68,6 @@ export class DemoGateway {
       await wait(POLL_MS);
     }
     return false;
-  }
-
-  /** At once, when the demo itself is interrupted. */
-  kill(): void {
-    this.#child.kill('SIGKILL');
   }
 
   async stop(): Promise<void> {

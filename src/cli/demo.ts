@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
 import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
@@ -8,6 +7,7 @@ import type { LogRecord } from '../base/reading.ts';
 import { type Broker, openBroker } from '../ingest/broker.ts';
 import { StreamCursor } from '../log/log-reader.ts';
 import type { DataFolder } from '../ops/data-folder.ts';
+import type { Child } from '../os/child.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { makeTemporaryFolder, removeFolder } from '../os/temporary-folder.ts';
 import type { Envelope } from '../uplink/envelope.ts';
@@ -112,21 +112,14 @@ async function readStream(data: DataFolder, stream: string): Promise<LogRecord[]
   return all;
 }
 
-async function play(folder: string, io: Io): Promise<number> {
+async function play(folder: string, io: Io, onChild: (child: Child) => void): Promise<number> {
   const startMs = systemClock.monoMs();
   const say = (what: string) => {
     io.print(`${((systemClock.monoMs() - startMs) / 1000).toFixed(1).padStart(5)} s  ${what}`);
   };
   const cloud = new DemoCloud();
   await cloud.open();
-  const gateway = await DemoGateway.start(join(folder, 'data'), cloud.url);
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      gateway.kill();
-      const leave = () => process.exit(130);
-      removeFolder(folder).then(leave, leave);
-    });
-  }
+  const gateway = await DemoGateway.start(folder, cloud.url, onChild);
   const { mqtt } = await gateway.status();
   say(`a gateway listens on ${mqtt.host}:${mqtt.port}; its cloud is ${cloud.url}`);
   const seen: Sensors = { acked: new Map(), repeats: 0 };
@@ -163,11 +156,23 @@ export const demo: Command = {
   options: {},
   positionals: [0, 0],
   async run(_values, _positionals, io) {
-    const folder = await makeTemporaryFolder('headgate-demo-');
+    const folder = makeTemporaryFolder('headgate-demo-');
+    let gateway: Child | undefined;
+    const cleanUp = async () => {
+      gateway?.kill('SIGKILL');
+      await gateway?.ended;
+      await removeFolder(await folder);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      const leave = () => process.exit(130);
+      process.once(signal, () => cleanUp().then(leave, leave));
+    }
     try {
-      return await play(folder, io);
+      return await play(await folder, io, (child) => {
+        gateway = child;
+      });
     } finally {
-      await removeFolder(folder);
+      await cleanUp();
     }
   },
 };

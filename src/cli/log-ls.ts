@@ -1,9 +1,7 @@
 import { earliestOffsets } from '../log/log-reader.ts';
-import { recoverTail } from '../log/recovery.ts';
-import { nodeFiles } from '../os/node-files.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
 import { dataFolderOf } from './settings.ts';
-import { openViews } from './stores.ts';
+import { endOffsets, openViews } from './stores.ts';
 
 interface StreamRow {
   readonly stream: string;
@@ -16,7 +14,7 @@ interface StreamRow {
 
 export const logLs: Command = {
   name: 'log ls',
-  usage: 'headgate log ls [--data DIR] [--json]',
+  usage: 'headgate log ls [--data DIR] [--config FILE] [--json]',
   summary: 'the streams of the log: partitions, records kept, offsets',
   options: { ...CONFIG_OPTION, ...DATA_OPTION, ...JSON_OPTION },
   positionals: [0, 0],
@@ -24,10 +22,7 @@ export const logLs: Command = {
     const data = await dataFolderOf(values, io.env);
     const rows: StreamRow[] = [];
     for (const [store, view] of await openViews(data)) {
-      const { nextOffsets } = await recoverTail(nodeFiles, view.segments());
-      let slot = 0;
-      for (const { name, nextOffsets: table } of view.segments().at(-1)?.header.streams ?? []) {
-        const next = table.map(() => nextOffsets[slot++] ?? 0);
+      for (const [name, next] of await endOffsets(view)) {
         const earliest = earliestOffsets(view, name);
         const records = next.reduce((sum, n, p) => sum + n - (earliest[p] ?? 0), 0);
         rows.push({ stream: name, store, partitions: next.length, records, earliest, next });

@@ -64,21 +64,30 @@ export function formatRecord(record: LogRecord, format: string): string {
   const { partition, offset, receivedAtMs, topic, reason } = record;
   const place = `${partition}:${offset}`.padEnd(10);
   const why = reason === undefined ? '' : ` [${reason}]`;
-  return `${place} ${new Date(receivedAtMs).toISOString()} ${topic}${why} ${payload}`;
+  const at = new Date(receivedAtMs).toISOString();
+  return `${place} ${at} ${plain(topic)}${why} ${plain(payload)}`;
 }
 
-/** `earliest`, or an offset for every partition. Throws USAGE. */
-function startOffsets(text: string, earliest: readonly number[]): number[] {
-  if (text === 'earliest') return [...earliest];
-  const offset = whole('from', text);
-  return earliest.map((first) => Math.max(first, offset));
+/** A line is a line, and says nothing to the terminal: control characters are spelt out. */
+function plain(text: string): string {
+  return text.replace(/\p{Cc}/gu, (one) => {
+    const short = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[one];
+    return short ?? `\\x${(one.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`;
+  });
+}
+
+/** The least offset wanted; `earliest` is 0. Throws USAGE. */
+function leastOffset(text: string): number {
+  if (text === 'earliest') return 0;
+  if (!/^\d+$/.test(text)) throw new HeadgateError('USAGE', '--from is earliest or an offset');
+  return whole('from', text);
 }
 
 export const logRead: Command = {
   name: 'log read',
   usage:
     'headgate log read STREAM [--from earliest|OFFSET] [--partition N] [--device NAME]\n' +
-    '                  [--limit N] [--format ndjson|text|raw] [--data DIR]',
+    '                  [--limit N] [--format ndjson|text|raw] [--data DIR] [--config FILE]',
   summary: 'prints the records of a stream in commit order, one a line',
   options: { ...READ_OPTIONS, from: { type: 'string' }, limit: { type: 'string' } },
   positionals: [1, 1],
@@ -86,9 +95,9 @@ export const logRead: Command = {
     const filter = recordFilter(values, 'ndjson');
     const limitText = textValue(values, 'limit');
     let left = limitText === undefined ? Number.POSITIVE_INFINITY : whole('limit', limitText);
+    const least = leastOffset(textValue(values, 'from') ?? 'earliest');
     const view = await viewOfStream(await dataFolderOf(values, io.env), stream);
-    const earliest = earliestOffsets(view, stream);
-    const from = startOffsets(textValue(values, 'from') ?? 'earliest', earliest);
+    const from = earliestOffsets(view, stream).map((first) => Math.max(first, least));
     const cursor = new StreamCursor({ files: nodeFiles, view, stream, from });
     try {
       while (left > 0) {

@@ -1,36 +1,49 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { LogRecord } from '../base/reading.ts';
 import type { FolderView } from '../log/folder-view.ts';
-import { StreamCursor } from '../log/log-reader.ts';
-import { recoverTail } from '../log/recovery.ts';
+import { earliestOffsets, StreamCursor } from '../log/log-reader.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { type Command, textValue } from './command.ts';
-import { formatRecord, READ_OPTIONS, recordFilter, whole } from './log-read.ts';
+import { formatRecord, READ_OPTIONS, type RecordFilter, recordFilter, whole } from './log-read.ts';
 import { dataFolderOf } from './settings.ts';
-import { viewOfStream } from './stores.ts';
+import { endOffsets, viewOfStream } from './stores.ts';
 
 const POLL_MS = 200;
 
-/** Offsets from which on each partition has at most `lines` records. */
-async function offsetsBeforeEnd(
+interface Tail {
+  readonly records: readonly LogRecord[];
+  /** Stands behind them. */
+  readonly cursor: StreamCursor;
+}
+
+/** The last `lines` records that the filter keeps: looks further back until there are enough. */
+async function lastRecords(
   view: FolderView,
   stream: string,
+  filter: RecordFilter,
   lines: number,
-): Promise<number[]> {
-  const { nextOffsets } = await recoverTail(nodeFiles, view.segments());
-  let slot = 0;
-  for (const { name, nextOffsets: table } of view.segments().at(-1)?.header.streams ?? []) {
-    const next = table.map(() => nextOffsets[slot++] ?? 0);
-    if (name === stream) return next.map((offset) => Math.max(0, offset - lines));
+): Promise<Tail> {
+  const next = (await endOffsets(view)).get(stream) ?? [];
+  const earliest = earliestOffsets(view, stream);
+  for (let back = Math.max(1, lines); ; back *= 8) {
+    const from = next.map((end, p) => Math.max(earliest[p] ?? 0, end - back));
+    const cursor = new StreamCursor({ files: nodeFiles, view, stream, from });
+    const records: LogRecord[] = [];
+    for (let some = await cursor.next(); some !== undefined; some = await cursor.next()) {
+      records.push(...some.filter((record) => filter.keeps(record)));
+      records.splice(0, records.length - lines);
+    }
+    const isAll = from.every((offset, p) => offset === (earliest[p] ?? 0));
+    if (isAll || records.length >= lines) return { records, cursor };
+    await cursor.close();
   }
-  return [];
 }
 
 export const logTail: Command = {
   name: 'log tail',
   usage:
     'headgate log tail STREAM [--lines N] [--follow] [--partition N] [--device NAME]\n' +
-    '                  [--format text|ndjson|raw] [--data DIR]',
+    '                  [--format text|ndjson|raw] [--data DIR] [--config FILE]',
   summary: 'prints the last records of a stream; with --follow goes on with new ones',
   options: {
     ...READ_OPTIONS,
@@ -42,16 +55,8 @@ export const logTail: Command = {
     const filter = recordFilter(values, 'text');
     const lines = whole('lines', textValue(values, 'lines') ?? '10');
     const view = await viewOfStream(await dataFolderOf(values, io.env), stream);
-    const from = await offsetsBeforeEnd(view, stream, lines);
-    const cursor = new StreamCursor({ files: nodeFiles, view, stream, from });
-    const last: LogRecord[] = [];
+    const { records: last, cursor } = await lastRecords(view, stream, filter, lines);
     const show = (record: LogRecord) => io.print(formatRecord(record, filter.format));
-    for (;;) {
-      const records = await cursor.next();
-      if (records === undefined) break;
-      last.push(...records.filter((record) => filter.keeps(record)));
-      last.splice(0, last.length - lines);
-    }
     let read = last.every(show);
     while (values['follow'] && read) {
       const records = await cursor.next();

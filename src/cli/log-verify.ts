@@ -18,7 +18,7 @@ function sum(all: readonly Verified[]): Verified {
 
 export const logVerify: Command = {
   name: 'log verify',
-  usage: 'headgate log verify [--data DIR] [--json]',
+  usage: 'headgate log verify [--data DIR] [--config FILE] [--json]',
   summary: 'reads every block and record; exit code 1 on corruption',
   options: { ...CONFIG_OPTION, ...DATA_OPTION, ...JSON_OPTION },
   positionals: [0, 0],

@@ -1,5 +1,5 @@
 import { HeadgateError, messageOf } from '../base/errors.ts';
-import { type Config, deepFreeze } from '../ops/config.ts';
+import type { Config } from '../ops/config.ts';
 import { type DataFolder, dataFolder } from '../ops/data-folder.ts';
 import { loadConfig, type Problem, showProblem } from '../ops/load-config.ts';
 import { nodeFiles } from '../os/node-files.ts';
@@ -12,6 +12,7 @@ export interface Settings {
   readonly data: DataFolder;
   /** The file the configuration came from, or undefined for the embedded default. */
   readonly file: string | undefined;
+  problemAt(path: readonly string[], message: string): Problem;
 }
 
 /** The configuration is wrong: every problem, each a line. */
@@ -19,7 +20,7 @@ export class ConfigError extends HeadgateError {
   readonly problems: readonly Problem[];
   readonly lines: readonly string[];
 
-  constructor(problems: readonly Problem[], file: string) {
+  constructor(problems: readonly Problem[], file = 'the environment') {
     super('CONFIG_INVALID', `${problems.length} in ${file}`);
     this.problems = problems;
     this.lines = problems.map((problem) => showProblem(problem, file));
@@ -53,9 +54,9 @@ export async function readSettings(values: Values, env: NodeJS.ProcessEnv): Prom
     ...(dataDir === undefined ? {} : { dataDir }),
   };
   const loaded = loadConfig({ text, env, overrides });
-  if (!loaded.ok) throw new ConfigError(loaded.problems, file ?? 'the environment');
-  const { config } = loaded;
-  return { config: deepFreeze(config), data: dataFolder(config.data.dir, env), file };
+  if (!loaded.ok) throw new ConfigError(loaded.problems, file);
+  const { config, problemAt } = loaded;
+  return { config, data: dataFolder(config.data.dir, env), file, problemAt };
 }
 
 function portOf(text: string): number {

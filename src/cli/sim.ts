@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
 import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
@@ -43,13 +44,20 @@ interface Simulated {
   repeated: number;
 }
 
-async function simulate(plan: Plan, index: number, seen: Simulated, signal: AbortSignal) {
+interface Simulation {
+  readonly seen: Simulated;
+  readonly signal: AbortSignal;
+  onTrouble(why: string): void;
+}
+
+async function simulate(plan: Plan, index: number, { seen, signal, onTrouble }: Simulation) {
   const device = `sim-${index + 1}`;
   const boot = `${plan.seed}-${Math.round(systemClock.wallMs()).toString(36)}`;
   const { repeatShare, anomalies } = plan;
   const seed = plan.seed + index;
   const sensor = new SimulatedSensor({ device, seed, repeatShare, anomalies, boot });
-  const client = new DeviceClient({ url: plan.url, clientId: `headgate-${device}` });
+  const clientId = `headgate-${device}`;
+  const client = new DeviceClient({ url: plan.url, clientId, onTrouble });
   const interrupted = new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
@@ -93,13 +101,21 @@ export const sim: Command = {
     const plan = planOf(values);
     const abort = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
+    // Each sensor listens, twice.
+    setMaxListeners(0, abort.signal);
     const seen: Simulated = { acked: 0, repeated: 0 };
     io.complain(`${plan.devices} sensors publish to ${plan.url}; seed ${plan.seed}`);
+    const troubles = new Set<string>();
+    const onTrouble = (why: string) => {
+      if (troubles.has(why)) return;
+      troubles.add(why);
+      io.complain(`${plan.url}: ${why}; trying again`);
+    };
     const all = Array.from({ length: plan.devices }, (_, i) =>
-      simulate(plan, i, seen, abort.signal),
+      simulate(plan, i, { seen, signal: abort.signal, onTrouble }),
     );
     await Promise.all(all);
     io.print(`acknowledged ${seen.acked}, sent twice ${seen.repeated}`);
-    return 0;
+    return seen.acked > 0 ? 0 : 1;
   },
 };

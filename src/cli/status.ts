@@ -9,16 +9,22 @@ function mebibytes(bytes: number): string {
 
 function lines(status: Status): Array<[name: string, value: string]> {
   const { mqtt, uplink, log } = status;
+  const lost = [...log.telemetry.lost, ...log.events.lost];
+  const damaged = lost.reduce((sum, { count }) => sum + count, 0);
+  const damage: Array<[name: string, value: string]> =
+    damaged === 0 ? [] : [['damage', `${damaged} offsets lost; see headgate log verify`]];
   return [
     ['gateway', `${status.gateway}, version ${status.version}, up ${status.uptimeSeconds} s`],
     ['health', status.health],
+    ...damage,
     ['MQTT', `${mqtt.host}:${mqtt.port}, ${mqtt.connections} connections`],
     ['received', String(status.received)],
     ['  stored', String(status.stored)],
     ['  duplicates', String(status.duplicates)],
     ['  deadLettered', String(status.deadLettered)],
     ['  rejected', `${status.rejected} (not acknowledged: the sender still has them)`],
-    ['forwarded', String(status.forwarded)],
+    ['unrouted', `${status.unrouted} (on topics of no stream: not kept)`],
+    ['forwarded', `${status.forwarded} (records of all streams)`],
     ['backlog', String(status.backlog)],
     ['expired', `${status.expired} (dropped by retention before the cloud had them)`],
     ['uplink', uplink.link + (uplink.link === 'down' ? `: ${uplink.lastError ?? ''}` : '')],
@@ -31,7 +37,7 @@ function lines(status: Status): Array<[name: string, value: string]> {
 export const status: Command = {
   name: 'status',
   usage: 'headgate status [--data DIR] [--config FILE] [--json]',
-  summary: 'what the running daemon has done since it started',
+  summary: 'what the running daemon has done since it started; exit code 1 if it takes no data',
   options: { ...CONFIG_OPTION, ...DATA_OPTION, ...JSON_OPTION },
   positionals: [0, 0],
   async run(values, _, io) {

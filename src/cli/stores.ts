@@ -1,6 +1,7 @@
 import { HeadgateError } from '../base/errors.ts';
 import { FolderView } from '../log/folder-view.ts';
 import { streamTable } from '../log/log-reader.ts';
+import { recoverTail } from '../log/recovery.ts';
 import type { DataFolder } from '../ops/data-folder.ts';
 import { nodeFiles } from '../os/node-files.ts';
 
@@ -13,12 +14,25 @@ export async function openViews(data: DataFolder): Promise<Map<string, FolderVie
     try {
       views.set(store, await FolderView.open(nodeFiles, data[store]));
     } catch (error) {
-      const missing = error instanceof HeadgateError && error.code === 'STREAM_UNKNOWN';
+      const missing = error instanceof HeadgateError && error.code === 'NO_LOG';
       if (!missing) throw error;
     }
   }
-  if (views.size === 0) throw new HeadgateError('STREAM_UNKNOWN', `no log in ${data.root}`);
+  if (views.size === 0) throw new HeadgateError('NO_LOG', `nothing in ${data.root}`);
   return views;
+}
+
+/** The next offset of each partition, by stream. */
+export async function endOffsets(view: FolderView): Promise<Map<string, number[]>> {
+  const { nextOffsets } = await recoverTail(nodeFiles, view.segments());
+  let slot = 0;
+  const streams = view.segments().at(-1)?.header.streams ?? [];
+  return new Map(
+    streams.map(({ name, nextOffsets: table }) => [
+      name,
+      table.map(() => nextOffsets[slot++] ?? 0),
+    ]),
+  );
 }
 
 /** The store that holds a stream. Throws STREAM_UNKNOWN. */

@@ -34,7 +34,10 @@ export interface Catalog {
 
 const MAX_HEADER_PAGES = 64;
 
-export async function readSegmentHeader(handle: FileHandle): Promise<SegmentHeader | undefined> {
+export async function readSegmentHeader(
+  handle: FileHandle,
+  path: string,
+): Promise<SegmentHeader | undefined> {
   const first = new Uint8Array(PAGE_BYTES);
   const read = await handle.read(first, 0);
   if (read < PAGE_BYTES) return undefined;
@@ -42,7 +45,7 @@ export async function readSegmentHeader(handle: FileHandle): Promise<SegmentHead
   if (version !== undefined && version > FORMAT_VERSION) {
     throw new HeadgateError(
       'LOG_FORMAT',
-      `segment of format ${version}, known is ${FORMAT_VERSION}`,
+      `${path} is of format ${version}, known is ${FORMAT_VERSION}`,
     );
   }
   const pages = segmentHeaderPages(first);
@@ -55,7 +58,7 @@ export async function readSegmentHeader(handle: FileHandle): Promise<SegmentHead
 async function lookAt(files: Files, path: string) {
   const handle = await files.open(path, 'read');
   try {
-    return { header: await readSegmentHeader(handle), sizeBytes: await handle.sizeBytes() };
+    return { header: await readSegmentHeader(handle, path), sizeBytes: await handle.sizeBytes() };
   } finally {
     await handle.close();
   }

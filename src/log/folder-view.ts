@@ -17,12 +17,12 @@ export class FolderView implements LogView {
     this.#folder = folder;
   }
 
-  /** Throws STREAM_UNKNOWN if there is no store in the folder. */
+  /** Throws NO_LOG if there is no store in the folder. */
   static async open(files: Files, folder: string): Promise<FolderView> {
     const view = new FolderView(files, folder);
     await view.refresh();
     if (view.#segments.length === 0) {
-      throw new HeadgateError('STREAM_UNKNOWN', `no log in ${folder}`);
+      throw new HeadgateError('NO_LOG', `nothing in ${folder}`);
     }
     return view;
   }

@@ -246,12 +246,16 @@ export class Journal implements LogView {
   #stop(error: unknown): void {
     this.#state = 'stopped';
     this.#lastError = describe(error);
-    const fields = { code: 'LOG_NOT_DURABLE', error: this.#lastError };
+    const fields = { subject: this.#subject, code: 'LOG_NOT_DURABLE', error: this.#lastError };
     this.#options.logger.error(
       fields,
       'the log takes no data: nothing is acknowledged until it does',
     );
     this.#probeLater();
+  }
+
+  get #subject(): string {
+    return `log ${this.#options.folder}`;
   }
 
   #failWaiting(): void {
@@ -285,7 +289,8 @@ export class Journal implements LogView {
     if (this.#state !== 'stopped') return;
     this.#state = 'durable';
     this.#probe.reset();
-    this.#options.logger.info({ folder: this.#options.folder }, 'the log takes data again');
+    const { folder, logger } = this.#options;
+    logger.info({ subject: this.#subject, folder }, 'the log takes data again');
   }
 
   /** Drops what is too old, between two commits: age passes even where nothing is written. */

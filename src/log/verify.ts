@@ -19,7 +19,7 @@ export interface Verified {
 }
 
 /**
- * Reads every block and record of the store in `folder`. Throws STREAM_UNKNOWN if there is none.
+ * Reads every block and record of the store in `folder`. Throws NO_LOG if there is none.
  */
 export async function verifyStore(files: Files, folder: string): Promise<Verified> {
   const view = await FolderView.open(files, folder);

@@ -91,7 +91,7 @@ export function allowedBy(schema: Schema): string {
     case 'picklist':
       return `one of ${(inner.options ?? []).join(', ')}`;
     case 'array':
-      return allowedCount(inner, 'a list of', ['min_length', 'max_length']);
+      return `${allowedCount(inner, 'a list of', ['min_length', 'max_length'])} texts`;
     case 'record':
       return `${allowedCount(inner, 'a map of', ['min_entries', 'max_entries'])} names`;
     case 'strict_object':

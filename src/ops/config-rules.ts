@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import { isLoopback, OWN_STREAMS } from './config-text.ts';
+import { DEVICE_LEVEL, isLoopback, OWN_STREAMS } from './config-text.ts';
 
 /** What no single setting can say: settings that must agree with each other. */
 export interface RuleFault {
@@ -145,26 +145,32 @@ const filesNeedTls: Rule = ({ uplink }) => {
   );
 };
 
-/** One message, one stream: the same pattern in two places can only be a slip. */
-const patternTwins: Rule = ({ streams }) => {
-  const owners = new Map<string, string>();
-  const faults: RuleFault[] = [];
-  for (const [name, { topics }] of Object.entries(streams)) {
-    for (const [index, pattern] of topics.entries()) {
-      const shape = pattern.replace('<device>', '+');
-      const owner = owners.get(shape);
-      if (owner === undefined) owners.set(shape, name);
-      else {
-        faults.push({
-          path: ['streams', name, 'topics', String(index)],
-          others: [],
-          message: `the topics "${pattern}" belong to stream ${owner} already`,
-          mend: 'leave them to one of the two',
-        });
-      }
-    }
+/** True if every topic that `inner` matches is one that `outer` matches, level by level. */
+function covers(outer: readonly string[], inner: readonly string[]): boolean {
+  for (const [i, level] of outer.entries()) {
+    if (level === '#') return true;
+    const other = inner[i];
+    if (other === undefined || other === '#') return false;
+    if (level !== '+' && level !== DEVICE_LEVEL && level !== other) return false;
   }
-  return faults;
+  return outer.length === inner.length;
+}
+
+/** The first pattern that matches a topic takes it, so one behind a wider one gets nothing. */
+const takenTopics: Rule = ({ streams }) => {
+  const patterns = Object.entries(streams).flatMap(([stream, { topics }]) =>
+    topics.map((pattern, index) => ({ stream, pattern, index, levels: pattern.split('/') })),
+  );
+  return patterns.flatMap(({ stream, pattern, index, levels }, at) => {
+    const before = patterns.slice(0, at).find((other) => covers(other.levels, levels));
+    if (before === undefined) return [];
+    return {
+      path: ['streams', stream, 'topics', String(index)],
+      others: [],
+      message: `all topics of "${pattern}" go to stream ${before.stream}, by "${before.pattern}"`,
+      mend: `put it before that one, or leave it out`,
+    };
+  });
 };
 
 const RULES: readonly Rule[] = [
@@ -179,7 +185,7 @@ const RULES: readonly Rule[] = [
   passwordNeedsUser,
   certificateNeedsKey,
   filesNeedTls,
-  patternTwins,
+  takenTopics,
 ];
 
 export function faultsBetween(config: Config): RuleFault[] {

@@ -101,6 +101,10 @@ function syntaxProblem(
       mend: 'keep one of the two',
     };
   }
+  if (error.code === 'MULTIPLE_DOCS') {
+    const message = 'a second document begins here';
+    return { path: '', ...at, message, mend: 'take the line --- out: the file is one document' };
+  }
   const said = error.message.split('\n', 1)[0] ?? error.code;
   const mend =
     error.code === 'TAB_AS_INDENT'

@@ -122,7 +122,8 @@ const stream = v.strictObject({
     v.minLength(1),
     v.maxLength(32),
     v.description(
-      'Topics whose messages are readings of this stream. `<device>` marks the device.',
+      'Topics whose messages are readings of this stream. `<device>` marks the device. Of ' +
+        'several patterns that match a topic, the first one in the file takes it.',
     ),
   ),
   partitions: whole(4, 1, 64, 'Parts with an order of their own; a device stays in one of them.'),
@@ -254,7 +255,8 @@ const uplink = v.strictObject({
   passwordFile: text(
     '',
     PATH,
-    'File whose first line is the password. The password never stands here.',
+    'File whose first line is the password. The password never stands here. Paths are taken ' +
+      'from the working directory on.',
   ),
   protocolVersion: v.nullish(
     v.pipe(
@@ -314,7 +316,8 @@ export const ConfigSchema = v.strictObject({
       dir: text(
         '',
         PATH,
-        "Folder of the log and the state. Empty: the platform's state folder, or `./data`.",
+        'Folder of the log and the state, from the working directory on. Empty: ' +
+          '`$STATE_DIRECTORY`, which systemd sets, or else `./data`.',
       ),
     }),
     {},

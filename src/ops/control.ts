@@ -1,5 +1,5 @@
 import { createServer, request, type Server } from 'node:http';
-import { HeadgateError } from '../base/errors.ts';
+import { codeOf, ERRORS, HeadgateError } from '../base/errors.ts';
 import type { Files } from '../os/files.ts';
 
 /** What the daemon answers on its local socket: a path and what it gives as JSON. */
@@ -46,10 +46,13 @@ async function listen(server: Server, path: string): Promise<void> {
 
 const ANSWER_WITHIN_MS = 5_000;
 
-/** Asks the daemon of a data folder. Throws NOT_RUNNING if none answers. */
+/** Asks the daemon of a data folder. Throws NOT_RUNNING if none answers, NO_ACCESS. */
 export function askControl(socket: string, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) => reject(new HeadgateError('NOT_RUNNING', '', { cause }));
+    const fail = (cause: unknown) => {
+      const code = ['EACCES', 'EPERM'].includes(codeOf(cause)) ? 'NO_ACCESS' : 'NOT_RUNNING';
+      reject(new HeadgateError(code, `${ERRORS[code].cause} (${socket})`, { cause }));
+    };
     const ask = request({ socketPath: socket, path, timeout: ANSWER_WITHIN_MS }, (answer) => {
       const parts: Buffer[] = [];
       answer.on('data', (part: Buffer) => parts.push(part));

@@ -26,7 +26,12 @@ export interface ConfigInput {
 }
 
 export type LoadedConfig =
-  | { readonly ok: true; readonly config: Config }
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      /** A problem with a setting that shows only outside the configuration. */
+      problemAt(path: readonly string[], message: string): Problem;
+    }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 type Path = readonly string[];
@@ -80,13 +85,17 @@ class Loading {
   }
 
   #report(path: Path, part: 'name' | 'value', said: { message: string; mend?: string }): void {
+    this.problems.push(this.problemAt(path, part, said));
+  }
+
+  problemAt(path: Path, part: 'name' | 'value', said: { message: string; mend?: string }): Problem {
     const lengths = path.map((_, index) => path.length - index);
     const giver = lengths
       .map((length) => this.#givenBy.get(path.slice(0, length).join('.')))
       .find((name) => name !== undefined);
     const at = giver === undefined ? this.#source.positionOf(path, part) : undefined;
     const message = giver === undefined ? said.message : `${giver}: ${said.message}`;
-    this.problems.push({ path: showPath(path), ...at, ...said, message });
+    return { path: showPath(path), ...at, ...said, message };
   }
 
   #reportUnknown(path: Path, siblings: readonly string[]): void {
@@ -194,7 +203,9 @@ class Loading {
       this.#report(path, 'name', { message: `${place} is missing; needed: ${allowedBy(schema)}` });
     } else {
       const message = `${place} is ${shown(issue.input)}; allowed: ${allowedBy(schema)}`;
-      this.#report(path, 'value', { message });
+      const isBare = ['number', 'boolean'].includes(typeof issue.input);
+      const mend = isBare && bare(schema).type === 'string' ? { mend: 'put it in quotes' } : {};
+      this.#report(path, 'value', { message, ...mend });
     }
   }
 
@@ -240,7 +251,11 @@ export function loadConfig({ text, env, overrides = {} }: ConfigInput): LoadedCo
   if (overrides.port !== undefined) loading.give(['mqtt', 'port'], overrides.port, '--port');
   if (overrides.dataDir !== undefined) loading.give(['data', 'dir'], overrides.dataDir, '--data');
   const config = loading.finish();
-  if (config !== undefined) return { ok: true, config };
+  if (config !== undefined) {
+    const problemAt = (path: Path, message: string) =>
+      loading.problemAt(path, 'value', { message });
+    return { ok: true, config, problemAt };
+  }
   const last = Number.POSITIVE_INFINITY;
   const problems = loading.problems.toSorted((a, b) => (a.line ?? last) - (b.line ?? last));
   return { ok: false, problems };

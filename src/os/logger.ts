@@ -110,17 +110,20 @@ function writerFor(options: LoggerOptions): WriteLine {
 /**
  * A logger for the process. A field `error` is shown as its code and message; fields named like a
  * password, token or secret are masked. A line with the level, message and `code` of one that was
- * written in the last minute is counted and reported in a summary; a field `repeatKey`, which is
- * not written, keeps lines apart that would fall together.
+ * written in the last minute is counted and reported in a summary; see `base/logger.ts` for what
+ * steers that.
  */
 export function createLogger(options: LoggerOptions): ProcessLogger {
   const filter = new RepeatFilter({ clock: options.clock, write: writerFor(options) });
   const at = (level: Level) => {
     if (RANK[level] < RANK[options.level]) return () => {};
     return (fields: Fields, message: string) => {
-      const { repeatKey, ...rest } = fields;
+      const { repeatKey, subject, ...rest } = fields;
       const line = { level, fields: safeFields(rest), message };
-      filter.take(line, repeatKey === undefined ? '' : String(repeatKey));
+      filter.take(line, {
+        ...(repeatKey === undefined ? {} : { apart: String(repeatKey) }),
+        ...(subject === undefined ? {} : { subject: String(subject) }),
+      });
     };
   };
   return {

@@ -27,7 +27,7 @@ export interface CloudOptions {
   readonly connectTimeoutMs: number;
   readonly ackTimeoutMs: number;
   readonly clock: Clock;
-  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  readonly tls: Readonly<Partial<Record<'ca' | 'cert' | 'key', string | undefined>>>;
 }
 
 /** An acknowledgement that says no, MQTT 5 only: the link is fine, the record was not taken. */
@@ -56,7 +56,7 @@ function clientOptions(options: CloudOptions): IClientOptions {
     resubscribe: false,
     ...(options.username === '' ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
-    ...options.tls,
+    ...Object.fromEntries(Object.entries(options.tls).filter(([, text]) => text !== undefined)),
   };
 }
 

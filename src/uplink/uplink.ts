@@ -30,6 +30,8 @@ export interface UplinkStatus {
 }
 
 const GRACE_MS = 2_000;
+/** What the lines about the link have in common: see `base/logger.ts`. */
+const SUBJECT = 'uplink';
 
 /**
  * Forwards records from the log to the cloud, while there is a link. At least once: what was
@@ -40,6 +42,8 @@ export class Uplink {
   readonly #abort = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #status: UplinkStatus;
+  /** Why there is no link, as it was last said in the logger. */
+  #told: string | undefined;
 
   constructor(options: UplinkOptions) {
     this.#options = options;
@@ -69,19 +73,29 @@ export class Uplink {
       try {
         const link = await open(signal);
         this.#change('up', undefined);
-        logger.info({}, 'the link to the cloud is up');
+        this.#told = undefined;
+        logger.info({ subject: SUBJECT }, 'the link to the cloud is up');
         const reason = await this.#serve(link);
         if (signal.aborted) break;
         this.#change('down', reason);
         const backlog = lanes.reduce((sum, lane) => sum + lane.backlog(), 0);
-        logger.warn({ reason, backlog }, 'the link to the cloud is down; readings wait in the log');
+        const fields = { subject: SUBJECT, reason, backlog };
+        logger.warn(fields, 'the link to the cloud is down; readings wait in the log');
       } catch (error) {
-        this.#change('down', messageOf(error));
-        logger.debug({ error: messageOf(error) }, 'no link to the cloud');
+        if (!signal.aborted) this.#failed(messageOf(error));
       }
       await this.#pause(backoff.nextMs());
     }
     this.#change('down', 'stopped');
+  }
+
+  /** Said once for each reason: it may be tried again for days. */
+  #failed(reason: string): void {
+    this.#change('down', reason);
+    if (reason === this.#told) return;
+    this.#told = reason;
+    const fields = { subject: SUBJECT, reason };
+    this.#options.logger.warn(fields, 'no link to the cloud; readings wait in the log');
   }
 
   #change(link: UplinkStatus['link'], lastError: string | undefined): void {

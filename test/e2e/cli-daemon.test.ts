@@ -1,11 +1,17 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import type { RecordJson } from '../../src/base/record-json.ts';
 import type { Problem } from '../../src/ops/load-config.ts';
-import { cleanUp, GatewayProcess, headgate, temporaryFolder } from '../support/gateway-process.ts';
+import {
+  cleanUp,
+  GatewayProcess,
+  headgate,
+  startHeadgate,
+  temporaryFolder,
+} from '../support/gateway-process.ts';
 import { TestClient } from '../support/mqtt-clients.ts';
 import { until } from '../support/until.ts';
 
@@ -74,6 +80,27 @@ describe('check', () => {
   });
 });
 
+const UPLINK = 'uplink:\n  url: mqtt://127.0.0.1:1\n  username: u\n  passwordFile: ';
+
+describe('a file that the configuration names', () => {
+  it.each([
+    ['is not there', '/nowhere/password', 'there is no file /nowhere/password'],
+    ['is a folder', '/', 'EISDIR'],
+    ['is empty', '/dev/null', 'there is nothing in /dev/null'],
+  ])('%s: check and run say so', async (_, path, says) => {
+    const file = fileWith(UPLINK + path);
+    const checked = await headgate(['check', '--config', file]);
+    expect(checked.code).toBe(1);
+    expect(checked.lines).toHaveLength(1);
+    expect(checked.stdout).toContain(`${file}:4:17: uplink.passwordFile: `);
+    expect(checked.stdout).toContain(says);
+    const run = await headgate(['run', '--config', file, '--data', temporaryFolder()]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/^headgate: FILE_UNREADABLE: uplink\.passwordFile: /);
+    expect(run.stderr).toContain(says);
+  });
+});
+
 describe('run does not start', () => {
   it('with a broken configuration: every problem is on standard error', async () => {
     const folder = temporaryFolder();
@@ -110,6 +137,15 @@ describe('run does not start', () => {
     // Nothing is left behind that would keep the next one from it.
     const gateway = await GatewayProcess.start({ folder, port });
     expect(await gateway.stop()).toBe(0);
+  });
+
+  it('in a folder that cannot be made: the error is one line, marked for journald', async () => {
+    const args = ['run', '--data', '/dev/null/data', '--port', '0'];
+    const plain = await headgate(args);
+    expect(plain).toMatchObject({ code: 1 });
+    expect(plain.stderr).toMatch(/^headgate: ENOTDIR: .*\n$/);
+    const underSystemd = await headgate(args, { JOURNAL_STREAM: '8:1' });
+    expect(underSystemd.stderr).toMatch(/^<3>headgate: ENOTDIR: .*\n$/);
   });
 
   it('on the data folder of another daemon: DATA_IN_USE, and the other one lives on', async () => {
@@ -189,6 +225,15 @@ describe('run', () => {
 });
 
 describe('demo', () => {
+  it.each(['SIGINT', 'SIGHUP'] as const)('leaves nothing behind after %s', async (signal) => {
+    const folder = temporaryFolder();
+    const demo = startHeadgate(['demo'], { TMPDIR: folder });
+    await until('its gateway runs', () => demo.stdout.includes('a gateway listens on'));
+    demo.kill(signal);
+    expect(await demo.ended).toBe(130);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   it('plays an outage and prints a receipt in which nothing is lost', async () => {
     // The settings of whoever runs it must not reach it.
     const { code, stdout, stderr } = await headgate(['demo'], { HEADGATE_MQTT_HOST: 'nowhere' });

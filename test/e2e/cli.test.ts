@@ -81,11 +81,13 @@ describe('status', () => {
     expect(stdout).toMatch(/^received +122$/m);
   });
 
-  it('ends with 1 and NOT_RUNNING when no daemon answers', async () => {
-    const { code, stdout, stderr } = await headgate(['status', '--data', temporaryFolder()]);
-    expect(code).toBe(1);
+  it('ends with 2 and NOT_RUNNING when no daemon answers', async () => {
+    const folder = temporaryFolder();
+    const { code, stdout, stderr } = await headgate(['status', '--data', folder]);
+    expect(code).toBe(2);
     expect(stdout).toBe('');
     expect(stderr).toMatch(/^headgate: NOT_RUNNING: .*\n {2}Start it with `headgate run`/);
+    expect(stderr).toContain(folder);
   });
 });
 
@@ -176,6 +178,19 @@ describe.each(['live', 'stopped'])('log, on a %s gateway', (state) => {
     expect(text.stdout).toContain('sensors/cellar/t {"id":"cellar-39","v":39}');
   });
 
+  it('tail finds the last records of a device, however long ago they came', async () => {
+    const args = ['log', 'tail', 'readings', '--device', 'attic', '--format', 'raw', ...data];
+    for (const lines of [1, 7, EACH, EACH + 1]) {
+      const { lines: found } = await headgate([...args, '--lines', String(lines)]);
+      expect(found, String(lines)).toEqual(payloadsOf('attic').slice(-lines));
+    }
+  });
+
+  it('tail spells out what would break a line or steer a terminal', async () => {
+    const { stdout } = await headgate(['log', 'tail', 'dead-letter', ...data]);
+    expect(stdout).toMatch(/ sensors\/dark\/t \[PAYLOAD_NOT_A_READING\] \\x00\ufffd\\x10\n$/);
+  });
+
   it('verify --json prints what is promised, and ends with 0 on a whole log', async () => {
     const { code, lines } = await headgate(['log', 'verify', '--json', ...data]);
     expect(code).toBe(0);
@@ -187,7 +202,7 @@ describe.each(['live', 'stopped'])('log, on a %s gateway', (state) => {
 
   it('names a stream that is not there', async () => {
     const { code, stderr } = await read('radings');
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toContain('STREAM_UNKNOWN');
     expect(stderr).toContain('radings');
   });
@@ -195,11 +210,11 @@ describe.each(['live', 'stopped'])('log, on a %s gateway', (state) => {
 
 describe('log, where there is none', () => {
   it.each([['ls'], ['read', 'readings'], ['tail', 'readings'], ['verify']])(
-    '%s ends with 1',
+    '%s ends with 2',
     async (...words) => {
       const { code, stderr } = await headgate(['log', ...words, '--data', temporaryFolder()]);
-      expect(code).toBe(1);
-      expect(stderr).toContain('STREAM_UNKNOWN');
+      expect(code).toBe(2);
+      expect(stderr).toContain('NO_LOG');
     },
   );
 });
@@ -261,6 +276,19 @@ describe('sim', () => {
     expect(await own.stop()).toBe(0);
   });
 
+  it('says so when no gateway is there, and ends with 1', async () => {
+    const sim = startHeadgate(['sim', '--port', '1', '--devices', '20']);
+    await until('it complains', () => sim.stderr.includes('; trying again'));
+    sim.kill('SIGINT');
+    const { code, stdout, stderr } = await answerOf(sim);
+    expect(code).toBe(1);
+    expect(stdout).toBe('acknowledged 0, sent twice 0\n');
+    expect(stderr.trim().split('\n')).toEqual([
+      '20 sensors publish to mqtt://127.0.0.1:1; seed 1',
+      expect.stringContaining('ECONNREFUSED'),
+    ]);
+  });
+
   it('goes on until it is interrupted', async () => {
     const own = await GatewayProcess.start();
     const args = ['sim', '--port', String(own.port), '--devices', '2', '--every', '10'];
@@ -279,10 +307,15 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['frobnicate'], says: 'no command frobnicate' },
     { args: ['log'], says: 'no command log' },
     { args: ['log', 'shred'], says: 'log read' },
-    { args: ['run', '--prot', '1'], says: 'usage: headgate run' },
+    { args: ['log', '--follow'], says: 'log read, log tail' },
+    { args: ['log', 'raed'], says: 'did you mean log read?' },
+    { args: ['statsu'], says: 'did you mean status?' },
+    { args: ['run', '--prot', '1'], says: 'did you mean --port?\nusage: headgate run' },
+    { args: ['run', '--port', '-1'], says: 'ambiguous' },
+    { args: ['log', 'read', 'readings', '--from', 'latest'], says: 'earliest or an offset' },
     { args: ['run', '--port', 'many'], says: '--port: many' },
     { args: ['run', '--port', '70000'], says: '65535' },
-    { args: ['run', 'now'], says: 'too many words' },
+    { args: ['run', 'now'], says: 'too many arguments' },
     { args: ['log', 'read'], says: 'usage: headgate log read STREAM' },
     { args: ['log', 'read', 'readings', '--format', 'xml'], says: 'ndjson' },
     { args: ['log', 'read', 'readings', '--limit', '-1'], says: 'usage: headgate log read' },
@@ -304,6 +337,10 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     const one = await headgate(['log', 'read', '--help']);
     expect(one).toMatchObject({ code: 0, stderr: '' });
     expect(one.stdout).toContain('usage: headgate log read STREAM');
-    expect((await headgate(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(one.stdout).toMatch(/^ {2}--limit +records at most$/m);
+    expect(await headgate(['help', 'log', 'read'])).toEqual(one);
+    for (const word of ['--version', '-v', 'version']) {
+      expect((await headgate([word])).stdout, word).toMatch(/^\d+\.\d+\.\d+\n$/);
+    }
   });
 });

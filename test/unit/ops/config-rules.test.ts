@@ -46,16 +46,34 @@ describe('streams and topics', () => {
   test('a stream without topics is pointed at by its name', () => {
     const problem = problemOf('streams:\n  a:\n    partitions: 2');
     expect(problem).toMatchObject({ path: 'streams.a.topics', line: 2, column: 3 });
-    expect(problem.message).toBe('streams.a.topics is missing; needed: a list of 1 to 32');
+    expect(problem.message).toBe('streams.a.topics is missing; needed: a list of 1 to 32 texts');
     expect(problemOf('streams:\n  a:').message).toContain('streams.a is empty; allowed: a map');
   });
 
-  test('a pattern that two streams claim', () => {
-    const a = 'streams:\n  a: { topics: [x/<device>/+] }\n';
-    expect(problemOf(`${a}  b:\n    topics:\n      - x/+/<device>`)).toMatchObject({
-      path: 'streams.b.topics[0]',
-      line: 5,
-    });
+  const two = (a: string, b: string) =>
+    `streams:\n  a: { topics: [${a}] }\n  b:\n    topics:\n      - ${b}`;
+
+  test.each([
+    ['x/<device>/+', 'x/+/<device>'],
+    ['x/<device>/#', 'x/<device>/temp'],
+    ['x/<device>/#', 'x/<device>'],
+    ['x/<device>/#', 'x/y/z/<device>/#'],
+    ['+/<device>', 'x/<device>'],
+  ])('%s leaves nothing to %s', (a, b) => {
+    const problem = problemOf(two(a, b));
+    expect(problem).toMatchObject({ path: 'streams.b.topics[0]', line: 5 });
+    expect(problem.message).toContain(`go to stream a, by "${a}"`);
+  });
+
+  test.each([
+    ['x/<device>/temp', 'x/<device>/#'],
+    ['x/<device>/temp', 'x/<device>/+'],
+    ['x/<device>', 'y/<device>'],
+    ['x/<device>', 'x/<device>/#'],
+    ['x/<device>/+', 'x/<device>/#'],
+    ['x/<device>/a', 'x/<device>/+/a'],
+  ])('%s leaves something to %s', (a, b) => {
+    expect(Object.keys(configOf(two(a, b)).streams)).toEqual(['a', 'b']);
   });
 });
 

@@ -116,6 +116,11 @@ describe('a single setting that is wrong', () => {
     expect(problem.message).toContain(says);
   });
 
+  test('a text that YAML takes for a number is to be put in quotes', () => {
+    expect(problemOf('gateway: { id: 12 }').mend).toBe('put it in quotes');
+    expect(problemOf('mqtt: { port: many }').mend).toBeUndefined();
+  });
+
   test('every number has a least and a most, and both are kept', () => {
     const numbers = CONFIG_KEYS.filter(({ allowed }) => / number from /.test(allowed));
     expect(numbers.length).toBeGreaterThan(25);
@@ -163,7 +168,7 @@ describe('a file that is no YAML', () => {
   test.each([
     ['mqtt:\n\tport: 1', 2, 'this is no valid YAML'],
     ['mqtt:\n  host: "x\n', 3, 'this is no valid YAML'],
-    ['mqtt: {}\n---\nlog: {}', 2, 'this is no valid YAML'],
+    ['mqtt: {}\n---\nlog: {}', 2, 'a second document begins here'],
     ['mqtt: !secret {}', 1, 'this is no valid YAML'],
     ['mqtt:\n  port: 1\n  port: 2', 3, '"port" stands here a second time'],
     ['mqtt: *nowhere', 1, 'this is no valid YAML'],

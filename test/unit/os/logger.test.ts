@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { HeadgateError } from '../../../src/base/errors.ts';
 import { createLogger, type LoggerOptions } from '../../../src/os/logger.ts';
-import { MAX_WINDOWS } from '../../../src/os/repeat-filter.ts';
+import { MAX_CHANGES, MAX_WINDOWS } from '../../../src/os/repeat-filter.ts';
 
 const NOON_MS = Date.UTC(2026, 0, 2, 12, 0, 0);
 let nowMs = 0;
@@ -189,6 +189,35 @@ describe('repeats', () => {
     logger.warn({ repeatKey: 'd1.temp' }, 'a');
     expect(lines).toHaveLength(6);
     expect(lines[5]).toBe('<4>a\n');
+  });
+
+  test('of a subject the first changes are shown at once, and at last the last', () => {
+    const { lines, logger } = open({ format: 'journal' });
+    const flap = (state: string, level: 'info' | 'warn') =>
+      logger[level]({ subject: 'link', at: state }, `the link is ${state}`);
+    for (let i = 0; i < MAX_CHANGES / 2; i++) {
+      flap('up', 'info');
+      flap('down', 'warn');
+    }
+    expect(lines).toHaveLength(MAX_CHANGES);
+    expect(lines.at(-1)).toBe('<4>the link is down at=down\n');
+    for (let i = 0; i < 3; i++) {
+      flap('down', 'warn');
+      flap('up', 'info');
+    }
+    expect(lines).toHaveLength(MAX_CHANGES);
+    pass(60_000);
+    expect(lines.slice(MAX_CHANGES)).toEqual([
+      '<6>the link is up (the last of 6 changes in 60 s) at=up\n',
+    ]);
+  });
+
+  test('a few changes of a subject are all shown, without a summary', () => {
+    const { lines, logger } = open({ format: 'journal' });
+    for (const state of ['up', 'down', 'up']) logger.info({ subject: 'link' }, state);
+    logger.info({ subject: 'other link' }, 'up');
+    pass(60_000);
+    expect(lines).toEqual(['<6>up\n', '<6>down\n', '<6>up\n', '<6>up\n']);
   });
 
   test('the summary keeps the code', () => {

@@ -243,7 +243,7 @@ describe('when the link is lost', () => {
     cloud.away = true;
     link.end('cable pulled');
     await cloud.nextTry();
-    expect(reasons).toEqual(['cable pulled']);
+    expect(reasons).toEqual(['no route', 'cable pulled', 'no route']);
     expect(uplink.status()).toEqual({ link: 'down', sinceMonoMs: 1_010, lastError: 'no route' });
   });
 

@@ -1,0 +1,98 @@
+import { parseArgs } from 'node:util';
+import { HeadgateError, messageOf } from '../base/errors.ts';
+import { nearestName } from '../ops/nearest-name.ts';
+import type { Command, Values } from './command.ts';
+
+/** What can be typed, what it means, and what to say of what can't. */
+
+const OPTION_HELP: Readonly<Record<string, string>> = {
+  anomaly: 'the message of each sensor that is far off, counted from 0; none by default',
+  config: 'YAML file; default: $HEADGATE_CONFIG, else /etc/headgate/headgate.yaml if it is there',
+  count: 'messages of each sensor; 0, the default: until interrupted',
+  data: 'data folder; default: data.dir, else $STATE_DIRECTORY, else ./data',
+  defaults: 'prints a configuration file with every setting at its default',
+  device: 'only records of this device',
+  devices: 'sensors; 5 by default',
+  every: 'ms between two messages of a sensor; 1000 by default',
+  follow: 'goes on with new records until interrupted',
+  format: 'ndjson: an object a line; text: for people; raw: the payloads alone',
+  from: 'earliest, or an offset for every partition',
+  host: 'where the gateway listens; 127.0.0.1 by default',
+  json: 'one JSON value, for programs',
+  limit: 'records at most',
+  lines: 'records to begin with; 10 by default',
+  partition: 'only records of this partition',
+  port: 'MQTT port; 0 takes any free one',
+  repeats: 'percent of messages that are sent twice; 5 by default',
+  seed: 'the same seed, the same sensors; 1 by default',
+};
+
+export function commandHelp({ usage, summary, options }: Command): string {
+  const lines = Object.entries(options).map(([name, { short }]) => {
+    const typed = short === undefined ? `--${name}` : `-${short}, --${name}`;
+    return `  ${typed.padEnd(16)} ${OPTION_HELP[name] ?? ''}`;
+  });
+  return [`usage: ${usage}`, '', summary, '', ...lines].join('\n');
+}
+
+export function generalHelp(commands: readonly Command[]): string {
+  return [
+    'Headgate: an edge broker. A PUBACK means the reading is on flash, once, in order.',
+    '',
+    ...commands.flatMap(({ usage, summary }) => [`  ${usage}`, `      ${summary}`]),
+    '',
+    '  headgate COMMAND --help explains the options of one command.',
+    '',
+    'Exit codes: 0 well; 1 what was asked for is not so (a damaged log, a daemon that takes no',
+    'data, books that do not balance, a faulty configuration) or went wrong; 2 a wrong command',
+    'line, or nothing there to ask (no daemon, no log, no such stream).',
+  ].join('\n');
+}
+
+/** The command that the first words name, and the words after it. Throws USAGE. */
+export function findCommand(
+  commands: readonly Command[],
+  words: readonly string[],
+): { command: Command; rest: string[] } {
+  for (const length of [2, 1]) {
+    const name = words.slice(0, length).join(' ');
+    const command = commands.find((one) => one.name === name);
+    if (command !== undefined) return { command, rest: words.slice(length) };
+  }
+  const [first = '', second = ''] = words;
+  const group = commands.filter(({ name }) => name.startsWith(`${first} `));
+  const names = (group.length > 0 ? group : commands).map(({ name }) => name);
+  const typed = group.length > 0 && !second.startsWith('-') ? `${first} ${second}`.trim() : first;
+  const near = nearestName(typed, names);
+  const mend = near === undefined ? `there are: ${names.join(', ')}` : `did you mean ${near}?`;
+  throw new HeadgateError('USAGE', `no command ${typed}; ${mend}`);
+}
+
+function faultOf(error: unknown, { options }: Command): string {
+  const [said = ''] = messageOf(error).split(/\n|\. /, 1);
+  const unknown = /^Unknown option '(--?[^'=]*)'/.exec(said)?.[1];
+  if (unknown === undefined) return said;
+  const near = nearestName(unknown.replace(/^-+/, ''), Object.keys(options));
+  return `there is no option ${unknown}${near === undefined ? '' : `; did you mean --${near}?`}`;
+}
+
+/** Options and arguments of a command. Throws USAGE. */
+export function parseWords(
+  command: Command,
+  args: string[],
+): { values: Values; positionals: readonly string[] } {
+  let fault: string;
+  try {
+    const options = { ...command.options, help: { type: 'boolean', short: 'h' } } as const;
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+    const [min, max] = command.positionals;
+    const asked = values['help'] === true;
+    if (asked || (positionals.length >= min && positionals.length <= max)) {
+      return { values: values as Values, positionals };
+    }
+    fault = positionals.length < min ? 'an argument is missing' : 'too many arguments';
+  } catch (error) {
+    fault = faultOf(error, command);
+  }
+  throw new HeadgateError('USAGE', `${fault}\nusage: ${command.usage}`);
+}

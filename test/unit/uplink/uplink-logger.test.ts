@@ -1,0 +1,19 @@
+import { expect, test, vi } from 'vitest';
+import type { OpenLink } from '../../../src/uplink/cloud-client.ts';
+import { FakeCloud, FakeConsumer, uplinkOver } from './fakes.ts';
+
+test('why there is no link is said once, until the reason changes or there was one', async () => {
+  const cloud = new FakeCloud();
+  const reasons = ['refused', 'refused', 'not authorised', 'not authorised', '', 'refused'];
+  let tries = 0;
+  const open: OpenLink = () => {
+    const reason = reasons[tries++];
+    return reason === '' || reason === undefined ? cloud.open() : Promise.reject(new Error(reason));
+  };
+  const { uplink, reasons: told } = uplinkOver({ open }, [new FakeConsumer('readings', cloud)]);
+  uplink.start();
+  (await cloud.link()).end('cable pulled');
+  await vi.waitFor(() => expect(tries).toBeGreaterThan(6));
+  await uplink.stop();
+  expect(told).toEqual(['refused', 'not authorised', 'cable pulled', 'refused']);
+});
