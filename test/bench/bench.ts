@@ -5,6 +5,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { askControl } from '../../src/ops/control.ts';
 import { dataFolder } from '../../src/ops/data-folder.ts';
 import { type Child, spawnNode } from '../../src/os/child.ts';
@@ -144,6 +145,8 @@ async function compare(brokers: readonly Broker[], load: (typeof LOADS)[number])
   }
 }
 
+// It takes no options: a slip must not start minutes of load.
+parseArgs({ options: {} });
 const folder = await makeTemporaryFolder('headgate-bench-');
 const brokers: Broker[] = [];
 try {
