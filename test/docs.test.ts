@@ -41,6 +41,16 @@ test('the default file gives the same configuration as no file at all', () => {
   expect(written.ok).toBe(true);
 });
 
+test.each([
+  ['deploy/headgate.yaml', /^[^]*$/],
+  ['README.md', /^```yaml\n([^]*?)```$/m],
+])('the configuration in %s is sound', (name, pattern) => {
+  const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  const found = pattern.exec(readFileSync(path, 'utf8'));
+  const loaded = loadConfig({ text: found?.[1] ?? found?.[0] ?? '', env: {} });
+  expect(loaded).toMatchObject({ ok: true, config: { gateway: { id: 'site-7' } } });
+});
+
 test('the release is the same in package.json and in the code', () => {
   const path = fileURLToPath(new URL('../package.json', import.meta.url));
   const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
