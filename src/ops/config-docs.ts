@@ -55,17 +55,22 @@ function flow(value: unknown): string {
   return String(value);
 }
 
-function comment(text: string, indent: string): string[] {
+function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
-    if (line !== '' && indent.length + line.length + word.length + 3 > COMMENT_COLUMNS) {
+    if (line !== '' && line.length + 1 + word.length > columns) {
       lines.push(line);
       line = '';
     }
     line = line === '' ? word : `${line} ${word}`;
   }
-  return [...lines, line].map((part) => `${indent}# ${part}`);
+  return [...lines, line];
+}
+
+function comment(text: string, indent: string): string[] {
+  const lines = wrapped(text, COMMENT_COLUMNS - indent.length - 2);
+  return lines.map((line) => `${indent}# ${line}`);
 }
 
 /** One setting, or a map of them, with its default: `given`, or else what the table says. */
@@ -128,9 +133,9 @@ export function errorsMarkdown(): string {
   const entries = Object.entries(ERRORS).flatMap(([code, { cause, mend }]) => [
     `## ${code}`,
     '',
-    cause,
+    ...wrapped(cause, COMMENT_COLUMNS),
     '',
-    `**What to do:** ${mend}`,
+    ...wrapped(`**What to do:** ${mend}`, COMMENT_COLUMNS),
     '',
   ]);
   return [

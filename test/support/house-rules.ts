@@ -49,17 +49,29 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   mqtt: ['src/uplink/cloud-client.ts', 'firmware-bridge/device/device-client.ts'],
   onoff: ['firmware-bridge/gpio/onoff-line.ts'],
   pino: ['src/os/logger.ts'],
+  'classic-level': ['src/os/level-store.ts'],
 };
 
-const OS_MODULES = new Set(['fs', 'fs/promises', 'child_process']);
+/** Where the rules look; anything else at the top is one that nobody has thought of. */
+const TOP = new Set([
+  ...['src', 'firmware-bridge', 'test', 'scripts', 'docs', 'deploy', 'systemd', '.ci', '.github'],
+]);
+
+const OS_MODULES = new Set(['fs', 'fs/promises', 'child_process', 'cluster', 'worker_threads']);
 const CLOCK_FILE = 'src/base/clock.ts';
+// The word Date is a clock unless it is given a time, or only asked what a value is.
 const CLOCK_READS = new RegExp(
   [
-    ...['\\bDate\\.now\\b', '\\bnew Date\\(\\s*\\)', '\\bnew Date\\b(?!\\s*\\()'],
-    ...['\\bMath\\.random\\b', '\\bperformance\\.now\\b', '\\bprocess\\.(hrtime|uptime)\\b'],
+    '(?<!\\bnew\\s+|\\binstanceof\\s+)\\bDate\\b(?!\\.(parse|UTC)\\b)',
+    '\\bnew\\s+Date\\b(?!\\s*\\(\\s*[^\\s)])',
+    '\\bMath\\s*(\\.\\s*random\\b|\\[)|\\bMath\\b(?!\\s*\\.)',
+    '\\b(performance|perf_hooks|hrtime|randomInt|randomUUID|getRandomValues)\\b|\\buptime\\s*\\(',
   ].join('|'),
   'g',
 );
+/** Ways to a module that no reader of the source can follow. */
+const HIDDEN_IMPORTS =
+  /\b(createRequire|getBuiltinModule|_linkedBinding|process\.binding)\b|\bimport\s*\(\s*[^\s'"]/g;
 const CONSOLE = /\bconsole\s*[.[]/g;
 // Put together here, so that this file does not break its own rule.
 const MARKER_WORDS = ['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX', 'HA' + 'CK'];
@@ -70,7 +82,12 @@ function isInHouse({ path }: HouseFile): boolean {
 }
 
 function isTypeScript({ path }: HouseFile): boolean {
-  return /\.m?[jt]s$/.test(path);
+  return /\.[cm]?[jt]sx?$/.test(path);
+}
+
+/** Whatever is read line by line; generated files are long as they are. */
+function isProse(file: HouseFile): boolean {
+  return isTypeScript(file) || /(\.(md|yaml|service|sh)|\.ci\/run)$/.test(file.path);
 }
 
 function isBelow(path: string, folders: readonly string[]): boolean {
@@ -156,7 +173,7 @@ const cycles: Rule = (files) => {
   return breaches;
 };
 
-/** Files that nothing leads to from the places where execution starts. */
+/** Files that nothing leads to from the places where execution starts, tests among these. */
 export function deadFiles(entryPoints: readonly string[]): Rule {
   return (files) => {
     const byPath = new Map(files.map((file) => [file.path, file]));
@@ -169,9 +186,13 @@ export function deadFiles(entryPoints: readonly string[]): Rule {
       for (const { specifier } of file.imports) visit(targetOf(file, specifier) ?? '');
     };
     for (const path of entryPoints) visit(path);
+    for (const { path } of files) if (path.endsWith('.test.ts')) visit(path);
     // A declaration file speaks for a package without types; nothing imports it.
     const dead = files.filter(
-      (file) => isInHouse(file) && isTypeScript(file) && !file.path.endsWith('.d.ts'),
+      (file) =>
+        (isInHouse(file) || file.path.startsWith('test/')) &&
+        isTypeScript(file) &&
+        !file.path.endsWith('.d.ts'),
     );
     return [
       ...missing.map((path) => ({ path, line: 1, message: 'this entry point does not exist' })),
@@ -207,6 +228,17 @@ const consoleLines = forEachMatch(
   'use the logger; only src/cli speaks to the terminal',
 );
 
+const hiddenImports = forEachMatch(
+  HIDDEN_IMPORTS,
+  (file) => isInHouse(file) && isTypeScript(file),
+  'an import names its module where it stands',
+);
+
+const places: Rule = (files) =>
+  files
+    .filter(({ path }) => path.includes('/') && !TOP.has(path.split('/', 1)[0] ?? ''))
+    .map(({ path }) => ({ path, line: 1, message: 'no rule knows this place' }));
+
 const longFiles: Rule = (files) =>
   files.filter(isTypeScript).flatMap(({ path, text }) => {
     const count = text.trimEnd().split('\n').length;
@@ -222,11 +254,27 @@ function forEachLine(check: (line: string) => string | undefined): (file: HouseF
     });
 }
 
+/** A row of a table and a lone address can't be broken. */
+const UNBREAKABLE = /^\s*(\||(- )?<?https?:\S+$)/;
+
 const longLines: Rule = (files) =>
-  files.filter(isTypeScript).flatMap(
+  files.filter(isProse).flatMap(
     forEachLine((line) => {
       const { length } = [...line];
-      return length > MAX_COLUMNS ? `${length} columns; at most ${MAX_COLUMNS}` : undefined;
+      if (length <= MAX_COLUMNS || UNBREAKABLE.test(line)) return undefined;
+      return `${length} columns; at most ${MAX_COLUMNS}`;
+    }),
+  );
+
+/** The lint rules that may be set aside, with a reason beside it. Never those with a limit. */
+const IGNORABLE = ['lint/suspicious/noControlCharactersInRegex'];
+
+const ignores: Rule = (files) =>
+  files.filter(isTypeScript).flatMap(
+    forEachLine((line) => {
+      const rule = /(?:\/\/|\/\*) *(?:biome|eslint|@ts)-\S* *(\S*?):?(?: |$)/.exec(line)?.[1];
+      if (rule === undefined || IGNORABLE.includes(rule)) return undefined;
+      return `${rule || line.trim()} may not be set aside`;
     }),
   );
 
@@ -243,10 +291,13 @@ const RULES = {
   cycles,
   'os modules': osModules,
   owners,
+  'hidden imports': hiddenImports,
+  places,
   'clock reads': clockReads,
   console: consoleLines,
   'long files': longFiles,
   'long lines': longLines,
+  ignores,
   markers,
 } as const satisfies Record<string, Rule>;
 

@@ -85,7 +85,7 @@ export function lineAt(text: string, offset: number): number {
   return text.slice(0, offset).split('\n').length;
 }
 
-const FROM = /(?:^|[\n;])\s*(?:import|export)\b[^;'"]*?\bfrom\s*['"]([^'"]+)['"]/g;
+const FROM = /(?:^|[\n;])\s*(?:import|export)\b[^;]*?\bfrom\s*['"]([^'"]+)['"]/g;
 const BARE = /(?:^|[\n;])\s*import\s*['"]([^'"]+)['"]/g;
 const CALL = /\b(?:import|require|resolve)\s*\(\s*['"`]([^'"`]+)['"`]/g;
 
