@@ -1,3 +1,4 @@
+import { HeadgateError } from '../base/errors.ts';
 import type { FileHandle } from '../os/files.ts';
 import { PAGE_BYTES, pagesFor } from './bytes.ts';
 import {
@@ -7,6 +8,7 @@ import {
   blockPages,
   bodyStart,
   decodeBlockHeader,
+  unknownIn,
 } from './format.ts';
 
 /** What stands at a page where a block should start: docs/log-format.md, *Reading and recovery*. */
@@ -64,7 +66,7 @@ export class BlockScanner {
   /**
    * The next thing in the segment. `endPage` is the first page that is not committed yet; without
    * it the file is read to its end. After `end` or `torn` it can be called again, when there may be
-   * more.
+   * more. Throws LOG_FORMAT for a whole block that another version wrote.
    */
   async next(endPage?: number): Promise<Scanned> {
     const page = this.#page;
@@ -120,6 +122,8 @@ export class BlockScanner {
       bytes = await this.#bytesAt(page, pages, endPage);
     }
     const body = blockBody(bytes, header, this.#salt);
+    const unknown = body === undefined ? undefined : unknownIn(header);
+    if (unknown !== undefined) throw new HeadgateError('LOG_FORMAT', unknown);
     return body === undefined ? undefined : { kind: 'good' as const, page, pages, header, body };
   }
 

@@ -80,6 +80,12 @@ export interface BlockHeader {
   readonly runs: readonly Run[];
 }
 
+/** What of a block that is whole this version can't read; undefined: it can. */
+export function unknownIn({ kind, codec }: BlockHeader): string | undefined {
+  if (codec !== CODEC_NONE) return `a block with codec ${codec}`;
+  return kind === BLOCK_DATA || kind === BLOCK_INDEX ? undefined : `a block of kind ${kind}`;
+}
+
 /** Where the body of a block starts. */
 export function bodyStart(runs: number): number {
   return BLOCK_HEADER_BYTES + runs * RUN_BYTES;

@@ -1,3 +1,4 @@
+import { HeadgateError } from '../base/errors.ts';
 import { sequenceFromText } from '../base/payload.ts';
 import type { LogRecord, MessageId, Reading } from '../base/reading.ts';
 import { ByteReader, MAX_VARINT_BYTES, viewOf, writeU64, writeVarint } from './bytes.ts';
@@ -8,6 +9,7 @@ import type { BlockHeader } from './format.ts';
 const ID_KINDS = ['none', 'id', 'sequence', 'counter'] as const;
 const HAS_DEVICE_TIME = 4;
 const HAS_REASON = 8;
+const KNOWN_FLAGS = 3 | HAS_DEVICE_TIME | HAS_REASON;
 
 /** No encoded record is longer than this. */
 export function maxRecordBytes(reading: Reading): number {
@@ -102,8 +104,8 @@ export type StreamNames = ReadonlyMap<number, string>;
 
 /**
  * The records of a data block, in commit order. `body` is unpacked and checked; payloads are views
- * into it. Throws RangeError if the body is not what its header says, which a checked body never
- * is.
+ * into it. Throws LOG_FORMAT for a record that another version wrote, and RangeError if the body is
+ * not what its header says, which a checked body never is.
  */
 export function decodeRecords(
   header: BlockHeader,
@@ -115,6 +117,9 @@ export function decodeRecords(
   const records: LogRecord[] = [];
   for (let i = 0; i < header.records; i++) {
     const flags = reader.u8();
+    if ((flags & ~KNOWN_FLAGS) !== 0) {
+      throw new HeadgateError('LOG_FORMAT', `a record with flags 0x${flags.toString(16)}`);
+    }
     const runIndex = reader.varint();
     const sinceBaseMs = reader.varint();
     const device = reader.text(reader.varint());

@@ -20,7 +20,7 @@ export interface Files {
   open(path: string, mode: 'read' | 'write'): Promise<FileHandle>;
   /** Names in a folder, sorted; empty if there is no such folder. */
   list(folder: string): Promise<string[]>;
-  /** Creates a folder and those above it. */
+  /** Creates a folder and those above it; what is new survives a power cut. */
   makeFolder(folder: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Removes a file; no error if it is not there. */

@@ -1,4 +1,5 @@
 import { mkdir, open as openFile, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import type { FileHandle, Files } from './files.ts';
 
 type NodeHandle = Awaited<ReturnType<typeof openFile>>;
@@ -61,6 +62,15 @@ async function openForWriting(path: string): Promise<NodeHandle> {
   }
 }
 
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await openFile(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The real file system. */
 export const nodeFiles: Files = {
   async open(path, mode) {
@@ -75,18 +85,16 @@ export const nodeFiles: Files = {
     }
   },
   async makeFolder(folder) {
-    await mkdir(folder, { recursive: true, mode: 0o750 });
+    const first = await mkdir(folder, { recursive: true, mode: 0o750 });
+    if (first === undefined) return;
+    // A file in a folder whose own name is not durable is not durable either.
+    for (let made = resolve(folder); made.length >= first.length; made = dirname(made)) {
+      await syncFolder(dirname(made));
+    }
   },
   rename,
   remove: (path) => rm(path, { force: true }),
-  async syncFolder(folder) {
-    const handle = await openFile(folder, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  },
+  syncFolder,
   async readText(path) {
     try {
       return await readFile(path, 'utf8');

@@ -27,12 +27,15 @@ export function systemError(code: string): Error {
 }
 
 export class FakeFiles implements Files {
-  readonly #files = new Map<string, FakeFile>();
+  #files = new Map<string, FakeFile>();
+  /** The names that a power cut leaves. */
+  #durableNames = new Map<string, FakeFile>();
   readonly #folders = new Set<string>();
   /** Asked before every operation; a returned code makes it fail. */
   fault: (operation: Operation, path: string) => string | undefined = () => undefined;
   /** Bytes that all files together may hold. */
   capacityBytes = Number.POSITIVE_INFINITY;
+  bytesRead = 0;
   /** Operations done so far, for sweeps. */
   operations = 0;
 
@@ -64,6 +67,7 @@ export class FakeFiles implements Files {
       read: async (into, position) => {
         const part = file.current.subarray(position, position + into.length);
         into.set(part);
+        this.bytesRead += part.length;
         return part.length;
       },
       write: async (bytes, position) => {
@@ -110,6 +114,9 @@ export class FakeFiles implements Files {
 
   async syncFolder(folder: string): Promise<void> {
     this.#check('syncFolder', folder);
+    const isIn = ([path]: [string, FakeFile]) => path.startsWith(`${folder}/`);
+    const others = [...this.#durableNames].filter((entry) => !isIn(entry));
+    this.#durableNames = new Map([...others, ...[...this.#files].filter(isIn)]);
   }
 
   async readText(path: string): Promise<string | undefined> {
@@ -134,9 +141,15 @@ export class FakeFiles implements Files {
 
   /**
    * A power cut: of each 512-byte sector written since the last sync, `keeps` says whether it
-   * reached the flash. Without it, nothing that was not synced is left.
+   * reached the flash; without it, nothing that was not synced is left. Names that were not synced
+   * (creations, renames, removals) are undone, unless `keepsNames`.
    */
-  powerCut(keeps: (path: string, sector: number) => boolean = () => false): void {
+  powerCut(
+    keeps: (path: string, sector: number) => boolean = () => false,
+    { keepsNames = false } = {},
+  ): void {
+    if (!keepsNames) this.#files = new Map(this.#durableNames);
+    this.#durableNames = new Map(this.#files);
     for (const [path, file] of this.#files) {
       const after = new Uint8Array(file.current.length);
       after.set(file.durable.subarray(0, after.length));

@@ -112,6 +112,18 @@ describe('dedup', () => {
     expect(all.map((one) => send(dedup, one, 6))).toEqual(['known', 'known', 'known']);
   });
 
+  it('is not misled by a record that is older than the window', () => {
+    const dedup = new Dedup(OPTIONS);
+    for (const seq of [2_000, 5]) {
+      const one = reading('a', { boot: 'b', seq });
+      dedup.remember({ ...one, stream: 's', partition: 0, offset: 0, receivedAtMs: 0, runMs: 5 });
+    }
+    const seen = [5 + WINDOW_BITS, 2_000].map((seq) =>
+      send(dedup, reading('a', { boot: 'b', seq })),
+    );
+    expect(seen).toEqual(['new', 'known']);
+  });
+
   it('agrees with a plain set, whatever comes in whatever order (sequence)', () => {
     const step = fc.record({ seq: fc.nat(WINDOW_BITS * 2), lives: fc.boolean() });
     fc.assert(

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { FolderView } from '../../../src/log/folder-view.ts';
+import { BLOCK_DATA, encodeBlock } from '../../../src/log/format.ts';
+import { StreamCursor } from '../../../src/log/log-reader.ts';
+import { BodyWriter } from '../../../src/log/record-codec.ts';
 import { verifyStore } from '../../../src/log/verify.ts';
 import { FakeFiles } from '../../support/fake-files.ts';
 import {
@@ -10,6 +13,8 @@ import {
   reading,
   textOf,
 } from '../../support/journals.ts';
+
+const FOUR_KB = 'x'.repeat(4_000);
 
 describe('a journal', () => {
   it('gives dense offsets per partition and reads back what was appended', async () => {
@@ -140,21 +145,78 @@ describe('a journal', () => {
     const files = new FakeFiles();
     const journal = await openTestJournal(files);
     await append(journal, 0, reading('a', 'honest'));
-    await journal.close();
-    const path = `${FOLDER}/0000000000000001.segment`;
-    // A copy of a real block, of the same store, under another salt: what a client could make up.
-    const forged = Buffer.from(files.bytes(path).slice(4096, 8192));
-    const again = await openTestJournal(files);
-    const page = Buffer.concat([Buffer.alloc(4096 - 200), forged, Buffer.alloc(8192)]);
+    // All of it right but the salt, which nobody outside knows.
+    const body = new BodyWriter(100);
+    body.add(reading('a', 'forged'), 0, 0);
+    const runs = [{ stream: 1, partition: 0, records: 1, firstOffset: 1 }];
+    const moment = { boot: new Uint8Array(8), monoMs: 0, wallMs: 0, runMs: 0 };
+    const place = { kind: BLOCK_DATA, sequence: 1, number: 2, records: 1, moment, runs };
+    const forged = encodeBlock({ ...place, body: body.bytes() }, new Uint8Array(8));
+    // The block begins at page 2 of the file; of its first page this much is not the payload's.
+    const before = 96 + 19;
+    const payload = Buffer.concat([Buffer.alloc(4096 - before, 'x'), forged]);
     files.fault = (operation) => (operation === 'sync' ? 'EIO' : undefined);
-    await expect(append(again, 0, { ...reading('a', ''), payload: page })).rejects.toThrow(
-      'LOG_NOT_DURABLE',
-    );
+    const sent = append(journal, 0, { ...reading('a', ''), payload });
+    await expect(sent).rejects.toThrow('LOG_NOT_DURABLE');
     files.fault = () => undefined;
-    files.powerCut((_, sector) => sector % 8 !== 1);
-    const third = await openTestJournal(files);
-    expect((await readAll(files, third)).map(textOf)).toEqual(['honest']);
-    await third.close();
+    const file = Buffer.from(files.bytes(`${FOLDER}/0000000000000001.segment`));
+    expect(file.indexOf('HGBK', 2 * 4096 + 1)).toBe(3 * 4096);
+    // All of it reaches the flash but the sector with the header of the block.
+    files.powerCut((_, sector) => sector !== 16);
+    const again = await openTestJournal(files);
+    expect((await readAll(files, again)).map(textOf)).toEqual(['honest']);
+    expect(again.status().tornBytes).toBe(2 * 4096);
+    await again.close();
+  });
+
+  it('does not linger with a batch that is large enough', async () => {
+    const journal = await openTestJournal(new FakeFiles(), {
+      lingerMs: 3_600_000,
+      segmentBytes: 1024 * 1024,
+    });
+    const large = Array.from({ length: 13 }, () => append(journal, 0, reading('a', FOUR_KB)));
+    expect(await Promise.all(large)).toHaveLength(13);
+    expect(journal.status().commits).toBeLessThan(3);
+    const small = append(journal, 0, reading('a', 'x'));
+    await journal.close();
+    expect(await small).toBe(13);
+  });
+
+  it('goes on with its run clock after a restart, whatever the other clocks say', async () => {
+    const files = new FakeFiles();
+    const clock = { mono: 5_000, wall: 1_000, monoMs: () => clock.mono, wallMs: () => clock.wall };
+    const journal = await openTestJournal(files, { clock });
+    clock.mono += 60_000;
+    await append(journal, 0, reading('a', '1', { monoMs: clock.mono }));
+    await journal.close();
+    Object.assign(clock, { mono: 3, wall: 9e12 });
+    const again = await openTestJournal(files, { clock });
+    clock.mono += 7_000;
+    await append(again, 0, reading('a', '2', { monoMs: clock.mono }));
+    expect((await readAll(files, again)).map((r) => r.runMs)).toEqual([60_000, 67_000]);
+    await again.close();
+  });
+
+  it('finds an offset by the index, without reading what is before it', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files, { segmentBytes: 1024 * 1024 });
+    for (let i = 0; i < 480; i++) await append(journal, i % 2, reading('a', FOUR_KB));
+    const sealed = journal.segments().slice(0, -1);
+    expect(sealed.length).toBeGreaterThan(1);
+    const folder = await FolderView.open(files, FOLDER);
+    for (const [view, offset] of [
+      [folder, 120],
+      [journal, 185],
+      [journal, 238],
+    ] as const) {
+      files.bytesRead = 0;
+      const cursor = new StreamCursor({ files, view, stream: 'readings', from: [offset, offset] });
+      const [record] = (await cursor.next()) ?? [];
+      expect(record?.offset).toBe(offset);
+      expect(files.bytesRead).toBeLessThan(600 * 1024);
+      await cursor.close();
+    }
+    await journal.close();
   });
 
   it('retains by bytes, oldest segments first, and names what it drops', async () => {
