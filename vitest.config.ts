@@ -1,12 +1,17 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
-const lane = (name: string, include: string[], testTimeout: number) => ({
-  extends: true as const,
-  test: { name, include, testTimeout, hookTimeout: testTimeout },
-});
+const DEBIAN = '**/*.debian.test.ts';
+
+const lane = (name: string, include: string[], testTimeout: number) => {
+  const exclude = name === 'debian' ? configDefaults.exclude : [...configDefaults.exclude, DEBIAN];
+  return {
+    extends: true as const,
+    test: { name, include, exclude, testTimeout, hookTimeout: testTimeout },
+  };
+};
 
 // Lanes: unit (no sockets to speak of), fault (what breaks), e2e (child processes, real MQTT),
-// debian (real parts from Debian's packages; `.ci/run` installs them).
+// debian (e2e with real parts from Debian's packages; `.ci/run` installs them).
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -15,7 +20,7 @@ export default defineConfig({
       lane('unit', ['test/unit/**/*.test.ts', 'test/*.test.ts'], 10_000),
       lane('fault', ['test/fault/**/*.test.ts'], 30_000),
       lane('e2e', ['test/e2e/**/*.test.ts'], 120_000),
-      lane('debian', ['test/debian/**/*.test.ts'], 600_000),
+      lane('debian', ['test/e2e/**/*.debian.test.ts'], 600_000),
     ],
   },
 });

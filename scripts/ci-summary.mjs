@@ -1,14 +1,18 @@
 // Sums up test lanes from vitest's JSON reports and ends with the line `N passed, N failed`.
 //   node scripts/ci-summary.mjs [--failed-step NAME]… LANE[,LANE…]=REPORT[:EXIT-CODE]…
-// A lane is known by the folder of its files. A test that was skipped, a lane without tests, a
+// A lane is known by the names of its files. A test that was skipped, a lane without tests, a
 // report that is missing and a step that failed each count as one failure: what did not run did not
 // pass.
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
 
-/** `test/e2e/x.test.ts` is of lane e2e; what lies in test/ itself belongs to unit. */
+/**
+ * `test/e2e/x.test.ts` is of lane e2e, `x.debian.test.ts` of lane debian; what lies in test/ itself
+ * belongs to unit.
+ */
 function laneOf(path) {
+  if (path.endsWith('.debian.test.ts')) return 'debian';
   const [, lane = '', ...rest] = path.split('/');
   return rest.length === 0 ? 'unit' : lane;
 }

@@ -2,16 +2,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
 import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
 import { systemClock } from '../base/clock.ts';
-import { silentLogger } from '../base/logger.ts';
 import type { LogRecord } from '../base/reading.ts';
-import { type Broker, openBroker } from '../ingest/broker.ts';
 import { StreamCursor } from '../log/log-reader.ts';
 import type { DataFolder } from '../ops/data-folder.ts';
 import type { Child } from '../os/child.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { makeTemporaryFolder, removeFolder } from '../os/temporary-folder.ts';
-import type { Envelope } from '../uplink/envelope.ts';
 import type { Command, Io } from './command.ts';
+import { DemoCloud } from './demo-cloud.ts';
 import { DemoGateway } from './demo-gateway.ts';
 import { receiptOf } from './demo-receipt.ts';
 import { viewOfStream } from './stores.ts';
@@ -24,41 +22,6 @@ const REPEAT_SHARE = 0.15;
 const OUTAGE_FROM_MS = 3_000;
 const OUTAGE_MS = 4_000;
 const DRAIN_WITHIN_MS = 30_000;
-
-/** The cloud: a plain broker of this process that notes what is published to it. */
-class DemoCloud {
-  readonly heard: Envelope[] = [];
-  #broker: Broker | undefined;
-  #port = 0;
-
-  get url(): string {
-    return `mqtt://127.0.0.1:${this.#port}`;
-  }
-
-  async open(): Promise<void> {
-    this.#broker = await openBroker({
-      id: 'cloud',
-      host: '127.0.0.1',
-      port: this.#port,
-      maxConnections: 10,
-      maxPacketBytes: 4 * 1024 * 1024,
-      maxTopicLevels: 16,
-      keepaliveLimitSeconds: 0,
-      reserved: ['$SYS/'],
-      logger: silentLogger,
-      accept: ({ payload }) => {
-        this.heard.push(JSON.parse(Buffer.from(payload).toString()) as Envelope);
-        return false;
-      },
-    });
-    await this.#broker.listen();
-    this.#port = this.#broker.port;
-  }
-
-  async close(): Promise<void> {
-    await this.#broker?.close();
-  }
-}
 
 interface Sensors {
   readonly acked: Map<string, string[]>;

@@ -1,6 +1,5 @@
 import { connect, type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
-import { silentLogger } from '../../src/base/logger.ts';
-import { type Broker, openBroker } from '../../src/ingest/broker.ts';
+import { DemoCloud } from '../../src/cli/demo-cloud.ts';
 import { type Envelope, identityOf } from '../../src/uplink/envelope.ts';
 import { until } from './until.ts';
 
@@ -138,46 +137,8 @@ export class TestClient {
   }
 }
 
-/** The cloud: a broker of this process that notes what is published to it, and can go away. */
-export class Cloud {
-  readonly heard: Envelope[] = [];
-  #broker: Broker | undefined;
-  #port: number;
-
-  constructor(port = 0) {
-    this.#port = port;
-  }
-
-  get url(): string {
-    return `mqtt://127.0.0.1:${this.#port}`;
-  }
-
-  /** On the same port every time. */
-  async open(): Promise<void> {
-    this.#broker = await openBroker({
-      id: 'cloud',
-      host: '127.0.0.1',
-      port: this.#port,
-      maxConnections: 10,
-      maxPacketBytes: 4 * 1024 * 1024,
-      maxTopicLevels: 16,
-      keepaliveLimitSeconds: 0,
-      reserved: ['$SYS/'],
-      logger: silentLogger,
-      accept: ({ payload }) => {
-        this.heard.push(JSON.parse(Buffer.from(payload).toString()) as Envelope);
-        return false;
-      },
-    });
-    await this.#broker.listen();
-    this.#port = this.#broker.port;
-  }
-
-  async close(): Promise<void> {
-    await this.#broker?.close();
-    this.#broker = undefined;
-  }
-
+/** The cloud of the demo, asked what it has. */
+export class Cloud extends DemoCloud {
   /** What arrived, by its identity. Throws if two different records came under one. */
   records(): Map<string, Envelope> {
     const byIdentity = new Map<string, Envelope>();
