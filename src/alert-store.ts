@@ -1,6 +1,7 @@
 import type { AlertEvent } from './alert/alert-state.ts';
+import { alertTopic } from './alert/alerter.ts';
+import { appendOnce } from './append-once.ts';
 import type { Clock } from './base/clock.ts';
-import { HeadgateError } from './base/errors.ts';
 import type { Dedup } from './dedup/dedup.ts';
 import type { Journal } from './log/journal.ts';
 import { ALERTS } from './stores.ts';
@@ -25,32 +26,18 @@ export class AlertStore {
   /** Resolves when the event is durable; rejects if it could not be made so. */
   append(event: AlertEvent, payload: Uint8Array): Promise<void> {
     const { events, dedup, clock } = this.#options;
-    const { device, metric } = event;
-    const monoMs = clock.monoMs();
     const reading = {
-      device,
-      topic: `headgate/alerts/${device}/${metric}`,
+      device: event.device,
+      topic: alertTopic(event),
       payload,
       messageId: { kind: 'id' as const, text: event.id },
-      monoMs,
+      monoMs: clock.monoMs(),
     };
-    const sighting = dedup.claim(reading, events.runMs(monoMs));
-    if (sighting?.kind === 'known') return Promise.resolve();
+    const target = { journal: events, stream: events.stream(ALERTS), dedup };
     return new Promise((resolve, reject) => {
-      if (sighting?.kind === 'in-flight') {
-        sighting.claim.wait((durable) =>
-          durable ? resolve() : reject(new HeadgateError('LOG_NOT_DURABLE')),
-        );
-        return;
-      }
-      events.append(events.stream(ALERTS), 0, reading, (error) => {
-        if (error === undefined) {
-          sighting?.claim.settle();
-          resolve();
-        } else {
-          sighting?.claim.release();
-          reject(error);
-        }
+      appendOnce(target, 0, reading, (outcome) => {
+        if (typeof outcome === 'string') resolve();
+        else reject(outcome);
       });
     });
   }

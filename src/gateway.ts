@@ -3,6 +3,7 @@ import { openLine } from '../firmware-bridge/gpio/open-line.ts';
 import { AlertStates } from './alert/alert-state.ts';
 import { Alerter } from './alert/alerter.ts';
 import { AlertStore } from './alert-store.ts';
+import type { OnceStream } from './append-once.ts';
 import type { Clock, Random } from './base/clock.ts';
 import { type Counters, newCounters } from './base/counters.ts';
 import { messageOf } from './base/errors.ts';
@@ -20,7 +21,7 @@ import { openControl } from './ops/control.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
-import { Pipeline, type PipelineStream } from './pipeline.ts';
+import { Pipeline } from './pipeline.ts';
 import { refillDedup } from './refill.ts';
 import { type Status, statusOf } from './status.ts';
 import { ALERTS, DEAD_LETTER, openStores, type Stores } from './stores.ts';
@@ -133,13 +134,14 @@ export class Gateway {
   /** Dedup windows are filled before anything can be asked of them. */
   async #buildPipeline(stores: Stores): Promise<Pipeline> {
     const { config, files, clock, logger } = this.#options;
-    const streams = new Map<string, PipelineStream>();
+    const streams = new Map<string, OnceStream>();
     for (const [name, { dedup: options }] of Object.entries(config.streams)) {
       const dedup = this.#newDedup(options);
       const source = { files, journal: stores.telemetry, stream: name };
       const records = await refillDedup(dedup, source, config.dedup.maxIds);
       logger.debug({ stream: name, records }, 'dedup is refilled');
-      streams.set(name, { stream: stores.telemetry.stream(name), dedup });
+      const journal = stores.telemetry;
+      streams.set(name, { journal, stream: journal.stream(name), dedup });
     }
     const patterns = Object.entries(config.streams).flatMap(([stream, { topics }]) =>
       topics.map((pattern) => ({
@@ -151,7 +153,6 @@ export class Gateway {
     return new Pipeline({
       topics: new TopicMap(patterns),
       streams,
-      telemetry: stores.telemetry,
       events: stores.events,
       deadLetters: stores.events.stream(DEAD_LETTER),
       clock,

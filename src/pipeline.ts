@@ -1,26 +1,18 @@
+import { appendOnce, type OnceStream } from './append-once.ts';
 import type { Clock } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
-import { type ErrorCode, HeadgateError } from './base/errors.ts';
+import type { ErrorCode, HeadgateError } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import type { Reading } from './base/reading.ts';
-import type { Claim } from './dedup/claim.ts';
-import type { Dedup } from './dedup/dedup.ts';
 import type { InboundPublish } from './ingest/broker.ts';
 import { parseReading } from './ingest/parse-reading.ts';
 import type { TopicMap } from './ingest/topic-map.ts';
 import type { Journal } from './log/journal.ts';
 import type { Stream } from './log/stream.ts';
 
-export interface PipelineStream {
-  readonly stream: Stream;
-  readonly dedup: Dedup;
-}
-
 export interface PipelineOptions {
   readonly topics: TopicMap;
-  readonly streams: ReadonlyMap<string, PipelineStream>;
-  /** Takes readings. */
-  readonly telemetry: Journal;
+  readonly streams: ReadonlyMap<string, OnceStream>;
   /** Takes dead letters. */
   readonly events: Journal;
   readonly deadLetters: Stream;
@@ -89,39 +81,13 @@ export class Pipeline {
     logger.info(fields, "a topic is no stream's: its messages are passed on and not kept");
   }
 
-  #store(target: PipelineStream, partition: number, reading: Reading, done: Done): void {
-    const { stream, dedup } = target;
-    const { telemetry, counters } = this.#options;
-    const sighting = dedup.claim(reading, telemetry.runMs(reading.monoMs));
-    if (sighting?.kind === 'known') {
-      counters.duplicates += 1;
-      done(undefined);
-      return;
-    }
-    if (sighting?.kind === 'in-flight') {
-      this.#follow(sighting.claim, done);
-      return;
-    }
-    telemetry.append(stream, partition, reading, (error) => {
-      if (error === undefined) {
-        counters.stored += 1;
-        sighting?.claim.settle();
-      } else {
-        counters.rejected += 1;
-        sighting?.claim.release();
-      }
-      done(error);
-    });
-  }
-
-  /** A repeat of what is on its way ends as the first one does. */
-  #follow(claim: Claim, done: Done): void {
+  #store(target: OnceStream, partition: number, reading: Reading, done: Done): void {
     const { counters } = this.#options;
-    claim.wait((durable) => {
-      if (durable) counters.duplicates += 1;
+    appendOnce(target, partition, reading, (outcome) => {
+      if (outcome === 'stored') counters.stored += 1;
+      else if (outcome === 'repeat') counters.duplicates += 1;
       else counters.rejected += 1;
-      const failed = 'the first of these could not be stored';
-      done(durable ? undefined : new HeadgateError('LOG_NOT_DURABLE', failed));
+      done(typeof outcome === 'string' ? undefined : outcome);
     });
   }
 

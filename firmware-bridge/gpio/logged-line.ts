@@ -16,7 +16,7 @@ export class LoggedLine implements OutputLine {
     if (this.#closed || active === this.#active) return;
     this.#active = active;
     const said = `the alert line is ${active ? 'active' : 'inactive'}`;
-    this.#logger.info({ subject: 'alert line', line: this.name }, said);
+    this.#logger.warn({ subject: 'alert line', line: this.name, active }, said);
   }
 
   close(): void {

@@ -1,18 +1,5 @@
 import type { RecordPosition } from '../base/reading.ts';
-
-/** What the alert stage needs of a detector's verdict. Names are well-formed text. */
-export interface Finding {
-  readonly device: string;
-  readonly metric: string;
-  readonly value: number;
-  readonly score: number;
-  readonly expectedLow: number;
-  readonly expectedHigh: number;
-  readonly state: 'learning' | 'normal' | 'anomalous';
-  readonly atRunMs: number;
-  readonly receivedAtMs: number;
-  readonly cause: RecordPosition;
-}
+import type { Verdict } from '../base/verdict.ts';
 
 export interface AlertOptions {
   /** Score below which a value counts as normal again: lower than the threshold, for hysteresis. */
@@ -60,20 +47,20 @@ function keyOf({ device, metric }: { device: string; metric: string }): string {
 }
 
 /** `begun`: the beginning of the alert that ends here. */
-function eventOf(finding: Finding, begun?: AlertEvent): AlertEvent {
-  const { device, metric, value, score, expectedLow, expectedHigh, cause } = finding;
-  const { receivedAtMs: atMs, atRunMs } = finding;
+function eventOf(verdict: Verdict, begun?: AlertEvent): AlertEvent {
+  const { device, metric, value, score, expectedLow, expectedHigh, cause } = verdict;
+  const { receivedAtMs: atMs, atRunMs } = verdict;
   const kind = begun === undefined ? 'begin' : 'end';
   const { stream, partition, offset } = cause;
-  const id = `${kind}:${keyOf(finding)}:${stream}:${partition}:${offset}`;
+  const id = `${kind}:${keyOf(verdict)}:${stream}:${partition}:${offset}`;
   const facts = { device, metric, value, score, expectedLow, expectedHigh, cause };
   const { sinceMs, sinceRunMs } = begun ?? { sinceMs: atMs, sinceRunMs: atRunMs };
   return { id, kind, ...facts, sinceMs, sinceRunMs, atMs, atRunMs, suppressed: 0 };
 }
 
 /**
- * Turns findings into alerts that begin and end: idle → active → cooling → idle, per device and
- * metric. Pure, and on the log's own clock: findings that are read again give the same events.
+ * Turns verdicts into alerts that begin and end: idle → active → cooling → idle, per device and
+ * metric. Pure, and on the log's own clock: readings that are read again give the same events.
  */
 export class AlertStates {
   readonly #options: AlertOptions;
@@ -90,26 +77,26 @@ export class AlertStates {
     return [...this.#series.values()].flatMap((s) => (s.kind === 'active' ? [s.begun] : []));
   }
 
-  /** The event that a finding makes, if any. */
-  observe(finding: Finding): AlertEvent | undefined {
+  /** The event that a verdict makes, if any. */
+  observe(verdict: Verdict): AlertEvent | undefined {
     // Nearly always: nothing goes on, and nothing is wrong.
-    if (this.#series.size === 0 && finding.state !== 'anomalous') return undefined;
-    const key = keyOf(finding);
+    if (this.#series.size === 0 && verdict.state !== 'anomalous') return undefined;
+    const key = keyOf(verdict);
     const state = this.#series.get(key);
-    if (state === undefined && finding.state !== 'anomalous') return undefined;
-    if (state?.kind === 'active') return this.#whileActive(key, state, finding);
-    if (state?.kind === 'cooling' && finding.atRunMs < state.untilRunMs) {
-      if (finding.state === 'anomalous') {
+    if (state === undefined && verdict.state !== 'anomalous') return undefined;
+    if (state?.kind === 'active') return this.#whileActive(key, state, verdict);
+    if (state?.kind === 'cooling' && verdict.atRunMs < state.untilRunMs) {
+      if (verdict.state === 'anomalous') {
         this.#set(key, { ...state, suppressed: state.suppressed + 1 });
       }
       return undefined;
     }
     const suppressed = state?.kind === 'cooling' ? state.suppressed : 0;
-    if (finding.state !== 'anomalous') {
+    if (verdict.state !== 'anomalous') {
       if (suppressed === 0) this.#set(key, undefined);
       return undefined;
     }
-    const begun = { ...eventOf(finding), suppressed };
+    const begun = { ...eventOf(verdict), suppressed };
     this.#set(key, { kind: 'active', begun, calm: 0 });
     return begun;
   }
@@ -117,10 +104,10 @@ export class AlertStates {
   #whileActive(
     key: string,
     state: SeriesState & { kind: 'active' },
-    finding: Finding,
+    verdict: Verdict,
   ): AlertEvent | undefined {
     const { clearScore, clearCount, coolDownMs } = this.#options;
-    if (finding.score >= clearScore) {
+    if (verdict.score >= clearScore) {
       if (state.calm > 0) this.#set(key, { ...state, calm: 0 });
       return undefined;
     }
@@ -129,9 +116,9 @@ export class AlertStates {
       this.#set(key, { ...state, calm });
       return undefined;
     }
-    const untilRunMs = finding.atRunMs + coolDownMs;
+    const untilRunMs = verdict.atRunMs + coolDownMs;
     this.#set(key, { kind: 'cooling', untilRunMs, suppressed: 0 });
-    return eventOf(finding, state.begun);
+    return eventOf(verdict, state.begun);
   }
 
   #set(key: string, state: SeriesState | undefined): void {

@@ -68,7 +68,7 @@ export const ERRORS = {
   LOG_NOT_DURABLE: row(
     'The reading could not be made durable (disk full, failed write or failed sync), so it was ' +
       'not acknowledged; its sender still has it.',
-    'See the error in the journal: free space, or replace the card. Headgate goes on by itself.',
+    'See the error that is logged: free space, or replace the card. Headgate goes on by itself.',
   ),
   LOG_CLOSED: row('The log is closing down.', 'Send again after the restart.'),
   LOG_BACKPRESSURE: row(

@@ -1,6 +1,7 @@
 import type { Logger } from '../base/logger.ts';
 import { parsePayload, samplesOf } from '../base/payload.ts';
-import type { LogRecord, PayloadValue, RecordPosition, Sample } from '../base/reading.ts';
+import type { LogRecord, PayloadValue, Sample } from '../base/reading.ts';
+import type { Verdict } from '../base/verdict.ts';
 import { RollingBaseline } from './rolling-baseline.ts';
 
 export interface DetectorOptions {
@@ -11,22 +12,6 @@ export interface DetectorOptions {
   /** Series watched, at most. */
   readonly maxSeries: number;
   readonly logger: Logger;
-}
-
-/** What the detector says of one value. */
-export interface Verdict {
-  readonly device: string;
-  readonly metric: string;
-  readonly value: number;
-  /** Robust distance from what is ordinary; 0 while learning. */
-  readonly score: number;
-  readonly expectedLow: number;
-  readonly expectedHigh: number;
-  readonly state: 'learning' | 'normal' | 'anomalous';
-  /** Run clock of the reading, ms. */
-  readonly atRunMs: number;
-  readonly receivedAtMs: number;
-  readonly cause: RecordPosition;
 }
 
 const PREFIX = 'detect/series/';

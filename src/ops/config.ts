@@ -298,9 +298,9 @@ const uplink = v.strictObject({
 const logger = v.strictObject({
   level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least level that is shown.'),
   format: choice(
-    ['auto', 'json', 'text', 'journal'],
+    ['auto', 'json', 'text', 'journald'],
     'auto',
-    'Shape of the lines. `auto`: `journal` under systemd, `text` on a terminal, else `json`.',
+    'Shape of the lines. `auto`: `text` on a terminal, `journald` under systemd, else `json`.',
   ),
 });
 

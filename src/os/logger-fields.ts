@@ -6,7 +6,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 const SECRET_NAME = /(password|token|secret)$/i;
 const MASK = '***';
-// Bounds on one line. A payload or a stack from outside must not become a page in the journal.
+// Bounds on one line. A payload or a stack from outside must not become a page in the diagnostics.
 const MAX_TEXT_CHARACTERS = 1000;
 const MAX_ITEMS = 50;
 const MAX_DEPTH = 4;

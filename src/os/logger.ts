@@ -10,7 +10,7 @@ import { type Level, type Line, RepeatFilter } from './repeat-filter.ts';
  * not fill a card.
  */
 
-export type LoggerFormat = 'auto' | 'json' | 'text' | 'journal';
+export type LoggerFormat = 'auto' | 'json' | 'text' | 'journald';
 
 export interface LoggerOptions {
   readonly level: Level;
@@ -85,14 +85,14 @@ function textWriter(clock: Clock, write: Write): WriteLine {
 }
 
 /** No time: journald has its own. */
-function journalWriter(write: Write): WriteLine {
+function journaldWriter(write: Write): WriteLine {
   return (line) => write(`<${PRIORITY[line.level]}>${words(line)}\n`);
 }
 
 function resolveFormat(options: LoggerOptions): Exclude<LoggerFormat, 'auto'> {
   if (options.format !== 'auto') return options.format;
-  if ((options.env['JOURNAL_STREAM'] ?? '') !== '') return 'journal';
-  return options.isTty ? 'text' : 'json';
+  if (options.isTty) return 'text';
+  return (options.env['JOURNAL_STREAM'] ?? '') === '' ? 'json' : 'journald';
 }
 
 function writerFor(options: LoggerOptions): WriteLine {
@@ -102,8 +102,8 @@ function writerFor(options: LoggerOptions): WriteLine {
       return jsonWriter(options.clock, write);
     case 'text':
       return textWriter(options.clock, write);
-    case 'journal':
-      return journalWriter(write);
+    case 'journald':
+      return journaldWriter(write);
   }
 }
 

@@ -1,21 +1,12 @@
-import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Backoff } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { CloudLink, OpenLink } from './cloud-client.ts';
-import type { Lane, Sendable } from './lane.ts';
+import { Publisher, type PublisherOptions } from './publisher.ts';
 
-export interface UplinkOptions {
+export interface UplinkOptions extends PublisherOptions {
   readonly open: OpenLink;
-  /** In order of priority: a lane is served only while those before it have nothing. */
-  readonly lanes: readonly Lane[];
-  /** Publishes that may be unacknowledged at one time. */
-  readonly window: number;
-  readonly backoff: Backoff;
-  readonly counters: Counters;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How long a stop waits for acknowledgements on their way; 2,000 unless given. */
@@ -126,93 +117,5 @@ export class Uplink {
     await link.close();
     await Promise.all([ended, publisher.settled(), ...fed]);
     return reason;
-  }
-}
-
-/** Keeps the window of one link full, from the first lane that has something. */
-class Publisher {
-  /** Resolves with the first reason to publish nothing more. */
-  readonly stopped: Promise<string>;
-  readonly #link: CloudLink;
-  readonly #options: UplinkOptions;
-  readonly #window: number;
-  readonly #inFlight = new Set<Promise<void>>();
-  readonly #over = new AbortController();
-  #resolve: (why: string) => void = () => {};
-
-  constructor(link: CloudLink, options: UplinkOptions) {
-    this.#link = link;
-    this.#options = options;
-    this.#window = Math.max(1, Math.min(options.window, link.receiveMaximum ?? options.window));
-    // Each lane listens.
-    setMaxListeners(0, this.#over.signal);
-    this.stopped = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    for (const lane of options.lanes) lane.begin(this.#window);
-  }
-
-  /** Publishes nothing more. The first reason counts. */
-  stop(why: string): void {
-    this.#resolve(why);
-    this.#over.abort();
-  }
-
-  /** Reads for a lane whenever it has nothing left, until the publisher stops. Never rejects. */
-  async feed(lane: Lane): Promise<void> {
-    const { signal } = this.#over;
-    while (!signal.aborted) {
-      try {
-        await lane.fill(signal);
-        this.#publish();
-        await lane.empty(signal);
-      } catch (error) {
-        this.stop(`the log cannot be read: ${messageOf(error)}`);
-      }
-    }
-  }
-
-  #publish(): void {
-    while (this.#inFlight.size < this.#window && !this.#over.signal.aborted) {
-      const next = this.#options.lanes.find((lane) => lane.ready)?.take();
-      if (next === undefined) return;
-      const sent: Promise<void> = this.#send(next)
-        .then(() => {
-          this.#inFlight.delete(sent);
-          this.#publish();
-        })
-        // Nothing is skipped: it is the first to be sent on the next link.
-        .catch((error: unknown) => {
-          this.#inFlight.delete(sent);
-          this.stop(messageOf(error));
-        });
-      this.#inFlight.add(sent);
-    }
-  }
-
-  /** Rejects when the cloud has not acknowledged it. */
-  async #send({ topic, payload, done }: Sendable): Promise<void> {
-    const { backoff, counters } = this.#options;
-    await this.#link.publish(topic, payload);
-    // Only progress makes the next wait short. A cloud may take a connection and end it at the
-    // first record, or take all records but the first: then each link sends the same ones again.
-    const completed = done();
-    if (completed > 0) backoff.reset();
-    counters.forwarded += completed;
-  }
-
-  /** Resolves when nothing is in flight. Only once stopped: before, more follows. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#inFlight);
-  }
-
-  /** Waits for what is in flight, `graceMs` at most. */
-  async drain(graceMs: number): Promise<void> {
-    const timer = new AbortController();
-    const grace = wait(graceMs, undefined, { signal: timer.signal }).catch(() => {
-      // Everything has settled before.
-    });
-    await Promise.race([this.settled(), grace]);
-    timer.abort();
   }
 }

@@ -1,11 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  DeviceClient,
-  type Subscription,
-  subscribe,
-} from '../../firmware-bridge/device/device-client.ts';
+import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
 import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
 import { seededRandom, systemClock } from '../../src/base/clock.ts';
 import type { LogRecord } from '../../src/base/reading.ts';
@@ -17,6 +13,7 @@ import { freePort } from '../support/free-port.ts';
 import { cleanUp, GatewayProcess, temporaryFolder } from '../support/gateway-process.ts';
 import { readAll } from '../support/journals.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
+import { type Subscription, subscribe } from '../support/subscriber.ts';
 import { until } from '../support/until.ts';
 
 /**

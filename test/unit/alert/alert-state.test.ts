@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type AlertEvent, AlertStates } from '../../../src/alert/alert-state.ts';
-import { ALERT_OPTIONS, finding } from './findings.ts';
+import { ALERT_OPTIONS, verdict } from './verdicts.ts';
 
 /** Scores, one a second from `from` on. */
 function feed(states: AlertStates, scores: readonly number[], from = 0): AlertEvent[] {
-  return scores.flatMap((score, i) => states.observe(finding(score, from + i)) ?? []);
+  return scores.flatMap((score, i) => states.observe(verdict(score, from + i)) ?? []);
 }
 
 const shown = (events: readonly AlertEvent[]) =>
@@ -53,14 +53,14 @@ describe('an alert', () => {
 
   it('never begins while the series is learnt', () => {
     const states = new AlertStates(ALERT_OPTIONS);
-    expect(states.observe(finding(0, 0, { state: 'learning' }))).toBeUndefined();
+    expect(states.observe(verdict(0, 0, { state: 'learning' }))).toBeUndefined();
     expect(states.active()).toEqual([]);
   });
 
   it('is one a series', () => {
     const states = new AlertStates(ALERT_OPTIONS);
     for (const device of ['d1', 'd2']) {
-      for (const metric of ['t', 'h']) states.observe(finding(9, 0, { device, metric }));
+      for (const metric of ['t', 'h']) states.observe(verdict(9, 0, { device, metric }));
     }
     expect(states.active().map(({ device, metric }) => `${device} ${metric}`)).toEqual([
       'd1 t',
@@ -94,8 +94,8 @@ describe('the cool-down', () => {
     const states = new AlertStates(ALERT_OPTIONS);
     feed(states, ended);
     const yearsLater = { receivedAtMs: 1_995_000_000_000 };
-    expect(states.observe(finding(9, 64, yearsLater))).toBeUndefined();
-    expect(states.observe(finding(9, 65, { receivedAtMs: 0 }))).toMatchObject({ kind: 'begin' });
+    expect(states.observe(verdict(9, 64, yearsLater))).toBeUndefined();
+    expect(states.observe(verdict(9, 65, { receivedAtMs: 0 }))).toMatchObject({ kind: 'begin' });
   });
 
   it('leaves nothing behind when there is nothing to tell', () => {
@@ -118,22 +118,22 @@ const runs = fc.array(
   { maxLength: 150 },
 );
 
-function findingsOf(run: Array<{ score: number; device: string; waitS: number }>) {
+function verdictsOf(run: Array<{ score: number; device: string; waitS: number }>) {
   let second = 0;
   return run.map(({ score, device, waitS }) => {
     second += 1 + waitS;
-    return finding(score, second, { device });
+    return verdict(score, second, { device });
   });
 }
 
-describe('any run of findings', () => {
+describe('any run of verdicts', () => {
   it('begins and ends in turn, and the active ones are those that have begun', () => {
     fc.assert(
       fc.property(runs, (run) => {
         const states = new AlertStates(ALERT_OPTIONS);
         const open = new Map<string, AlertEvent>();
         const endedAt = new Map<string, number>();
-        for (const one of findingsOf(run)) {
+        for (const one of verdictsOf(run)) {
           const event = states.observe(one);
           if (event === undefined) continue;
           const { device, kind, atRunMs } = event;
@@ -159,11 +159,11 @@ describe('any run of findings', () => {
   it('gives the same events, ids and all, when it is read again from a checkpoint', () => {
     fc.assert(
       fc.property(runs, fc.nat(150), fc.nat(150), (run, a, b) => {
-        const findings = findingsOf(run);
-        const observe = (states: AlertStates, part: typeof findings) =>
+        const verdicts = verdictsOf(run);
+        const observe = (states: AlertStates, part: typeof verdicts) =>
           part.flatMap((one) => states.observe(one) ?? []);
         const straight = new AlertStates(ALERT_OPTIONS);
-        const checkpoint = Math.min(a, b, findings.length);
+        const checkpoint = Math.min(a, b, verdicts.length);
         const store = new Map<string, string>();
         const save = (states: AlertStates) => {
           for (const [key, value] of states.snapshot()) {
@@ -171,14 +171,14 @@ describe('any run of findings', () => {
             else store.set(key, value);
           }
         };
-        observe(straight, findings.slice(0, Math.floor(checkpoint / 2)));
+        observe(straight, verdicts.slice(0, Math.floor(checkpoint / 2)));
         save(straight);
-        observe(straight, findings.slice(Math.floor(checkpoint / 2), checkpoint));
+        observe(straight, verdicts.slice(Math.floor(checkpoint / 2), checkpoint));
         save(straight);
-        const expected = observe(straight, findings.slice(checkpoint));
+        const expected = observe(straight, verdicts.slice(checkpoint));
         const again = new AlertStates(ALERT_OPTIONS);
         again.restore(new Map([...store, ['detect/series/d1/t', '{}']]));
-        expect(observe(again, findings.slice(checkpoint))).toEqual(expected);
+        expect(observe(again, verdicts.slice(checkpoint))).toEqual(expected);
         expect(again.active()).toEqual(straight.active());
       }),
       { numRuns: 200 },

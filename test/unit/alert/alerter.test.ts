@@ -3,7 +3,7 @@ import type { AlertEvent } from '../../../src/alert/alert-state.ts';
 import { Alerter, alertTopic, reasonOf } from '../../../src/alert/alerter.ts';
 import { newCounters } from '../../../src/base/counters.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
-import { alertAt } from './findings.ts';
+import { alertAt } from './verdicts.ts';
 
 const TOPIC = 'headgate/alerts/d1/temperature';
 

@@ -4,7 +4,7 @@ import { seededRandom } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { Detector } from '../../../src/detect/detector.ts';
 import { Records } from '../detect/records.ts';
-import { ALERT_OPTIONS } from './findings.ts';
+import { ALERT_OPTIONS } from './verdicts.ts';
 
 // Detection and alerts together, with the defaults: what a series of readings makes of itself.
 

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
-import { Detector, type DetectorOptions, type Verdict } from '../../../src/detect/detector.ts';
+import type { Verdict } from '../../../src/base/verdict.ts';
+import { Detector, type DetectorOptions } from '../../../src/detect/detector.ts';
 import { Records } from './records.ts';
 
 const OPTIONS: DetectorOptions = {

@@ -1,10 +1,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-  DeviceClient,
-  type DeviceOptions,
-  subscribe,
-} from '../../../firmware-bridge/device/device-client.ts';
+import { DeviceClient, type DeviceOptions } from '../../../firmware-bridge/device/device-client.ts';
+import { subscribe } from '../../support/subscriber.ts';
 import { until } from '../../support/until.ts';
 import { ScriptedBroker } from '../uplink/scripted-broker.ts';
 

@@ -69,7 +69,7 @@ describe('formats', () => {
   });
 
   test('journal starts with the priority that journald reads', () => {
-    const { lines, logger } = open({ format: 'journal', level: 'debug' });
+    const { lines, logger } = open({ format: 'journald', level: 'debug' });
     logger.debug({}, 'one');
     logger.info({ a: 1 }, 'two');
     logger.warn({}, 'three');
@@ -79,7 +79,7 @@ describe('formats', () => {
 
   test.each([
     { env: { JOURNAL_STREAM: '8:1234' }, isTty: false, start: '<6>' },
-    { env: { JOURNAL_STREAM: '8:1234' }, isTty: true, start: '<6>' },
+    { env: { JOURNAL_STREAM: '8:1234' }, isTty: true, start: '12:00' },
     { env: {}, isTty: true, start: '12:00' },
     { env: {}, isTty: false, start: '{"level":"info"' },
   ])('auto with $env and tty $isTty starts with $start', ({ env, isTty, start }) => {
@@ -100,7 +100,7 @@ describe('formats', () => {
 
 describe('what a line may hold', () => {
   test('a value from outside can neither break the line nor forge a field', () => {
-    const { lines, logger } = open({ format: 'journal' });
+    const { lines, logger } = open({ format: 'journald' });
     logger.info(
       { topic: 'a b\n<0>kernel: boo', client: 'x" level=error', esc: '\u001b[2J\u009b' },
       'seen',
@@ -110,7 +110,7 @@ describe('what a line may hold', () => {
     ]);
   });
 
-  test.each(['json', 'text', 'journal'] as const)('secrets are masked in %s', (format) => {
+  test.each(['json', 'text', 'journald'] as const)('secrets are masked in %s', (format) => {
     const { lines, logger } = open({ format });
     const nested = { deep: [{ authToken: 'hush-1' }] };
     const fields = { password: 'hush-2', Secret: 'hush-3', url: 'mqtt://me:hush-4@cloud' };
@@ -160,7 +160,7 @@ describe('what a line may hold', () => {
 
 describe('repeats', () => {
   test('are counted for a minute and then summed up in one line', () => {
-    const { lines, logger } = open({ format: 'journal' });
+    const { lines, logger } = open({ format: 'journald' });
     logger.warn({ device: 'd1' }, 'link lost');
     for (let device = 2; device <= 313; device++)
       logger.warn({ device: `d${device}` }, 'link lost');
@@ -180,7 +180,7 @@ describe('repeats', () => {
   });
 
   test('another level, message, code or repeatKey is another line', () => {
-    const { lines, logger } = open({ format: 'journal' });
+    const { lines, logger } = open({ format: 'journald' });
     logger.warn({}, 'a');
     logger.error({}, 'a');
     logger.warn({}, 'b');
@@ -192,7 +192,7 @@ describe('repeats', () => {
   });
 
   test('of a subject the first changes are shown at once, and at last the last', () => {
-    const { lines, logger } = open({ format: 'journal' });
+    const { lines, logger } = open({ format: 'journald' });
     const flap = (state: string, level: 'info' | 'warn') =>
       logger[level]({ subject: 'link', at: state }, `the link is ${state}`);
     for (let i = 0; i < MAX_CHANGES / 2; i++) {
@@ -213,7 +213,7 @@ describe('repeats', () => {
   });
 
   test('a few changes of a subject are all shown, without a summary', () => {
-    const { lines, logger } = open({ format: 'journal' });
+    const { lines, logger } = open({ format: 'journald' });
     for (const state of ['up', 'down', 'up']) logger.info({ subject: 'link' }, state);
     logger.info({ subject: 'other link' }, 'up');
     pass(60_000);
@@ -221,7 +221,7 @@ describe('repeats', () => {
   });
 
   test('the summary keeps the code', () => {
-    const { lines, logger } = open({ format: 'journal' });
+    const { lines, logger } = open({ format: 'journald' });
     for (let i = 0; i < 3; i++) logger.error({ code: 'EIO' }, 'read failed');
     logger.flush();
     expect(lines[1]).toBe('<3>read failed repeated 2 times in 1 s code=EIO\n');
@@ -234,7 +234,7 @@ describe('repeats', () => {
   });
 
   test('close says what is left and ends the collapsing', () => {
-    const { lines, logger } = open({ format: 'journal' });
+    const { lines, logger } = open({ format: 'journald' });
     logger.info({}, 'tick');
     logger.info({}, 'tick');
     nowMs += 7000;
@@ -247,7 +247,7 @@ describe('repeats', () => {
   });
 
   test('the clock ends a window whose timer is late', () => {
-    const { lines, logger } = open({ format: 'journal' });
+    const { lines, logger } = open({ format: 'journald' });
     logger.info({}, 'tick');
     logger.info({}, 'tick');
     nowMs += 90_000;
@@ -256,7 +256,7 @@ describe('repeats', () => {
   });
 
   test('beyond the limit of kinds, the oldest one is summed up early', () => {
-    const { lines, logger } = open({ format: 'journal' });
+    const { lines, logger } = open({ format: 'journald' });
     logger.info({}, 'first');
     logger.info({}, 'first');
     for (let i = 1; i < MAX_WINDOWS; i++) logger.info({}, `kind ${i}`);
@@ -301,7 +301,7 @@ describe('stdout', () => {
     const lines = [
       "import { createLogger } from './src/os/logger.js';",
       "import { systemClock as clock } from './src/base/clock.js';",
-      "const options = { level: 'info', format: 'journal', clock, env: {}, isTty: false };",
+      "const options = { level: 'info', format: 'journald', clock, env: {}, isTty: false };",
       'const logger = createLogger(options);',
       body,
     ];

@@ -1,9 +1,10 @@
-import { type AlertEvent, AlertStates, type Finding } from '../../../src/alert/alert-state.ts';
+import { type AlertEvent, AlertStates } from '../../../src/alert/alert-state.ts';
+import type { Verdict } from '../../../src/base/verdict.ts';
 
 export const ALERT_OPTIONS = { clearScore: 4, clearCount: 5, coolDownMs: 60_000 };
 
-/** A finding with this score, at this second of the run clock. */
-export function finding(score: number, second: number, over: Partial<Finding> = {}): Finding {
+/** A verdict with this score, at this second of the run clock. */
+export function verdict(score: number, second: number, over: Partial<Verdict> = {}): Verdict {
   return {
     device: 'd1',
     metric: 'temperature',
@@ -20,11 +21,11 @@ export function finding(score: number, second: number, over: Partial<Finding> = 
 }
 
 /** An alert's beginning at this second, and its end. */
-export function alertAt(second: number, over: Partial<Finding> = {}): [AlertEvent, AlertEvent] {
+export function alertAt(second: number, over: Partial<Verdict> = {}): [AlertEvent, AlertEvent] {
   const states = new AlertStates({ clearScore: 4, clearCount: 1, coolDownMs: 0 });
-  const begin = states.observe(finding(50, second, over));
+  const begin = states.observe(verdict(50, second, over));
   const end = states.observe(
-    finding(1, second + 1, {
+    verdict(1, second + 1, {
       ...over,
       cause: { stream: 'readings', partition: 0, ...over.cause, offset: second + 1 },
     }),
