@@ -1,11 +1,11 @@
 import type { Dedup } from './dedup/dedup.ts';
 import type { Journal } from './log/journal.ts';
-import { earliestOffsets, StreamCursor } from './log/log-reader.ts';
+import { StreamCursor, startOfLast } from './log/log-reader.ts';
 import type { Files } from './os/files.ts';
 
 /**
  * Fills dedup's windows from the last records of a stream: what was acknowledged before the restart
- * is known after it. Reads at most about `maxRecords`, whatever the size of the log.
+ * is known after it. Reads `maxRecords` and at most a segment more, whatever the size of the log.
  */
 export async function refillDedup(
   dedup: Dedup,
@@ -13,10 +13,7 @@ export async function refillDedup(
   maxRecords: number,
 ): Promise<number> {
   const { files, journal, stream } = source;
-  const next = journal.nextOffsets(stream);
-  const earliest = earliestOffsets(journal, stream);
-  const share = Math.ceil(maxRecords / next.length);
-  const from = next.map((offset, p) => Math.max(earliest[p] ?? 0, offset - share));
+  const from = startOfLast(journal, stream, journal.nextOffsets(stream), maxRecords);
   const cursor = new StreamCursor({ files, view: journal, stream, from });
   let count = 0;
   try {

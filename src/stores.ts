@@ -1,11 +1,14 @@
 import type { Clock, Random } from './base/clock.ts';
 import type { Logger } from './base/logger.ts';
+import { handledOffsets } from './log/checkpoint.ts';
 import { Journal } from './log/journal.ts';
+import { RECORD_OVERHEAD_BYTES } from './log/record-codec.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
+import type { StateStore } from './os/state-store.ts';
 
 export interface StoresOptions {
   readonly config: Config;
@@ -14,6 +17,8 @@ export interface StoresOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Holds the checkpoints of consumers. */
+  readonly state: StateStore;
   /** Told of what retention drops from the store of readings or of events. */
   readonly onDrop: (dropped: readonly DroppedOffsets[]) => void;
 }
@@ -30,18 +35,20 @@ export const DEAD_LETTER = 'dead-letter';
 const HOUR_MS = 3_600_000;
 /** Events are few: their store takes a sixteenth of the space, in smaller segments. */
 const EVENTS_SHARE = 16;
+/** Room for what a dead letter adds: its device's name once more, and its reason. */
+const DEAD_LETTER_TEXT_BYTES = 4_096;
 
 /** Opens both stores, recovered. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
   const { config, data, files, clock, random, logger, onDrop } = options;
   const { lingerMs, segmentBytes, maxPendingBytes, retention } = config.log;
   const boot = await readBootId(files);
-  const common = { files, clock, random, logger, boot, lingerMs, maxPendingBytes, onDrop };
+  const handled = (log: string) => handledOffsets(options.state, log);
+  const common = { files, clock, random, logger, boot, lingerMs, maxPendingBytes, onDrop, handled };
   const maxAgeMs = retention.maxAgeHours * HOUR_MS;
-  const eventsBytes = Math.max(
-    Math.floor(segmentBytes / EVENTS_SHARE),
-    2 * config.mqtt.maxPacketBytes,
-  );
+  // Whatever a packet may bring can become a dead letter, and a record is half a segment at most.
+  const largest = config.mqtt.maxPacketBytes + RECORD_OVERHEAD_BYTES + DEAD_LETTER_TEXT_BYTES;
+  const eventsBytes = Math.max(Math.floor(segmentBytes / EVENTS_SHARE), 2 * largest);
   const events = await Journal.open({
     ...common,
     folder: data.events,
@@ -49,7 +56,7 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       { name: ALERTS, partitions: 1 },
       { name: DEAD_LETTER, partitions: 1 },
     ],
-    segmentBytes: eventsBytes + 64 * 1024,
+    segmentBytes: eventsBytes,
     retention: { maxBytes: Math.floor(retention.maxBytes / EVENTS_SHARE), maxAgeMs },
   });
   try {

@@ -50,12 +50,12 @@ export class Dedup {
 
   /** undefined: a reading without an id that can be used; it is new. `runMs`: the run clock now. */
   claim(reading: Reading, runMs: number): Sighting | undefined {
-    const { device, messageId, payload } = reading;
+    const { messageId, payload } = reading;
     const key = messageId === undefined ? undefined : keyOf(this.#mode, messageId, payload);
     if (key === undefined) return undefined;
     return key.kind === 'id'
-      ? this.#ids.claim(device, key.id, runMs)
-      : this.#sequences.claim(device, key.boot, key.sequence);
+      ? this.#ids.claim(reading, key.id, runMs)
+      : this.#sequences.claim(reading.device, key.boot, key.sequence);
   }
 
   /**
@@ -63,11 +63,11 @@ export class Dedup {
    * claimed.
    */
   remember(record: LogRecord): void {
-    const { device, messageId, payload, runMs } = record;
+    const { messageId, payload, runMs } = record;
     const key = messageId === undefined ? undefined : keyOf(this.#mode, messageId, payload);
     if (key === undefined) return;
-    if (key.kind === 'id') this.#ids.remember(device, key.id, runMs);
-    else this.#sequences.remember(device, key.boot, key.sequence);
+    if (key.kind === 'id') this.#ids.remember(record, key.id, runMs);
+    else this.#sequences.remember(record.device, key.boot, key.sequence);
   }
 
   /** Ids and devices remembered, for status. */

@@ -6,6 +6,8 @@ export const WINDOW_BITS = 1024;
  */
 const MAX_BOOTS = 4;
 const WORDS = WINDOW_BITS / 32;
+/** Devices looked at to find room for a new one. */
+const LOOKED_AT = 64;
 
 /**
  * Which of the last 1,024 numbers of one boot have been seen. A bit for number n stands at n mod
@@ -35,6 +37,37 @@ class BootWindow {
   }
 }
 
+/** The boots of one device, the newest last. */
+class DeviceBoots {
+  readonly #windows = new Map<string, BootWindow>();
+  wasHeard = true;
+
+  get isInFlight(): boolean {
+    for (const { inFlight } of this.#windows.values()) if (inFlight.size > 0) return true;
+    return false;
+  }
+
+  windowOf(boot: string): BootWindow {
+    this.wasHeard = true;
+    let window = this.#windows.get(boot);
+    if (window === undefined) {
+      if (this.#windows.size >= MAX_BOOTS) this.#dropOldest();
+      window = new BootWindow();
+      this.#windows.set(boot, window);
+    }
+    return window;
+  }
+
+  /** Not one with claims in flight: how many those can be is bounded by what the log lets in. */
+  #dropOldest(): void {
+    for (const [boot, { inFlight }] of this.#windows) {
+      if (inFlight.size > 0) continue;
+      this.#windows.delete(boot);
+      return;
+    }
+  }
+}
+
 class SequenceClaim extends Claim {
   readonly #window: BootWindow;
   readonly #number: number;
@@ -59,7 +92,7 @@ class SequenceClaim extends Claim {
  * reading stored twice can be mended later, one that was dropped can't.
  */
 export class SequenceWindow {
-  readonly #devices = new Map<string, Map<string, BootWindow>>();
+  readonly #devices = new Map<string, DeviceBoots>();
   readonly #maxDevices: number;
 
   constructor(options: { readonly maxDevices: number }) {
@@ -92,23 +125,22 @@ export class SequenceWindow {
   #windowOf(device: string, boot: string): BootWindow {
     let boots = this.#devices.get(device);
     if (boots === undefined) {
-      if (this.#devices.size >= this.#maxDevices) dropFirst(this.#devices);
-      boots = new Map();
+      if (this.#devices.size >= this.#maxDevices) this.#makeRoom();
+      boots = new DeviceBoots();
       this.#devices.set(device, boots);
     }
-    let window = boots.get(boot);
-    if (window === undefined) {
-      if (boots.size >= MAX_BOOTS) dropFirst(boots);
-      window = new BootWindow();
-      boots.set(boot, window);
-    }
-    return window;
+    return boots.windowOf(boot);
   }
-}
 
-function dropFirst(map: Map<string, unknown>): void {
-  for (const key of map.keys()) {
-    map.delete(key);
-    return;
+  /** A device goes that has not been heard since it was last looked at; never one in flight. */
+  #makeRoom(): void {
+    let looked = 0;
+    for (const [device, boots] of this.#devices) {
+      if (++looked > LOOKED_AT) return;
+      this.#devices.delete(device);
+      if (!boots.wasHeard && !boots.isInFlight) return;
+      boots.wasHeard = false;
+      this.#devices.set(device, boots);
+    }
   }
 }

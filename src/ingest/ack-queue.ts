@@ -1,5 +1,7 @@
 type Done = (error?: Error | null) => void;
 
+const COMPACT_AFTER = 1_024;
+
 /** One message between its arrival and its answer. */
 class Entry {
   readonly done: Done;
@@ -17,9 +19,11 @@ class Entry {
  */
 export class AckQueue {
   readonly #refuse: (error: Error, done: Done) => void;
-  #entries: Entry[] = [];
+  /** From `#head` on: those not answered yet. */
+  readonly #entries: Entry[] = [];
   #head = 0;
   #broken = false;
+  #refusing = false;
 
   /**
    * `refuse` is told once, of the first message that was not accepted; nothing after it is
@@ -37,19 +41,23 @@ export class AckQueue {
     this.#entries.push(entry);
     return (error) => {
       entry.state = error ?? 'accepted';
+      if (error !== undefined) this.#refusing = true;
       if (entry === this.#entries[this.#head]) this.#flush();
     };
+  }
+
+  /**
+   * A message was refused, whether or not its turn has come: nothing that comes after it may be
+   * taken, or it would be in the log before the refused one, which its sender still has.
+   */
+  get isRefusing(): boolean {
+    return this.#refusing;
   }
 
   #flush(): void {
     for (;;) {
       const entry = this.#entries[this.#head];
-      if (entry === undefined) {
-        this.#entries = [];
-        this.#head = 0;
-        return;
-      }
-      if (entry.state === 'waiting' || this.#broken) return;
+      if (entry === undefined || entry.state === 'waiting' || this.#broken) break;
       this.#head += 1;
       if (entry.state === 'accepted') {
         entry.done();
@@ -57,6 +65,11 @@ export class AckQueue {
         this.#broken = true;
         this.#refuse(entry.state, entry.done);
       }
+    }
+    // Now and then, since moving what is left costs time.
+    if (this.#head === this.#entries.length || this.#head >= COMPACT_AFTER) {
+      this.#entries.splice(0, this.#head);
+      this.#head = 0;
     }
   }
 }

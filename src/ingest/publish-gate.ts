@@ -85,7 +85,10 @@ export class PublishGate {
       done();
       return;
     }
-    const settle = this.#queueOf(client).add(done);
+    const queue = this.#queueOf(client);
+    // Its connection is about to end: it is sent again on the next one, in its turn.
+    if (queue.isRefusing) return;
+    const settle = queue.add(done);
     if (packet.qos === 2) this.#acceptOnce(client.id, packet, settle);
     else if (!this.#accept(client.id, packet, settle)) settle(undefined);
   }

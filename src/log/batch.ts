@@ -30,6 +30,11 @@ export class Batch {
   #firstOffsets: readonly number[] = [];
   readonly #runOfSlot = new Map<number, number>();
   #firstMonoMs = 0;
+  readonly #onDefect: (error: unknown) => void;
+
+  constructor(onDefect: (error: unknown) => void) {
+    this.#onDefect = onDefect;
+  }
 
   get bodyBytes(): number {
     return this.#body.length;
@@ -80,7 +85,16 @@ export class Batch {
       nextOffsets[slot] = (nextOffsets[slot] ?? 0) + records;
     }
     // By index: an iterator of pairs would make an array for each record.
-    for (let i = 0; i < this.#settles.length; i++) this.#settles[i]?.(undefined, this.#offsetOf(i));
+    for (let i = 0; i < this.#settles.length; i++) this.#settle(i, undefined, this.#offsetOf(i));
+  }
+
+  /** A sender that throws is a defect of its own: those after it are told all the same. */
+  #settle(i: number, error: HeadgateError | undefined, offset: number): void {
+    try {
+      this.#settles[i]?.(error, offset);
+    } catch (defect) {
+      this.#onDefect(defect);
+    }
   }
 
   #offsetOf(i: number): number {
@@ -119,7 +133,7 @@ export class Batch {
 
   /** Nothing of this batch is durable: tells every sender. */
   failed(error: HeadgateError): void {
-    for (const settle of this.#settles) settle(error, -1);
+    for (let i = 0; i < this.#settles.length; i++) this.#settle(i, error, -1);
   }
 
   /** Ready for the next commit; keeps its buffers. */

@@ -1,7 +1,8 @@
+import { codeOf } from '../base/errors.ts';
 import type { FileHandle, Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
 import { type SegmentInfo, Slots } from './catalog.ts';
-import { BLOCK_DATA, type BlockHeader, type SegmentHeader } from './format.ts';
+import { BLOCK_DATA, type BlockHeader, type Run } from './format.ts';
 import type { LogView } from './log-view.ts';
 
 /** A place in a store: a block to be read next. */
@@ -20,23 +21,60 @@ export type Met =
       readonly header: BlockHeader;
       readonly body: Uint8Array;
     }
-  | { readonly kind: 'corrupt'; readonly info: SegmentInfo; readonly page: number }
+  /** `runs`: what it held, if that can still be told. */
+  | { readonly kind: 'corrupt'; readonly info: SegmentInfo; readonly runs?: readonly Run[] }
   /** A cut-off commit at the end of a segment. */
   | { readonly kind: 'torn'; readonly info: SegmentInfo; readonly bytes: number }
   /** Nothing more for now. */
   | { readonly kind: 'end' };
 
+/** The first offset of a partition in a segment, if it is known. */
+type Bases = (stream: number, partition: number) => number | undefined;
+
 /**
- * True if the block holds an offset that the following segment's header gives out again: the
- * remains of a commit that failed, never acknowledged.
+ * True if the block holds an offset that the following segment gives out again: the remains of a
+ * commit that failed, never acknowledged.
  */
-function isVoid(header: BlockHeader, following: SegmentHeader): boolean {
-  const slots = new Slots(following.streams);
-  const bases = following.streams.flatMap((stream) => stream.nextOffsets);
-  return header.runs.some((run) => {
-    const base = bases[slots.of(run.stream, run.partition)];
-    return base !== undefined && run.firstOffset + run.records > base;
+function isVoid(header: BlockHeader, bases: Bases): boolean {
+  return header.runs.some(({ stream, partition, records, firstOffset }) => {
+    const base = bases(stream, partition);
+    return base !== undefined && firstOffset + records > base;
   });
+}
+
+/** From the segment's header; if that is damaged, from its blocks, all of which are looked at. */
+async function basesOf(files: Files, info: SegmentInfo): Promise<Bases> {
+  const { streams, salt, pages } = info.header;
+  const slots = new Slots(streams);
+  const bases: Array<number | undefined> = [];
+  if (!info.headerLost) {
+    bases.push(...streams.flatMap((stream) => stream.nextOffsets));
+    return (stream, partition) => bases[slots.of(stream, partition)];
+  }
+  const handle = await openIfThere(files, info.path);
+  if (handle === undefined) return () => undefined;
+  try {
+    const scanner = new BlockScanner({ handle, salt, sequence: info.sequence, page: pages });
+    for (;;) {
+      const found = await scanner.next();
+      if (found.kind === 'end' || found.kind === 'torn') break;
+      const runs = found.kind === 'good' ? found.header.runs : (found.runs ?? []);
+      for (const run of runs) bases[slots.of(run.stream, run.partition)] ??= run.firstOffset;
+    }
+  } finally {
+    await handle.close();
+  }
+  return (stream, partition) => bases[slots.of(stream, partition)];
+}
+
+/** undefined: retention has removed it. */
+export async function openIfThere(files: Files, path: string): Promise<FileHandle | undefined> {
+  try {
+    return await files.open(path, 'read');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** The first block of a segment, wherever its header ends. */
@@ -54,6 +92,8 @@ export class BlockCursor {
   #place: BlockPlace | undefined;
   #open: { info: SegmentInfo; handle: FileHandle; scanner: BlockScanner } | undefined;
   #tornSeen = false;
+  /** Of the segment after the one that is open. */
+  #bases: { readonly sequence: number; readonly of: Bases } | undefined;
 
   /** Starts at `place`, or at the first block of the oldest segment. */
   constructor(files: Files, view: LogView, place?: BlockPlace) {
@@ -72,12 +112,14 @@ export class BlockCursor {
       const found = await open.scanner.next(this.#view.endOf(sequence));
       if (found.kind === 'good') {
         if (found.header.kind !== BLOCK_DATA) continue;
-        const bases = later === undefined || later.headerLost ? undefined : later.header;
-        if (bases !== undefined && isVoid(found.header, bases)) continue;
+        if (later !== undefined && isVoid(found.header, await this.#basesOf(later))) continue;
         const { page, header, body } = found;
         return { kind: 'block', info: open.info, page, header, body };
       }
-      if (found.kind === 'corrupt') return { kind: 'corrupt', info: open.info, page: found.page };
+      if (found.kind === 'corrupt') {
+        const { runs } = found;
+        return { kind: 'corrupt', info: open.info, ...(runs === undefined ? {} : { runs }) };
+      }
       if (found.kind === 'torn' && !this.#tornSeen) {
         this.#tornSeen = true;
         return { kind: 'torn', info: open.info, bytes: found.bytes };
@@ -86,6 +128,13 @@ export class BlockCursor {
       await this.close();
       this.#place = firstOf(later.sequence);
     }
+  }
+
+  async #basesOf(later: SegmentInfo): Promise<Bases> {
+    if (this.#bases?.sequence !== later.sequence) {
+      this.#bases = { sequence: later.sequence, of: await basesOf(this.#files, later) };
+    }
+    return this.#bases.of;
   }
 
   /** Opens the segment of the place, or the first one after it if retention has removed it. */
@@ -98,11 +147,8 @@ export class BlockCursor {
       const own = this.#place?.sequence === info.sequence ? this.#place : undefined;
       const page = Math.max(own?.page ?? 0, info.header.pages);
       const number = own?.number ?? 0;
-      let handle: FileHandle;
-      try {
-        handle = await this.#files.open(info.path, 'read');
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      const handle = await openIfThere(this.#files, info.path);
+      if (handle === undefined) {
         this.#place = firstOf(info.sequence + 1);
         continue;
       }

@@ -1,27 +1,38 @@
-import { HeadgateError } from '../base/errors.ts';
+import { codeOf, HeadgateError } from '../base/errors.ts';
 import type { FileHandle } from '../os/files.ts';
 import { PAGE_BYTES, pagesFor } from './bytes.ts';
 import {
+  BLOCK_DATA,
   type BlockHeader,
   blockBody,
   blockHeadBytes,
   blockPages,
-  bodyStart,
   decodeBlockHeader,
+  type Run,
   unknownIn,
 } from './format.ts';
 
+export interface Good {
+  readonly kind: 'good';
+  readonly page: number;
+  readonly pages: number;
+  readonly header: BlockHeader;
+  readonly body: Uint8Array;
+}
+
 /** What stands at a page where a block should start: docs/log-format.md, *Reading and recovery*. */
 export type Scanned =
+  | Good
+  /**
+   * Bad pages with a good block of this segment after them. `runs`: what the damaged block held, if
+   * its header is whole.
+   */
   | {
-      readonly kind: 'good';
+      readonly kind: 'corrupt';
       readonly page: number;
       readonly pages: number;
-      readonly header: BlockHeader;
-      readonly body: Uint8Array;
+      readonly runs: readonly Run[] | undefined;
     }
-  /** Bad pages with a good block of this segment after them. */
-  | { readonly kind: 'corrupt'; readonly page: number; readonly pages: number }
   | { readonly kind: 'end'; readonly page: number }
   /** A commit that was cut off; nothing good follows. */
   | { readonly kind: 'torn'; readonly page: number; readonly bytes: number };
@@ -36,6 +47,8 @@ export interface ScanOptions {
 }
 
 const WINDOW_PAGES = 64;
+/** Stands for a page that can't be read: neither zeros, which would be the end, nor a header. */
+const UNREADABLE = 0xff;
 
 /**
  * Goes through the blocks of one segment. Recovery, readers, consumers and `verify` all see the log
@@ -72,24 +85,39 @@ export class BlockScanner {
     const page = this.#page;
     if (endPage !== undefined && page >= endPage) return { kind: 'end', page };
     const good = await this.#blockAt(page, this.#number, endPage);
-    if (good !== undefined) {
-      this.#page = page + good.pages;
-      this.#number = good.header.number + 1;
-      return good;
-    }
+    if (good !== undefined) return this.#passed(good);
     const follows = await this.#findGood(page + 1, endPage);
     if (follows !== undefined) {
-      this.#page = follows.page;
-      this.#number = follows.header.number;
-      return { kind: 'corrupt', page, pages: follows.page - page };
+      // A live writer may have filled these pages since we looked: what stood before the good block
+      // was whole before that one was begun.
+      this.#forgetWindow();
+      const after = await this.#blockAt(page, this.#number, endPage);
+      return after === undefined ? this.#corrupt(page, follows, endPage) : this.#passed(after);
     }
     const rest = await this.#bytesAt(page, 1, endPage);
     const untouched = rest.every((byte) => byte === 0) || this.#isOfAnotherLife(rest);
-    // A live writer may be about to fill these pages: never answer from them twice.
-    this.#window = new Uint8Array(0);
+    // The same: never answer from them twice.
+    this.#forgetWindow();
     if (untouched) return { kind: 'end', page };
     const bytes = Math.max(0, (await this.#handle.sizeBytes()) - page * PAGE_BYTES);
     return { kind: 'torn', page, bytes };
+  }
+
+  #passed(good: Good): Good {
+    this.#page = good.page + good.pages;
+    this.#number = good.header.number + 1;
+    return good;
+  }
+
+  /** If its header is whole, the damaged block says itself which offsets go with it. */
+  async #corrupt(page: number, follows: Good, endPage?: number): Promise<Scanned> {
+    const header = await this.#headerAt(page, this.#number, endPage);
+    const pages = header === undefined ? 0 : blockPages(header);
+    const isTold = header !== undefined && page + pages <= follows.page;
+    this.#page = isTold ? page + pages : follows.page;
+    this.#number = isTold ? header.number + 1 : follows.header.number;
+    const runs = isTold && header.kind === BLOCK_DATA ? header.runs : [];
+    return { kind: 'corrupt', page, pages: this.#page - page, runs: isTold ? runs : undefined };
   }
 
   /** A whole block that an earlier use of the file left: not ours, and not damage either. */
@@ -98,33 +126,50 @@ export class BlockScanner {
     return header !== undefined && header.sequence !== this.#sequence;
   }
 
-  async #findGood(from: number, endPage?: number) {
+  async #findGood(from: number, endPage?: number): Promise<Good | undefined> {
     for (let page = from; ; page++) {
       if (endPage !== undefined && page >= endPage) return undefined;
       const bytes = await this.#bytesAt(page, 1, endPage);
       if (bytes.length === 0) return undefined;
       const good = await this.#blockAt(page, undefined, endPage);
-      if (good !== undefined && good.header.number > (this.#number ?? -1)) return good;
+      if (good !== undefined && good.header.number >= (this.#number ?? 0)) return good;
     }
   }
 
-  /** The good block at a page; `number` undefined accepts any number. */
-  async #blockAt(page: number, number: number | undefined, endPage?: number) {
+  /** The whole header at a page; `number` undefined accepts any number. */
+  async #headerAt(
+    page: number,
+    number: number | undefined,
+    endPage?: number,
+  ): Promise<BlockHeader | undefined> {
     let bytes = await this.#bytesAt(page, 1, endPage);
     const head = blockHeadBytes(bytes);
     if (head === undefined) return undefined;
     if (head > bytes.length) bytes = await this.#bytesAt(page, pagesFor(head), endPage);
     const header = decodeBlockHeader(bytes, this.#salt);
     if (header === undefined || header.sequence !== this.#sequence) return undefined;
-    if (number !== undefined && header.number !== number) return undefined;
+    return number === undefined || header.number === number ? header : undefined;
+  }
+
+  /** The good block at a page; `number` undefined accepts any number. */
+  async #blockAt(
+    page: number,
+    number: number | undefined,
+    endPage?: number,
+  ): Promise<Good | undefined> {
+    const header = await this.#headerAt(page, number, endPage);
+    if (header === undefined) return undefined;
     const pages = blockPages(header);
-    if (bodyStart(header.runs.length) + header.storedBytes > bytes.length) {
-      bytes = await this.#bytesAt(page, pages, endPage);
-    }
+    const bytes = await this.#bytesAt(page, pages, endPage);
     const body = blockBody(bytes, header, this.#salt);
-    const unknown = body === undefined ? undefined : unknownIn(header);
+    if (body === undefined) return undefined;
+    const unknown = unknownIn(header);
     if (unknown !== undefined) throw new HeadgateError('LOG_FORMAT', unknown);
-    return body === undefined ? undefined : { kind: 'good' as const, page, pages, header, body };
+    return { kind: 'good', page, pages, header, body };
+  }
+
+  #forgetWindow(): void {
+    this.#window = new Uint8Array(0);
   }
 
   /**
@@ -138,11 +183,31 @@ export class BlockScanner {
       const rest = Math.max(0, end - page * PAGE_BYTES);
       const wanted = Math.max(pages, WINDOW_PAGES) * PAGE_BYTES;
       const buffer = Buffer.allocUnsafeSlow(Math.min(wanted, rest));
-      const read = await this.#handle.read(buffer, page * PAGE_BYTES);
+      const read = await readPages(this.#handle, buffer, page * PAGE_BYTES);
       this.#window = buffer.subarray(0, read);
       this.#windowPage = page;
       return this.#window;
     }
     return this.#window.subarray(skip);
   }
+}
+
+/** Reads what can be read: a page that the card gives no more is damage like any other. */
+async function readPages(handle: FileHandle, into: Buffer, position: number): Promise<number> {
+  try {
+    return await handle.read(into, position);
+  } catch (error) {
+    if (codeOf(error) !== 'EIO') throw error;
+  }
+  for (let at = 0; at < into.length; at += PAGE_BYTES) {
+    const page = into.subarray(at, at + PAGE_BYTES);
+    try {
+      const read = await handle.read(page, position + at);
+      if (read < page.length) return at + read;
+    } catch (error) {
+      if (codeOf(error) !== 'EIO') throw error;
+      page.fill(UNREADABLE);
+    }
+  }
+  return into.length;
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { HeadgateError } from '../base/errors.ts';
+import { codeOf, HeadgateError } from '../base/errors.ts';
 import type { FileHandle, Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
 import { PAGE_BYTES } from './bytes.ts';
@@ -41,32 +41,40 @@ export async function readSegmentHeader(
   const first = new Uint8Array(PAGE_BYTES);
   const read = await handle.read(first, 0);
   if (read < PAGE_BYTES) return undefined;
-  const version = segmentVersion(first);
+  const pages = segmentHeaderPages(first);
+  if (pages === undefined || pages > MAX_HEADER_PAGES) return undefined;
+  const all = new Uint8Array(pages * PAGE_BYTES);
+  await handle.read(all, 0);
+  const version = segmentVersion(all);
   if (version !== undefined && version > FORMAT_VERSION) {
     throw new HeadgateError(
       'LOG_FORMAT',
       `${path} is of format ${version}, known is ${FORMAT_VERSION}`,
     );
   }
-  const pages = segmentHeaderPages(first);
-  if (pages === undefined || pages > MAX_HEADER_PAGES) return undefined;
-  const all = new Uint8Array(pages * PAGE_BYTES);
-  await handle.read(all, 0);
   return decodeSegmentHeader(all);
 }
 
 async function lookAt(files: Files, path: string) {
   const handle = await files.open(path, 'read');
   try {
-    return { header: await readSegmentHeader(handle, path), sizeBytes: await handle.sizeBytes() };
+    const header = await readSegmentHeader(handle, path).catch((error: unknown) => {
+      // A page that the card gives no more is damage like any other.
+      if (codeOf(error) === 'EIO') return undefined;
+      throw error;
+    });
+    return { header, sizeBytes: await handle.sizeBytes() };
   } finally {
     await handle.close();
   }
 }
 
-/** What stands in for a damaged header: identity and streams of a neighbour, its own number. */
+/**
+ * What stands in for a damaged header: identity and streams of a neighbour, its own number. How
+ * many pages it has is not known; the blocks after the first tell for themselves.
+ */
 function standIn(neighbour: SegmentHeader, sequence: number): SegmentHeader {
-  return { ...neighbour, sequence, indexPage: 0, previousIndexPage: 0 };
+  return { ...neighbour, pages: 1, sequence, indexPage: 0, previousIndexPage: 0 };
 }
 
 /**

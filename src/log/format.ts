@@ -95,6 +95,11 @@ export function blockPages(header: BlockHeader): number {
   return pagesFor(bodyStart(header.runs.length) + header.storedBytes);
 }
 
+/** The log id as consumers and the cloud know it. */
+export function logName(logId: Uint8Array): string {
+  return Buffer.from(logId).toString('hex').slice(0, 8);
+}
+
 export function segmentFileName(sequence: number): string {
   return `${String(sequence).padStart(16, '0')}.segment`;
 }
@@ -158,6 +163,9 @@ function headerCrc(bytes: Uint8Array, size: number, tail: number, seed: number):
   return crc32(bytes.subarray(size, size + tail), head);
 }
 
+/** More than all partitions that a store can have; what claims more is no block. */
+const MAX_RUNS = 4_096;
+
 /** Pages that the header at the start of `firstPage` claims to have, or undefined if it is none. */
 export function segmentHeaderPages(firstPage: Uint8Array): number | undefined {
   if (firstPage.length < PAGE_BYTES) return undefined;
@@ -166,22 +174,26 @@ export function segmentHeaderPages(firstPage: Uint8Array): number | undefined {
   return view.getUint16(6, true);
 }
 
-/** Format version of a segment whose magic is right, whatever else it holds. */
-export function segmentVersion(firstPage: Uint8Array): number | undefined {
-  return segmentHeaderPages(firstPage) === undefined
-    ? undefined
-    : viewOf(firstPage).getUint16(4, true);
-}
-
-export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefined {
+/** Bytes of the tables of a header whose checksum holds, in whatever version. */
+function wholeTableBytes(bytes: Uint8Array): number | undefined {
   const pages = segmentHeaderPages(bytes);
   if (pages === undefined || pages === 0 || bytes.length < pages * PAGE_BYTES) return undefined;
   const view = viewOf(bytes);
   const tableBytes = view.getUint32(72, true);
-  if (view.getUint16(4, true) !== FORMAT_VERSION) return undefined;
   if (SEGMENT_HEADER_BYTES + tableBytes > pages * PAGE_BYTES) return undefined;
   const crc = headerCrc(bytes, SEGMENT_HEADER_BYTES, tableBytes, 0);
-  if (view.getUint32(76, true) !== crc) return undefined;
+  return view.getUint32(76, true) === crc ? tableBytes : undefined;
+}
+
+/** Format version of a segment whose header is whole: a damaged one claims any. */
+export function segmentVersion(bytes: Uint8Array): number | undefined {
+  return wholeTableBytes(bytes) === undefined ? undefined : viewOf(bytes).getUint16(4, true);
+}
+
+export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefined {
+  const tableBytes = wholeTableBytes(bytes);
+  const view = viewOf(bytes);
+  if (tableBytes === undefined || view.getUint16(4, true) !== FORMAT_VERSION) return undefined;
   const end = SEGMENT_HEADER_BYTES + tableBytes;
   const reader = new ByteReader(bytes.subarray(SEGMENT_HEADER_BYTES, end));
   const streams: StreamTable[] = [];
@@ -193,7 +205,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefine
     streams.push({ number, name, nextOffsets });
   }
   return {
-    pages,
+    pages: view.getUint16(6, true),
     sequence: readU64(view, 8),
     logId: bytes.slice(16, 32),
     salt: bytes.slice(32, 40),
@@ -258,7 +270,8 @@ export function blockHeadBytes(bytes: Uint8Array): number | undefined {
   if (bytes.length < BLOCK_HEADER_BYTES) return undefined;
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== BLOCK_MAGIC || bytes[4] !== FORMAT_VERSION) return undefined;
-  return bodyStart(view.getUint32(20, true));
+  const runs = view.getUint32(20, true);
+  return runs <= MAX_RUNS ? bodyStart(runs) : undefined;
 }
 
 /**

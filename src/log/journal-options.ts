@@ -17,6 +17,11 @@ export interface JournalOptions {
   readonly segmentBytes: number;
   readonly maxPendingBytes: number;
   readonly retention: Retention;
+  /**
+   * Offsets that consumers of this log have handled: none below is ever given out again, whatever
+   * has become of what stood there.
+   */
+  readonly handled?: (logId: string) => Promise<ReadonlyMap<string, readonly number[]>>;
   /** Told of what retention has removed. */
   readonly onDrop?: (dropped: readonly DroppedOffsets[]) => void;
 }

@@ -53,7 +53,7 @@ export class Journal implements LogView {
   readonly #listeners = new Set<(commit: Commit) => void>();
   readonly #maxBodyBytes: number;
   readonly #probe: Backoff;
-  #filling = new Batch();
+  #filling: Batch;
   #waiting: Batch[] = [];
   #spare: Batch[] = [];
   #committing: Promise<void> | undefined;
@@ -66,6 +66,7 @@ export class Journal implements LogView {
 
   private constructor(options: JournalOptions, opened: JournalFiles) {
     this.#options = options;
+    this.#filling = this.#newBatch();
     this.#row = new SegmentRow(options, opened);
     this.#next = opened.nextOffsets;
     const { tornBytes, corruptBlocks, lost } = opened.found;
@@ -155,7 +156,7 @@ export class Journal implements LogView {
     }
     if (this.#filling.bodyBytes + bytes > this.#maxBodyBytes) {
       this.#waiting.push(this.#filling);
-      this.#filling = this.#spare.pop() ?? new Batch();
+      this.#filling = this.#spare.pop() ?? this.#newBatch();
     }
     const before = this.#filling.bodyBytes;
     this.#filling.add(stream.firstSlot + partition, reading, settle);
@@ -175,6 +176,15 @@ export class Journal implements LogView {
 
   #notDurable(): HeadgateError {
     return new HeadgateError('LOG_NOT_DURABLE', this.#lastError);
+  }
+
+  #newBatch(): Batch {
+    return new Batch((error) => this.#defect(error));
+  }
+
+  /** Whoever was told threw: the log goes on. */
+  #defect(error: unknown): void {
+    this.#options.logger.error({ error }, 'a commit could not be told to everyone');
   }
 
   /** Starts a commit when the oldest record has lingered long enough and none is on its way. */
@@ -201,7 +211,7 @@ export class Journal implements LogView {
     if (batch === undefined) {
       if (this.#filling.records === 0) return;
       batch = this.#filling;
-      this.#filling = this.#spare.pop() ?? new Batch();
+      this.#filling = this.#spare.pop() ?? this.#newBatch();
     }
     const taken = batch;
     this.#committing = this.#commit(taken).then(() => {
@@ -231,7 +241,13 @@ export class Journal implements LogView {
     this.#pendingBytes -= bytes;
     batch.committed(this.#next);
     const commit = new Commit(batch, moment);
-    for (const listener of this.#listeners) listener(commit);
+    for (const listener of this.#listeners) {
+      try {
+        listener(commit);
+      } catch (error) {
+        this.#defect(error);
+      }
+    }
   }
 
   #momentAt(monoMs: number): Moment {
@@ -270,7 +286,10 @@ export class Journal implements LogView {
   }
 
   #probeLater(): void {
-    this.#probeTimer = setTimeout(() => {
+    this.#probeTimer = setTimeout(async () => {
+      // Retention may be at work.
+      while (this.#committing !== undefined) await this.#committing;
+      if (this.#state !== 'stopped') return;
       this.#committing = this.#tryAgain().finally(() => {
         this.#committing = undefined;
         if (this.#state === 'stopped') this.#probeLater();
@@ -293,10 +312,13 @@ export class Journal implements LogView {
     logger.info({ subject: this.#subject, folder }, 'the log takes data again');
   }
 
-  /** Drops what is too old, between two commits: age passes even where nothing is written. */
+  /**
+   * Drops what is too old, between two commits: age passes even where nothing is written. Also
+   * while stopped, since that may be what makes room.
+   */
   async retain(): Promise<void> {
     await this.#committing;
-    if (this.#committing !== undefined || this.#state !== 'durable') return;
+    if (this.#committing !== undefined || this.#state === 'closed') return;
     const runMs = this.runMs(this.#options.clock.monoMs());
     this.#committing = this.#row.enforceRetention(runMs).then(() => {
       this.#committing = undefined;

@@ -1,9 +1,9 @@
 import type { LogRecord } from '../base/reading.ts';
-import type { FileHandle, Files } from '../os/files.ts';
-import { BlockCursor, type BlockPlace } from './block-cursor.ts';
+import type { Files } from '../os/files.ts';
+import { BlockCursor, type BlockPlace, openIfThere } from './block-cursor.ts';
 import { BlockScanner } from './block-scanner.ts';
 import { type SegmentInfo, Slots } from './catalog.ts';
-import { BLOCK_INDEX, type SegmentHeader, type StreamTable } from './format.ts';
+import { BLOCK_INDEX, type Run, type SegmentHeader, type StreamTable } from './format.ts';
 import type { LogView } from './log-view.ts';
 import { decodeRecords } from './record-codec.ts';
 import type { LostOffsets } from './recovery.ts';
@@ -36,6 +36,27 @@ export function earliestOffsets(view: LogView, stream: string): number[] {
 }
 
 /**
+ * Where at least the last `count` records of a stream begin, as far as they are kept: the beginning
+ * of the last segment that has so many after it. `next`: its next offsets.
+ */
+export function startOfLast(
+  view: LogView,
+  stream: string,
+  next: readonly number[],
+  count: number,
+): number[] {
+  let from = [...next];
+  for (const { header, headerLost } of view.segments().toReversed()) {
+    const table = headerLost ? undefined : header.streams.find(({ name }) => name === stream);
+    if (table === undefined) continue;
+    from = [...table.nextOffsets];
+    const records = next.reduce((sum, end, p) => sum + end - (from[p] ?? 0), 0);
+    if (records >= count) break;
+  }
+  return from;
+}
+
+/**
  * The records of one stream in commit order, from given offsets on. Each offset comes once; what is
  * lost or was dropped by retention is stepped over.
  */
@@ -57,10 +78,14 @@ export class StreamCursor {
     for (;;) {
       const met = await this.#blocks.next();
       if (met.kind === 'end') return undefined;
-      if (met.kind === 'corrupt') this.#doubtful = new Set(this.#expected.keys());
-      if (met.kind !== 'block') continue;
       const table = met.info.header.streams.find(({ name }) => name === this.#options.stream);
       if (table === undefined) continue;
+      if (met.kind !== 'block') {
+        const runs = met.kind === 'corrupt' ? met.runs : undefined;
+        if (runs === undefined) this.#doubtful = new Set(table.nextOffsets.keys());
+        for (const run of runs ?? []) if (run.stream === table.number) this.#miss(run);
+        continue;
+      }
       if (!met.header.runs.some((run) => run.stream === table.number)) continue;
       const names = new Map([[table.number, table.name]]);
       const records = decodeRecords(met.header, met.body, names).filter((r) => this.#isNext(r));
@@ -72,12 +97,25 @@ export class StreamCursor {
     if (stream !== this.#options.stream) return false;
     const expected = this.#expected[partition] ?? 0;
     if (offset < expected) return false;
-    if (this.#doubtful.delete(partition) && offset > expected) {
-      const count = offset - expected;
-      this.#options.onLost?.({ stream, partition, offset: expected, count });
-    }
+    if (this.#doubtful.delete(partition)) this.#tellLost(partition, offset);
     this.#expected[partition] = offset + 1;
     return true;
+  }
+
+  /** What a damaged block held. */
+  #miss({ partition, firstOffset, records }: Run): void {
+    const end = firstOffset + records;
+    this.#tellLost(partition, end);
+    this.#expected[partition] = Math.max(this.#expected[partition] ?? 0, end);
+  }
+
+  /** Offsets before `end` that were expected and are kept: of others retention has told. */
+  #tellLost(partition: number, end: number): void {
+    const { stream, view, onLost } = this.#options;
+    const kept = earliestOffsets(view, stream)[partition] ?? 0;
+    const offset = Math.max(this.#expected[partition] ?? 0, kept);
+    const count = end - offset;
+    if (count > 0) onLost?.({ stream, partition, offset, count });
   }
 
   async #start(): Promise<BlockCursor> {
@@ -137,14 +175,5 @@ async function loadIndex(
     return SparseIndex.decode(found.body, new Slots(streams).count);
   } finally {
     await handle.close();
-  }
-}
-
-async function openIfThere(files: Files, path: string): Promise<FileHandle | undefined> {
-  try {
-    return await files.open(path, 'read');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
   }
 }

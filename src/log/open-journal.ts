@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { PAGE_BYTES } from './bytes.ts';
 import { readCatalog, type SegmentInfo } from './catalog.ts';
-import type { SegmentHeader, StreamTable } from './format.ts';
+import { logName, type SegmentHeader, type StreamTable } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
-import { type Recovered, recoverTail } from './recovery.ts';
+import { type LostOffsets, type Recovered, recoverTail } from './recovery.ts';
 import { ActiveSegment } from './segment.ts';
 
 /** A store's files, recovered and ready to append to. */
@@ -48,7 +48,10 @@ export async function openJournalFiles(options: JournalOptions): Promise<Journal
   }
   const last = segments.at(-1);
   if (last === undefined) return createStore(options);
-  const recovered = await recoverTail(files, segments);
+  const tail = await recoverTail(files, segments);
+  const ahead = await aheadOf(options, last.header, tail.nextOffsets);
+  const lost = [...tail.lost, ...ahead.lost];
+  const recovered = { ...tail, lost, nextOffsets: ahead.nextOffsets };
   report(options, last, recovered);
   warnOfPartitions(options, last.header.streams);
   const tables = mergeStreams(last.header.streams, options.streams);
@@ -62,11 +65,42 @@ export async function openJournalFiles(options: JournalOptions): Promise<Journal
     bytesWritten: 0,
     found: recovered,
   };
-  const grown = tables.length > last.header.streams.length;
-  return grown || last.headerLost ? startNewSegment(options, opened) : opened;
+  const isGrown = tables.length > last.header.streams.length;
+  const isDamaged = last.headerLost || lost.length > 0 || recovered.corruptBlocks > 0;
+  return isGrown || isDamaged ? startNewSegment(options, opened) : opened;
 }
 
-/** The tables changed, and headers are never rewritten: the next segment carries the new ones. */
+/**
+ * Next offsets that no consumer has seen beyond. A card that lost what it had acknowledged ends
+ * before records that are in the cloud already: what is stored next must not bear their names.
+ */
+async function aheadOf(
+  { handled }: JournalOptions,
+  { logId, streams }: SegmentHeader,
+  next: readonly number[],
+): Promise<Pick<Recovered, 'nextOffsets' | 'lost'>> {
+  const furthest = await handled?.(logName(logId));
+  const nextOffsets = [...next];
+  const lost: LostOffsets[] = [];
+  let slot = 0;
+  for (const { name, nextOffsets: table } of streams) {
+    for (const partition of table.keys()) {
+      const offset = next[slot] ?? 0;
+      const count = (furthest?.get(name)?.[partition] ?? 0) - offset;
+      if (count > 0) {
+        lost.push({ stream: name, partition, offset, count });
+        nextOffsets[slot] = offset + count;
+      }
+      slot += 1;
+    }
+  }
+  return { nextOffsets, lost };
+}
+
+/**
+ * Headers are never changed: the next segment's carries tables that changed, and next offsets that
+ * the blocks before it do not tell.
+ */
 async function startNewSegment(
   options: JournalOptions,
   opened: JournalFiles,

@@ -9,14 +9,23 @@ import type { BlockHeader } from './format.ts';
 const ID_KINDS = ['none', 'id', 'sequence', 'counter'] as const;
 const HAS_DEVICE_TIME = 4;
 const HAS_REASON = 8;
+/** Flags, device time and varints. */
+export const RECORD_OVERHEAD_BYTES = 9 + 7 * MAX_VARINT_BYTES;
+/** Up to here the bytes of a text are guessed, beyond they are counted. */
+const SHORT_CHARS = 256;
 const KNOWN_FLAGS = 3 | HAS_DEVICE_TIME | HAS_REASON;
+
+function textBound(text: string | undefined): number {
+  if (text === undefined) return 0;
+  return text.length <= SHORT_CHARS ? 3 * text.length : Buffer.byteLength(text);
+}
 
 /** No encoded record is longer than this. */
 export function maxRecordBytes(reading: Reading): number {
-  const id = reading.messageId?.text.length ?? 0;
-  const reason = reading.reason?.length ?? 0;
-  const text = 3 * (reading.device.length + reading.topic.length + id + reason);
-  return 9 + 7 * MAX_VARINT_BYTES + text + reading.payload.length;
+  const { device, topic, messageId, reason, payload } = reading;
+  const text =
+    textBound(device) + textBound(topic) + textBound(messageId?.text) + textBound(reason);
+  return RECORD_OVERHEAD_BYTES + text + payload.length;
 }
 
 /** A body that grows: records are encoded as they arrive, so nothing of the socket's is held. */

@@ -3,7 +3,7 @@ import type { Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
 import { flatOffsets, type SegmentInfo, Slots } from './catalog.ts';
 import { BLOCK_DATA, type Run } from './format.ts';
-import type { SegmentEnd } from './segment.ts';
+import type { PageRange, ResumedEnd } from './segment.ts';
 import { SparseIndex } from './sparse-index.ts';
 
 /** Offsets that should be there and are not: from `offset`, `count` of them. */
@@ -12,12 +12,11 @@ export interface LostOffsets extends RecordPosition {
 }
 
 /** What recovery found in the active segment. */
-export interface Recovered extends SegmentEnd {
+export interface Recovered extends ResumedEnd {
   /** Next offset of each slot of the segment header's tables. */
   readonly nextOffsets: number[];
   /** Run clock at the last block, or at the segment's start. */
   readonly runMs: number;
-  readonly tornBytes: number;
   readonly corruptBlocks: number;
   readonly lost: readonly LostOffsets[];
 }
@@ -54,6 +53,13 @@ export class OffsetTracker {
     this.#reach(run.stream, run.partition, run.firstOffset);
     const slot = this.#slots.of(run.stream, run.partition);
     if (!Number.isNaN(slot)) this.next[slot] = run.firstOffset + run.records;
+  }
+
+  /** A damaged block whose header still tells what it held. */
+  lose(runs: readonly Run[]): void {
+    for (const { stream, partition, records, firstOffset } of runs) {
+      this.#reach(stream, partition, firstOffset + records);
+    }
   }
 
   /** The partition goes on at `offset`: anything between is lost. */
@@ -107,10 +113,12 @@ async function recoverSegment(
     const index = new SparseIndex();
     let runMs = info.header.runMs;
     let corruptBlocks = 0;
+    let lastBlock: PageRange | undefined;
     for (;;) {
       const found = await scanner.next();
       if (found.kind === 'good') {
         const { header, page } = found;
+        lastBlock = { page, pages: found.pages };
         if (header.kind !== BLOCK_DATA) continue;
         const { number, wallMs } = header;
         index.note({ page, number, runMs: header.runMs, wallMs, nextOffsets: tracker.next });
@@ -118,11 +126,13 @@ async function recoverSegment(
         runMs = Math.max(runMs, header.runMs);
       } else if (found.kind === 'corrupt') {
         corruptBlocks += 1;
+        tracker.lose(found.runs ?? []);
       } else {
         const tornBytes = found.kind === 'torn' ? found.bytes : 0;
         const { page, number } = scanner.position;
         const { next, lost } = tracker;
-        return { page, number, index, nextOffsets: next, runMs, tornBytes, corruptBlocks, lost };
+        const seen = { page, number, lastBlock, index, tornBytes, corruptBlocks, lost };
+        return { ...seen, nextOffsets: next, runMs };
       }
     }
   } finally {

@@ -1,6 +1,6 @@
 import { codeOf, messageOf } from '../base/errors.ts';
 import type { SegmentInfo } from './catalog.ts';
-import type { Moment, StreamTable } from './format.ts';
+import { logName, type Moment, type StreamTable } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
 import type { LogView } from './log-view.ts';
 import type { JournalFiles } from './open-journal.ts';
@@ -29,7 +29,7 @@ export class SegmentRow implements LogView {
   }
 
   get logId(): string {
-    return Buffer.from(this.#active.info.header.logId).toString('hex').slice(0, 8);
+    return logName(this.#active.info.header.logId);
   }
 
   get bytesWritten(): number {
@@ -50,8 +50,18 @@ export class SegmentRow implements LogView {
     } catch (error) {
       const fields = { code: codeOf(error), error: messageOf(error) };
       logger.warn(fields, 'log write failed, trying once more in a new segment');
+      await this.#active.dropTail();
       await this.startSegment(block.moment, nextOffsets);
+      await this.#appendLastTry(block, nextOffsets);
+    }
+  }
+
+  async #appendLastTry(block: NewBlock, nextOffsets: readonly number[]): Promise<void> {
+    try {
       this.#bytesWritten += await this.#active.append(block, nextOffsets);
+    } catch (error) {
+      await this.#active.dropTail();
+      throw error;
     }
   }
 

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { FileHandle, Files } from '../os/files.ts';
 import { PAGE_BYTES } from './bytes.ts';
 import { type SegmentInfo, segmentPath } from './catalog.ts';
@@ -18,6 +19,25 @@ export interface SegmentEnd {
   readonly page: number;
   readonly number: number;
   readonly index: SparseIndex;
+}
+
+/** Pages of a segment that belong together. */
+export interface PageRange {
+  readonly page: number;
+  readonly pages: number;
+}
+
+/** The end of a segment that another process wrote. */
+export interface ResumedEnd extends SegmentEnd {
+  /** undefined: there is none. */
+  readonly lastBlock: PageRange | undefined;
+  readonly tornBytes: number;
+}
+
+async function rewrite(handle: FileHandle, { page, pages }: PageRange): Promise<void> {
+  const bytes = new Uint8Array(pages * PAGE_BYTES);
+  const read = await handle.read(bytes, page * PAGE_BYTES);
+  await handle.write(bytes.subarray(0, read), page * PAGE_BYTES);
 }
 
 /**
@@ -53,7 +73,6 @@ export class ActiveSegment {
     const pages = bytes.length / PAGE_BYTES;
     const handle = await files.open(path, 'write');
     try {
-      await handle.truncate(0);
       await handle.write(bytes, 0);
       await handle.sync();
       await files.syncFolder(folder);
@@ -73,14 +92,25 @@ export class ActiveSegment {
     return new ActiveSegment(info, handle, { page: pages, number: 0, index: new SparseIndex() });
   }
 
-  /** Goes on with a segment after recovery. What it holds is synced before it counts as durable. */
-  static async resume(files: Files, info: SegmentInfo, end: SegmentEnd): Promise<ActiveSegment> {
+  /**
+   * Goes on with a segment after recovery. An earlier process may have left it before a sync, or
+   * after one that failed; the kernel takes such pages for clean, and the next sync says that all
+   * is well. So what may be in the page cache alone, the header and the last block, is written once
+   * more, the same bytes to the same place, before the sync that counts; and the name is synced
+   * too. A crash in between leaves what is there, since no byte changes; a cut-off commit is
+   * dropped.
+   */
+  static async resume(files: Files, info: SegmentInfo, end: ResumedEnd): Promise<ActiveSegment> {
     const handle = await files.open(info.path, 'write');
     try {
+      if (end.tornBytes > 0) await handle.truncate(end.page * PAGE_BYTES);
+      if (!info.headerLost) await rewrite(handle, { page: 0, pages: info.header.pages });
+      if (end.lastBlock !== undefined) await rewrite(handle, end.lastBlock);
       await handle.sync();
+      await files.syncFolder(dirname(info.path));
     } catch (error) {
       await handle.close().catch(() => {
-        // The sync's error is the one to report.
+        // The error before it is the one to report.
       });
       throw error;
     }
@@ -151,6 +181,14 @@ export class ActiveSegment {
     } finally {
       await this.close();
     }
+  }
+
+  /**
+   * Takes off what a failed commit may have left: it would take room, and be found at each start.
+   * Best effort: it was never acknowledged, and the next segment's header voids it.
+   */
+  async dropTail(): Promise<void> {
+    await this.#handle.truncate(this.sizeBytes).catch(() => {});
   }
 
   /** The segment once it is sealed: what readers and retention know it by. */

@@ -1,5 +1,6 @@
 import type { LogRecord } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
+import { checkpointKey, checkpointOffsets, encodeCheckpoint } from './checkpoint.ts';
 import type { Commit } from './commit.ts';
 import type { Consumer } from './consumer.ts';
 import type { Journal } from './journal.ts';
@@ -14,24 +15,6 @@ export interface ConsumerOptions {
   readonly stored: string | undefined;
   /** Where a consumer without a checkpoint begins. */
   readonly start: 'earliest' | 'latest';
-}
-
-/** The key under which a consumer's position is stored. */
-export function checkpointKey(name: string, stream: string): string {
-  return `cursor/${name}/${stream}`;
-}
-
-/** A checkpoint: the log it belongs to and the first offset not handled, per partition. */
-interface Checkpoint {
-  readonly log: string;
-  readonly offsets: readonly number[];
-}
-
-function parseCheckpoint(text: string | undefined, log: string): readonly number[] | undefined {
-  if (text === undefined) return undefined;
-  const checkpoint = JSON.parse(text) as Checkpoint;
-  // Offsets of another log (a card that was replaced) say nothing about this one.
-  return checkpoint.log === log ? checkpoint.offsets : undefined;
 }
 
 function payloadBytes(records: readonly LogRecord[]): number {
@@ -75,7 +58,7 @@ export class StreamConsumer implements Consumer {
     const { journal, stream } = options;
     const next = journal.nextOffsets(stream);
     const begin = options.start === 'latest' ? next : earliestOffsets(journal, stream);
-    const stored = parseCheckpoint(options.stored, journal.logId);
+    const stored = checkpointOffsets(options.stored, journal.logId);
     // A card that lied about a sync may have less than was handled: go on from its end then.
     this.#handled = next.map((end, p) => Math.min(stored?.[p] ?? begin[p] ?? 0, end));
     this.#next = [...this.#handled];
@@ -204,8 +187,8 @@ export class StreamConsumer implements Consumer {
   }
 
   checkpoint(): ReadonlyMap<string, string> {
-    const checkpoint: Checkpoint = { log: this.#journal.logId, offsets: this.#handled };
-    return new Map([[checkpointKey(this.name, this.stream), JSON.stringify(checkpoint)]]);
+    const text = encodeCheckpoint({ log: this.#journal.logId, offsets: this.#handled });
+    return new Map([[checkpointKey(this.name, this.stream), text]]);
   }
 
   async close(): Promise<void> {

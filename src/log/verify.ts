@@ -1,6 +1,7 @@
 import type { Files } from '../os/files.ts';
 import { BlockCursor } from './block-cursor.ts';
 import { FolderView } from './folder-view.ts';
+import { earliestOffsets } from './log-reader.ts';
 import { decodeRecords } from './record-codec.ts';
 import { type LostOffsets, OffsetTracker } from './recovery.ts';
 
@@ -16,6 +17,14 @@ export interface Verified {
    * A cut-off commit at the end of the active segment: normal after a power cut, nothing was acked.
    */
   readonly tornBytes: number;
+}
+
+/** What of a range is not older than the log's beginning. */
+function stillKept(view: FolderView, range: LostOffsets): LostOffsets[] {
+  const first = earliestOffsets(view, range.stream)[range.partition] ?? 0;
+  const offset = Math.max(range.offset, first);
+  const count = range.offset + range.count - offset;
+  return count > 0 ? [{ ...range, offset, count }] : [];
 }
 
 /**
@@ -42,8 +51,10 @@ export async function verifyStore(files: Files, folder: string): Promise<Verifie
         // today.
         tornBytes = 0;
       }
-      if (met.kind === 'corrupt') corruptBlocks += 1;
-      else if (met.kind === 'torn') tornBytes = met.bytes;
+      if (met.kind === 'corrupt') {
+        corruptBlocks += 1;
+        tracker?.lose(met.runs ?? []);
+      } else if (met.kind === 'torn') tornBytes = met.bytes;
       else {
         blocks += 1;
         const { streams } = met.info.header;
@@ -59,7 +70,9 @@ export async function verifyStore(files: Files, folder: string): Promise<Verifie
   if (last !== undefined && !last.headerLost && last.sequence !== sequence) {
     tracker?.startSegment(last);
   }
-  const lost = tracker?.lost ?? [];
+  // What retention has removed from under us is not lost by damage.
+  await view.refresh();
+  const lost = (tracker?.lost ?? []).flatMap((range) => stillKept(view, range));
   const lostOffsets = lost.reduce((sum, { count }) => sum + count, 0);
   return { records, blocks, corruptBlocks, lostOffsets, lost, tornBytes };
 }

@@ -52,13 +52,15 @@ const payloadInSegment: Rule = ({ mqtt, log }) => {
   };
 };
 
+/** One packet that never finds room would be sent again and again. */
 const roomToPend: Rule = ({ mqtt, log }) => {
-  if (log.maxPendingBytes >= mqtt.maxPayloadBytes * 2) return undefined;
+  const least = mqtt.maxPacketBytes * 2;
+  if (log.maxPendingBytes >= least) return undefined;
   return {
     path: ['log', 'maxPendingBytes'],
-    others: [['mqtt', 'maxPayloadBytes']],
-    message: `log.maxPendingBytes is ${log.maxPendingBytes}, less than two of the largest payloads`,
-    mend: `raise it to at least ${mqtt.maxPayloadBytes * 2}`,
+    others: [['mqtt', 'maxPacketBytes']],
+    message: `log.maxPendingBytes is ${log.maxPendingBytes}, less than two of the largest packets`,
+    mend: `raise it to at least ${least}, or lower mqtt.maxPacketBytes`,
   };
 };
 

@@ -122,7 +122,8 @@ const stream = v.strictObject({
     v.minLength(1),
     v.maxLength(32),
     v.description(
-      'Topics whose messages are readings of this stream. `<device>` marks the device. Of ' +
+      'Topics whose messages are readings of this stream. `<device>` marks the device, whose ' +
+        'name is taken for the same in all of them. Of ' +
         'several patterns that match a topic, the first one in the file takes it.',
     ),
   ),

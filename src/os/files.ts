@@ -29,6 +29,4 @@ export interface Files {
   syncFolder(folder: string): Promise<void>;
   /** Whole small file as text, or undefined if it is not there. */
   readText(path: string): Promise<string | undefined>;
-  /** Bytes free for us on the file system that holds `path`. */
-  freeBytes(path: string): Promise<number>;
 }

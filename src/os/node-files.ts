@@ -1,4 +1,4 @@
-import { mkdir, open as openFile, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
+import { mkdir, open as openFile, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { FileHandle, Files } from './files.ts';
 
@@ -102,9 +102,5 @@ export const nodeFiles: Files = {
       if (isMissing(error)) return undefined;
       throw error;
     }
-  },
-  async freeBytes(path) {
-    const { bavail, bsize } = await statfs(path);
-    return bavail * bsize;
   },
 };

@@ -145,7 +145,8 @@ describe('a repeat of a message that is on its way', () => {
 
 describe('more than may wait for the flash', () => {
   it('is refused without an acknowledgement; what waits is stored', async () => {
-    const gateway = await LocalGateway.start({ config: 'log: { maxPendingBytes: 1048576 }\n' });
+    const config = 'log: { maxPendingBytes: 1048576 }\nmqtt: { maxPacketBytes: 524288 }\n';
+    const gateway = await LocalGateway.start({ config });
     const clients = await Promise.all(
       numbers(4).map((n) => TestClient.connect(gateway.port, { version: n % 2 === 0 ? 4 : 5 })),
     );

@@ -5,26 +5,99 @@ import type { FileHandle, Files } from '../../src/os/files.ts';
  * that lose or tear what was not synced. What is durable and what is only written are kept apart.
  */
 
-class FakeFile {
-  /** What a power cut leaves. */
-  durable: Uint8Array = new Uint8Array(0);
-  /** What readers see: the page cache. */
-  current: Uint8Array = new Uint8Array(0);
+const SECTOR_BYTES = 512;
 
-  write(bytes: Uint8Array, position: number): void {
-    const size = Math.max(this.current.length, position + bytes.length);
-    const grown = new Uint8Array(size);
-    grown.set(this.current);
-    grown.set(bytes, position);
-    this.current = grown;
+/** Bytes that grow without being copied each time. */
+class Bytes {
+  #all = new Uint8Array(0);
+  length = 0;
+
+  view(): Uint8Array {
+    return this.#all.subarray(0, this.length);
+  }
+
+  resize(length: number): void {
+    if (length > this.#all.length) {
+      const larger = new Uint8Array(Math.max(length, this.#all.length * 2));
+      larger.set(this.view());
+      this.#all = larger;
+    }
+    this.#all.fill(0, Math.min(this.length, length), Math.max(this.length, length));
+    this.length = length;
+  }
+
+  set(bytes: Uint8Array, position: number): void {
+    if (position + bytes.length > this.length) this.resize(position + bytes.length);
+    this.#all.set(bytes, position);
   }
 }
 
-export type Operation = 'write' | 'sync' | 'open' | 'rename' | 'remove' | 'syncFolder' | 'truncate';
+class FakeFile {
+  /** What a power cut leaves. */
+  readonly durable = new Bytes();
+  /** What readers see: the page cache. */
+  readonly current = new Bytes();
+  /** Sectors written since the last sync. */
+  readonly #dirty = new Set<number>();
+
+  write(bytes: Uint8Array, position: number): void {
+    this.current.set(bytes, position);
+    const last = Math.floor((position + bytes.length - 1) / SECTOR_BYTES);
+    for (let n = Math.floor(position / SECTOR_BYTES); n <= last; n++) this.#dirty.add(n);
+  }
+
+  #sector(n: number): Uint8Array {
+    return this.current.view().subarray(n * SECTOR_BYTES, (n + 1) * SECTOR_BYTES);
+  }
+
+  sync(): void {
+    this.durable.resize(this.current.length);
+    for (const n of this.#dirty) this.durable.set(this.#sector(n), n * SECTOR_BYTES);
+    this.#dirty.clear();
+  }
+
+  /**
+   * As Linux does: what could not be written counts as clean from here on. Readers go on seeing it,
+   * the next sync says that all is well, and it never reaches the flash.
+   */
+  failSync(): void {
+    this.#dirty.clear();
+  }
+
+  powerCut(keeps: (sector: number) => boolean): void {
+    for (const n of this.#dirty) {
+      const bytes = this.#sector(n);
+      if (bytes.length > 0 && keeps(n)) this.durable.set(bytes, n * SECTOR_BYTES);
+    }
+    this.#dirty.clear();
+    this.current.resize(0);
+    this.current.set(this.durable.view(), 0);
+  }
+}
+
+export type Operation =
+  | 'read'
+  | 'write'
+  | 'sync'
+  | 'open'
+  | 'rename'
+  | 'remove'
+  | 'syncFolder'
+  | 'truncate';
 
 export function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: injected`), { code });
 }
+
+/** The files as one process sees them, until it is killed. */
+export interface Life {
+  readonly files: Files;
+  /** Whatever it still tries fails. What it has written stays in the page cache. */
+  kill(): void;
+}
+
+/** The code of a fault after which nothing more happens to the files until `powerCut`. */
+export const NO_POWER = 'no power';
 
 export class FakeFiles implements Files {
   #files = new Map<string, FakeFile>();
@@ -35,9 +108,22 @@ export class FakeFiles implements Files {
   fault: (operation: Operation, path: string) => string | undefined = () => undefined;
   /** Bytes that all files together may hold. */
   capacityBytes = Number.POSITIVE_INFINITY;
+  /** A write that finds too little room fills what there is. */
+  partialWrites = false;
+  /** True for a read that the card refuses: a part of it can't be read any more. */
+  unreadable: (path: string, position: number, length: number) => boolean = () => false;
   bytesRead = 0;
   /** Operations done so far, for sweeps. */
   operations = 0;
+
+  /** The power goes at the next such operation: nothing is done from there on. */
+  stopAt(wanted: Operation): void {
+    let isOff = false;
+    this.fault = (operation) => {
+      isOff ||= operation === wanted;
+      return isOff ? NO_POWER : undefined;
+    };
+  }
 
   #check(operation: Operation, path: string): void {
     this.operations += 1;
@@ -65,7 +151,9 @@ export class FakeFiles implements Files {
   #handle(path: string, file: FakeFile): FileHandle {
     return {
       read: async (into, position) => {
-        const part = file.current.subarray(position, position + into.length);
+        this.#check('read', path);
+        if (this.unreadable(path, position, into.length)) throw systemError('EIO');
+        const part = file.current.view().subarray(position, position + into.length);
         into.set(part);
         this.bytesRead += part.length;
         return part.length;
@@ -73,17 +161,27 @@ export class FakeFiles implements Files {
       write: async (bytes, position) => {
         this.#check('write', path);
         const grows = Math.max(0, position + bytes.length - file.current.length);
-        if (this.#usedBytes() + grows > this.capacityBytes) throw systemError('ENOSPC');
+        const room = this.capacityBytes - this.#usedBytes();
+        if (grows > room) {
+          if (this.partialWrites)
+            file.write(bytes.subarray(0, bytes.length - grows + room), position);
+          throw systemError('ENOSPC');
+        }
         file.write(bytes, position);
       },
       sync: async () => {
-        this.#check('sync', path);
-        file.durable = file.current.slice();
+        try {
+          this.#check('sync', path);
+        } catch (error) {
+          if ((error as { code?: unknown }).code !== NO_POWER) file.failSync();
+          throw error;
+        }
+        file.sync();
       },
       sizeBytes: async () => file.current.length,
       truncate: async (size) => {
         this.#check('truncate', path);
-        file.current = file.current.slice(0, size);
+        file.current.resize(size);
       },
       close: async () => {},
     };
@@ -121,18 +219,52 @@ export class FakeFiles implements Files {
 
   async readText(path: string): Promise<string | undefined> {
     const file = this.#files.get(path);
-    return file === undefined ? undefined : Buffer.from(file.current).toString();
+    return file === undefined ? undefined : Buffer.from(file.current.view()).toString();
   }
 
-  async freeBytes(): Promise<number> {
-    return this.capacityBytes - this.#usedBytes();
+  /** A process that can be killed. */
+  live(): Life {
+    let dead = false;
+    const alive = <T>(work: () => Promise<T>): Promise<T> =>
+      dead ? Promise.reject(systemError(NO_POWER)) : work();
+    const files: Files = {
+      open: (path, mode) =>
+        alive(async () => {
+          const handle = await this.open(path, mode);
+          return {
+            read: (into, position) => alive(() => handle.read(into, position)),
+            write: (bytes, position) => alive(() => handle.write(bytes, position)),
+            sync: () => alive(() => handle.sync()),
+            sizeBytes: () => alive(() => handle.sizeBytes()),
+            truncate: (size) => alive(() => handle.truncate(size)),
+            close: () => handle.close(),
+          };
+        }),
+      list: (folder) => alive(() => this.list(folder)),
+      makeFolder: (folder) => alive(() => this.makeFolder(folder)),
+      rename: (from, to) => alive(() => this.rename(from, to)),
+      remove: (path) => alive(() => this.remove(path)),
+      syncFolder: (folder) => alive(() => this.syncFolder(folder)),
+      readText: (path) => alive(() => this.readText(path)),
+    };
+    return {
+      files,
+      kill: () => {
+        dead = true;
+      },
+    };
   }
 
   /** The bytes of a file as readers see them; change them to damage it. */
   bytes(path: string): Uint8Array {
     const file = this.#files.get(path);
     if (file === undefined) throw systemError('ENOENT');
-    return file.current;
+    return file.current.view();
+  }
+
+  /** Removed by another process. */
+  vanish(path: string): void {
+    this.#files.delete(path);
   }
 
   paths(): string[] {
@@ -150,19 +282,6 @@ export class FakeFiles implements Files {
   ): void {
     if (!keepsNames) this.#files = new Map(this.#durableNames);
     this.#durableNames = new Map(this.#files);
-    for (const [path, file] of this.#files) {
-      const after = new Uint8Array(file.current.length);
-      after.set(file.durable.subarray(0, after.length));
-      let end = Math.min(file.durable.length, after.length);
-      for (let at = 0; at < file.current.length; at += 512) {
-        const part = file.current.subarray(at, at + 512);
-        const had = file.durable.subarray(at, at + 512);
-        if (Buffer.compare(part, had) === 0 || !keeps(path, at / 512)) continue;
-        after.set(part, at);
-        end = Math.max(end, at + part.length);
-      }
-      file.current = after.slice(0, end);
-      file.durable = file.current.slice();
-    }
+    for (const [path, file] of this.#files) file.powerCut((sector) => keeps(path, sector));
   }
 }

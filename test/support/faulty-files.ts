@@ -190,8 +190,4 @@ export class FaultyFiles implements Files {
   readText(path: string): Promise<string | undefined> {
     return this.#real.readText(path);
   }
-
-  freeBytes(path: string): Promise<number> {
-    return this.#real.freeBytes(path);
-  }
 }

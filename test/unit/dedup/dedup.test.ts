@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { messageIdOf, parsePayload } from '../../../src/base/payload.ts';
@@ -21,6 +23,14 @@ function reading(device: string, body: object | string): Reading {
     return { device, topic: 't', payload, monoMs: 0 };
   }
   return { device, topic: 't', payload, monoMs: 0, messageId: id };
+}
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+function heapAfterCollection(): number {
+  collect();
+  return process.memoryUsage().heapUsed;
 }
 
 /** Claims and, if it is new, makes it durable at once. */
@@ -110,6 +120,61 @@ describe('dedup', () => {
     ];
     for (const [i, one] of all.entries()) record(one, i);
     expect(all.map((one) => send(dedup, one, 6))).toEqual(['known', 'known', 'known']);
+  });
+
+  it('takes two topics of a device for two: it may number each by itself', () => {
+    const dedup = new Dedup(OPTIONS);
+    for (const body of [{ id: 'x' }, { seq: 7, value: 0 }]) {
+      const one = reading('a', body);
+      const seen = ['t/temperature', 't/humidity', 't/temperature'].map((topic) =>
+        send(dedup, { ...one, topic }),
+      );
+      expect(seen).toEqual(['new', 'new', 'known']);
+    }
+  });
+
+  it('gives the room of devices that are out of time to those that are there', () => {
+    const dedup = new Dedup({ ...OPTIONS, maxIds: 2_000, maxDevices: 1_000 });
+    send(dedup, reading('steady', { id: 0 }), 0);
+    for (let i = 0; i < 500; i++) send(dedup, reading(`once-${i}`, { id: 1 }), 0);
+    for (let t = 1; t <= 3; t++) send(dedup, reading('steady', { id: t }), t * 50_000);
+    // The new ones are what makes it look for room.
+    for (let i = 0; i < 100; i++) send(dedup, reading(`new-${i}`, { id: 1 }), 160_000);
+    for (let i = 100; i < 119; i++) send(dedup, reading('steady', { id: i }), 160_000);
+    const again = Array.from({ length: 19 }, (_, i) =>
+      send(dedup, reading('steady', { id: 100 + i }), 160_001),
+    );
+    expect(new Set(again)).toEqual(new Set(['known']));
+    expect(dedup.size().ids).toBeLessThan(200);
+  });
+
+  it.each([
+    ['ids', (i: number) => ({ id: i })],
+    ['sequences', (i: number) => ({ boot: `b${i}`, seq: 1 })],
+  ])('never forgets %s in flight, whoever else comes', (_, bodyOf) => {
+    const dedup = new Dedup({ ...OPTIONS, maxDevices: 4 });
+    const first = Array.from({ length: 8 }, (_, i) => dedup.claim(reading('a', bodyOf(i)), 0));
+    expect(new Set(first.map((seen) => seen?.kind))).toEqual(new Set(['new']));
+    for (let i = 0; i < 200; i++) send(dedup, reading(`device-${i}`, bodyOf(i)), 1e9);
+    const again = Array.from({ length: 8 }, (_, i) => dedup.claim(reading('a', bodyOf(i)), 1e9));
+    expect(new Set(again.map((seen) => seen?.kind))).toEqual(new Set(['in-flight']));
+    expect(dedup.size().sequenceDevices).toBeLessThanOrEqual(4);
+  });
+
+  it('does not grow while nothing can be stored', () => {
+    const dedup = new Dedup(OPTIONS);
+    send(dedup, reading('a', { id: 'durable' }));
+    const tries = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const seen = dedup.claim(reading('a', { id: i % 7 }), 0);
+        if (seen?.kind === 'new') seen.claim.release();
+      }
+    };
+    tries(10_000);
+    const before = heapAfterCollection();
+    tries(300_000);
+    expect(heapAfterCollection() - before).toBeLessThan(5 * 1024 * 1024);
+    expect(send(dedup, reading('a', { id: 'durable' }))).toBe('known');
   });
 
   it('is not misled by a record that is older than the window', () => {

@@ -72,7 +72,6 @@ export function fakeSysfs(
     rename: never,
     remove: never,
     syncFolder: never,
-    freeBytes: never,
   };
 }
 

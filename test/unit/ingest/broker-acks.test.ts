@@ -135,6 +135,27 @@ describe('a message that is not accepted', () => {
     expect(client.all('disconnect').map((packet) => packet.reasonCode)).toEqual([reasonCode]);
   });
 
+  test.each(VERSIONS)('version %i: what comes after it is not taken', async (version) => {
+    const asked: string[] = [];
+    let settleFirst: () => void = () => {};
+    const { port } = await startBroker({
+      accept: ({ payload }, settle) => {
+        asked.push(Buffer.from(payload).toString());
+        if (asked.length === 1) settleFirst = () => settle(undefined);
+        // Its turn to be answered has not come: 3 would be in the log before it.
+        else settle(full());
+        return true;
+      },
+    });
+    const client = await RawClient.connect(port, 'c', { version });
+    client.send(...[1, 2, 3].map((id) => publishPacket(`${id}`, { messageId: id })), PING);
+    await client.pong();
+    expect(asked).toEqual(['1', '2']);
+    settleFirst();
+    await client.closed;
+    expect(client.ids('puback')).toEqual([1]);
+  });
+
   test.each(VERSIONS)('version %i: it reaches no subscriber, and can be sent again', async (v) => {
     const { port, accepting } = await startBroker();
     const subscriber = await RawClient.connect(port, 'sub');

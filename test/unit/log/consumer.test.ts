@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom, systemClock } from '../../../src/base/clock.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
-import { checkpointKey, StreamConsumer } from '../../../src/log/stream-consumer.ts';
+import { checkpointKey } from '../../../src/log/checkpoint.ts';
+import { StreamConsumer } from '../../../src/log/stream-consumer.ts';
 import { FakeFiles } from '../../support/fake-files.ts';
 import { append, openTestJournal, reading, textOf } from '../../support/journals.ts';
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { silentLogger } from '../../../src/base/logger.ts';
 import { FolderView } from '../../../src/log/folder-view.ts';
 import { BLOCK_DATA, encodeBlock } from '../../../src/log/format.ts';
 import { StreamCursor } from '../../../src/log/log-reader.ts';
@@ -73,7 +74,7 @@ describe('a journal', () => {
     const files = new FakeFiles();
     const journal = await openTestJournal(files);
     await append(journal, 0, reading('a', 'durable'));
-    files.fault = (operation) => (operation === 'sync' ? 'EIO' : undefined);
+    files.stopAt('sync');
     await expect(append(journal, 0, reading('a', 'y'.repeat(9_000)))).rejects.toThrow(
       'LOG_NOT_DURABLE',
     );
@@ -155,7 +156,7 @@ describe('a journal', () => {
     // The block begins at page 2 of the file; of its first page this much is not the payload's.
     const before = 96 + 19;
     const payload = Buffer.concat([Buffer.alloc(4096 - before, 'x'), forged]);
-    files.fault = (operation) => (operation === 'sync' ? 'EIO' : undefined);
+    files.stopAt('sync');
     const sent = append(journal, 0, { ...reading('a', ''), payload });
     await expect(sent).rejects.toThrow('LOG_NOT_DURABLE');
     files.fault = () => undefined;
@@ -167,6 +168,56 @@ describe('a journal', () => {
     expect((await readAll(files, again)).map(textOf)).toEqual(['honest']);
     expect(again.status().tornBytes).toBe(2 * 4096);
     await again.close();
+  });
+
+  it('tells the others when one who is told throws', async () => {
+    const files = new FakeFiles();
+    const errors: string[] = [];
+    const logger = {
+      ...silentLogger,
+      error: (_: unknown, message: string) => errors.push(message),
+    };
+    const journal = await openTestJournal(files, { logger });
+    journal.onCommit(() => {
+      throw new Error('a defect of a listener');
+    });
+    const stream = journal.stream('readings');
+    journal.append(stream, 0, reading('a', '1'), () => {
+      throw new Error('a defect of a sender');
+    });
+    expect(await append(journal, 0, reading('a', '2'))).toBe(1);
+    expect(await append(journal, 0, reading('a', '3'))).toBe(2);
+    expect(errors.filter((one) => one.includes('told'))).toHaveLength(3);
+    await journal.close();
+  });
+
+  it('takes off what a commit that failed has left, so that smaller ones find room', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files, { segmentBytes: 1024 * 1024 });
+    files.capacityBytes = 200 * 1024;
+    files.partialWrites = true;
+    const large = append(journal, 0, reading('a', 'x'.repeat(300_000)));
+    await expect(large).rejects.toThrow('LOG_NOT_DURABLE');
+    await expect.poll(() => journal.status().state, { timeout: 3_000 }).toBe('durable');
+    expect(await append(journal, 0, reading('a', 'small'))).toBe(0);
+    await journal.close();
+  });
+
+  it('drops what is too old while it takes no data: that may be what makes room', async () => {
+    const files = new FakeFiles();
+    const clock = { mono: 0, wall: 0, monoMs: () => clock.mono, wallMs: () => clock.wall };
+    const retention = { maxBytes: 1e9, maxAgeMs: 60_000 };
+    const journal = await openTestJournal(files, { clock, retention });
+    const at = { monoMs: 0 };
+    for (let i = 0; i < 8; i++) await append(journal, 0, reading('a', 'x'.repeat(20_000), at));
+    files.fault = (operation) => (operation === 'write' ? 'ENOSPC' : undefined);
+    await expect(append(journal, 0, reading('a', 'y', at))).rejects.toThrow('LOG_NOT_DURABLE');
+    const before = journal.status().segments;
+    clock.mono += 600_000;
+    await journal.retain();
+    expect(journal.status()).toMatchObject({ state: 'stopped', segments: 1 });
+    expect(before).toBeGreaterThan(1);
+    await journal.close();
   });
 
   it('does not linger with a batch that is large enough', async () => {

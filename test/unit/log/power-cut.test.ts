@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/clock.ts';
 import type { Journal } from '../../../src/log/journal.ts';
 import { verifyStore } from '../../../src/log/verify.ts';
-import { FakeFiles } from '../../support/fake-files.ts';
+import { FakeFiles, NO_POWER } from '../../support/fake-files.ts';
 import {
   append,
   FOLDER,
@@ -59,7 +59,7 @@ describe.each(LEFT)('a power cut at any write, %s of what was not synced is left
     for (let n = 1; ; n++) {
       const files = new FakeFiles();
       let operations = 0;
-      files.fault = () => (++operations >= n ? 'EIO' : undefined);
+      files.fault = () => (++operations >= n ? NO_POWER : undefined);
       const acked = new Map<string, string>();
       await scenario(files, acked).catch(() => {});
       if (operations < n) break;

@@ -89,7 +89,7 @@ describe('settings that do not fit together', () => {
       '262144',
     ],
     [
-      'log:\n  maxPendingBytes: 1048576\nmqtt: { maxPayloadBytes: 600000 }',
+      'log:\n  maxPendingBytes: 1048576\nmqtt: { maxPacketBytes: 600000 }',
       'log.maxPendingBytes',
       2,
       '1200000',
