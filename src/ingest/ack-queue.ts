@@ -46,6 +46,11 @@ export class AckQueue {
     };
   }
 
+  /** A message is not answered yet. */
+  get isWaiting(): boolean {
+    return this.#head < this.#entries.length;
+  }
+
   /**
    * A message was refused, whether or not its turn has come: nothing that comes after it may be
    * taken, or it would be in the log before the refused one, which its sender still has.

@@ -10,12 +10,17 @@ import {
 import LevelPersistence from 'aedes-persistence-level/asyncPersistence.js';
 import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { type GuardedClient, guardClient } from './client-guard.ts';
+import { ClientGuard, type GuardedClient, type GuardOptions } from './client-guard.ts';
+import { ConnectTurns } from './connect-turns.ts';
+import { HalfPackets } from './half-packets.ts';
 import { LeftWills } from './left-wills.ts';
 import { OfflineBound } from './offline-bound.ts';
 import { OpenMessages, type Settle } from './open-messages.ts';
 import { type GatedClient, type InboundPublish, PublishGate } from './publish-gate.ts';
+import { orderPublishes, type PublishingBroker } from './publish-order.ts';
+import { PublisherPressure } from './publisher-pressure.ts';
 import { type Persistence, type SessionLevel, SessionStore, type Will } from './session-store.ts';
+import { SlowReaders } from './slow-readers.ts';
 
 export type { InboundPublish } from './publish-gate.ts';
 
@@ -32,12 +37,17 @@ export interface BrokerOptions {
   readonly keepaliveLimitSeconds: number;
   /** Messages kept for a session that is away. */
   readonly maxOfflinePerSession?: number;
+  /** Bytes of them, and of those of all sessions together. */
+  readonly maxOfflineBytes?: number;
+  readonly maxOfflineTotalBytes?: number;
   /** Filters that a client may be subscribed to; one that asks for more is cut off. */
   readonly maxSubscriptions?: number;
   /** How long a connection may stay open without a CONNECT. */
   readonly connectTimeoutMs?: number;
   /** How long a subscriber may leave its socket full. */
   readonly drainTimeoutMs?: number;
+  /** Bytes that may wait for a subscriber that reads slowly. */
+  readonly maxUnreadBytes?: number;
   /** How long a client with a will has to come back after a restart before it is published. */
   readonly willGraceMs?: number;
   /** Topic prefixes that clients may not publish to. */
@@ -74,19 +84,26 @@ export interface Broker {
 const MAX_CLIENT_ID = 256;
 /** Sessions of MQTT 5 clients that are away with a date to end; beyond these one ends at once. */
 const MAX_PENDING_SESSIONS = 10_000;
+const MEBIBYTE = 1024 * 1024;
+/** Of a packet before its sender is connected: a CONNECT with its will. */
+const MAX_CONNECT_BYTES = 128 * 1024;
+/** Over all clients: half packets, and what slow readers have not read. */
+const MAX_HALF_BYTES = 64 * MEBIBYTE;
+const MAX_UNREAD_TOTAL_BYTES = 64 * MEBIBYTE;
 /** How long clients that are told to go may take to read it, and wills to be accepted. */
 const HANG_UP_MS = 1_000;
+const DRAIN_MS = 20_000;
 /** CONNACK of 3.1.1: identifier rejected. aedes makes it 0x85 for 5. */
 const IDENTIFIER_REJECTED = 2;
 /** MQTT 5, 2.4: reason code of a DISCONNECT. */
 const SHUTTING_DOWN = 0x8b;
 
 /** What aedes has and its types do not say. */
-interface AedesInside {
+interface AedesInside extends PublishingBroker {
   persistence: Persistence;
   clients: Record<string, Client & { will: unknown }>;
   brokers: Record<string, unknown>;
-  /** Numbers what is queued for sessions. */
+  /** Numbers what is published, and so what is queued for sessions. */
   counter: number;
   scheduleSessionExpiry(client: Client): void;
 }
@@ -104,6 +121,7 @@ class AedesBroker implements Broker {
   readonly #store: SessionStore;
   readonly #aedes: Aedes;
   readonly #inside: AedesInside;
+  readonly #guarding: GuardOptions;
   #server: Server | undefined;
   #leftWills: LeftWills | undefined;
   #wills: Promise<void> = Promise.resolve();
@@ -111,25 +129,20 @@ class AedesBroker implements Broker {
   constructor(options: BrokerOptions) {
     this.#options = options;
     const { sessions, logger } = options;
-    const bound = new OfflineBound(options.maxOfflinePerSession ?? 10_000, logger);
+    const limits = {
+      maxMessages: options.maxOfflinePerSession ?? 10_000,
+      maxBytes: options.maxOfflineBytes ?? 16 * MEBIBYTE,
+      maxTotalBytes: options.maxOfflineTotalBytes ?? 128 * MEBIBYTE,
+    };
+    const bound = new OfflineBound(limits, logger);
     const open = new OpenMessages();
     this.#store = new SessionStore({ open, bound, level: sessions, logger });
     const drop = (id: string, messageId: number) =>
       this.#inside.persistence.incomingDelPacket({ id }, { messageId });
     this.#gate = new PublishGate({ ...options, open, drop });
-    const settings = {
-      id: options.id,
-      ...(sessions === undefined ? {} : { persistence: new LevelPersistence(sessions) }),
-      maximumPacketSize: options.maxPacketBytes,
-      maxTopicLevels: options.maxTopicLevels,
-      maxClientsIdLength: MAX_CLIENT_ID,
-      connectTimeout: options.connectTimeoutMs ?? 10_000,
-      keepaliveLimit: options.keepaliveLimitSeconds,
-      drainTimeout: options.drainTimeoutMs ?? 20_000,
-      pendingSessionsLimit: MAX_PENDING_SESSIONS,
-    };
+    this.#guarding = this.#guardOptions();
     this.#aedes = new Aedes({
-      ...settings,
+      ...settingsOf(options),
       authenticate: (client, _username, _password, done) => admit(client, done),
       // The hook that holds acknowledgements back: aedes writes PUBACK and PUBREC only after it.
       authorizePublish: (client, packet, done) =>
@@ -139,6 +152,27 @@ class AedesBroker implements Broker {
     // Looked up by client id: with a prototype, a client named `toString` would end the process.
     this.#inside.clients = Object.create(null) as AedesInside['clients'];
     this.#inside.brokers = Object.create(null) as AedesInside['brokers'];
+    orderPublishes(this.#inside, new PublisherPressure());
+  }
+
+  #guardOptions(): GuardOptions {
+    const { maxPacketBytes, maxSubscriptions = 1_000, drainTimeoutMs } = this.#options;
+    return {
+      maxSubscriptions,
+      maxConnectBytes: MAX_CONNECT_BYTES,
+      halfPackets: new HalfPackets(Math.max(MAX_HALF_BYTES, 4 * maxPacketBytes)),
+      slowReaders: new SlowReaders({
+        maxClientBytes: this.#options.maxUnreadBytes ?? 2 * maxPacketBytes + 4 * MEBIBYTE,
+        maxBytes: MAX_UNREAD_TOTAL_BYTES,
+        drainMs: drainTimeoutMs ?? DRAIN_MS,
+      }),
+      turns: new ConnectTurns(),
+      isOwed: (client) => this.#gate.owes(client as unknown as GatedClient),
+      onSilence: (client) => {
+        this.#aedes.emit('keepaliveTimeout', client as unknown as Client);
+        client.emit('error', new Error('keep alive timeout'));
+      },
+    };
   }
 
   async start(): Promise<void> {
@@ -206,7 +240,7 @@ class AedesBroker implements Broker {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
       const client = this.#aedes.handle(socket) as unknown as GuardedClient;
-      guardClient(client, this.#options.maxSubscriptions ?? 1_000);
+      new ClientGuard(client, this.#guarding);
     });
     server.maxConnections = maxConnections;
     server.on('drop', () => {
@@ -287,6 +321,24 @@ class AedesBroker implements Broker {
     await this.hangUp();
     await new Promise<void>((resolve) => this.#aedes.close(resolve));
   }
+}
+
+function settingsOf(options: BrokerOptions) {
+  const { sessions } = options;
+  return {
+    id: options.id,
+    ...(sessions === undefined ? {} : { persistence: new LevelPersistence(sessions) }),
+    // One slot for each message on its way: with fewer, a subscriber that does not read takes them
+    // all, everything else queues without bound, and when it goes the queue overflows the stack.
+    concurrency: 0,
+    maximumPacketSize: options.maxPacketBytes,
+    maxTopicLevels: options.maxTopicLevels,
+    maxClientsIdLength: MAX_CLIENT_ID,
+    connectTimeout: options.connectTimeoutMs ?? 10_000,
+    keepaliveLimit: options.keepaliveLimitSeconds,
+    drainTimeout: options.drainTimeoutMs ?? DRAIN_MS,
+    pendingSessionsLimit: MAX_PENDING_SESSIONS,
+  };
 }
 
 /** aedes holds only 3.1 clients to a length. */

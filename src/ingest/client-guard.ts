@@ -1,60 +1,173 @@
 import type { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import type { ConnectTurns } from './connect-turns.ts';
+import type { HalfPackets } from './half-packets.ts';
+import { type Packet, packetFault } from './packet-rules.ts';
+import type { SlowReaders } from './slow-readers.ts';
+
+type Deliver = (packet: { readonly brokerId: unknown }, done: () => void) => void;
 
 /** The part of an aedes client that is looked at here. */
-export interface GuardedClient {
+export interface GuardedClient extends EventEmitter {
+  readonly conn: Socket;
+  readonly connected: boolean;
   subscriptions: Record<string, unknown>;
-  readonly _parser: EventEmitter & { parse(bytes: Uint8Array): unknown };
-  emit(event: 'error', error: Error): unknown;
+  deliver0: Deliver;
+  deliverQoS: Deliver;
+  readonly _parser: EventEmitter & {
+    parse(bytes: Uint8Array): unknown;
+    /** Bytes of a packet that is not whole yet. */
+    readonly _list: { readonly length: number };
+  };
+  _keepaliveTimer: NodeJS.Timeout | null;
+  readonly _keepaliveInterval: number;
+  pause(): void;
+  resume(): void;
 }
 
-interface Packet {
-  readonly cmd: string;
-  readonly subscriptions?: ReadonlyArray<{ readonly topic: string }>;
+export interface GuardOptions {
+  readonly maxSubscriptions: number;
+  /** Of a packet before the client is connected. */
+  readonly maxConnectBytes: number;
+  readonly halfPackets: HalfPackets;
+  readonly slowReaders: SlowReaders;
+  readonly turns: ConnectTurns;
+  /** Acknowledgements are owed to it: it may be silent for as long as they are. */
+  isOwed(client: GuardedClient): boolean;
+  /** It said nothing for longer than it wanted to. */
+  onSilence(client: GuardedClient): void;
 }
+
+/** Packets held back before the client is connected; its socket is read no further then. */
+const MAX_HELD = 64;
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** Why a client may not subscribe, or undefined if it may. */
-function faultOf(packet: Packet, client: GuardedClient, max: number): string | undefined {
-  const wanted = packet.subscriptions ?? [];
-  if (Object.keys(client.subscriptions).length + wanted.length > max) {
-    return 'too many subscriptions';
-  }
-  // aedes sorts filters out by name in a plain object, and fails on this one when it restores a
-  // session: an exception that nobody catches, at each attempt of the client to come back.
-  if (wanted.some(({ topic }) => topic === '__proto__')) return 'no filter may be __proto__';
-  return undefined;
-}
-
 /**
- * Whatever bytes a client sends, they end no more than its own connection: packets are parsed and
- * handled within one call, and what that throws would otherwise end the process.
+ * Stands between one client's bytes and the broker: whatever is sent, in whatever order and speed,
+ * ends no more than its own connection and holds up nobody else.
  */
-export function guardClient(client: GuardedClient, maxSubscriptions: number): void {
-  // Looked up by topic: an object with a prototype has subscriptions to `constructor` and such.
-  client.subscriptions = Object.create(null) as Record<string, unknown>;
-  const parser = client._parser;
-  const parse = parser.parse.bind(parser);
-  parser.parse = (bytes) => {
-    try {
-      return parse(bytes);
-    } catch (error) {
-      client.emit('error', asError(error));
-      return 0;
+export class ClientGuard {
+  readonly #client: GuardedClient;
+  readonly #options: GuardOptions;
+  readonly #handlers: readonly ((packet: Packet) => void)[];
+  /** Filters asked for, whether or not they are stored yet. */
+  readonly #filters = new Set<string>();
+  #hasAsked = false;
+  /** What came after CONNECT and before its answer; undefined once the client is connected. */
+  #held: Packet[] | undefined = [];
+
+  constructor(client: GuardedClient, options: GuardOptions) {
+    this.#client = client;
+    this.#options = options;
+    // Looked up by topic: an object with a prototype has subscriptions to `constructor` and such.
+    client.subscriptions = Object.create(null) as Record<string, unknown>;
+    const parser = client._parser;
+    this.#handlers = parser.listeners('packet') as Array<(packet: Packet) => void>;
+    parser.removeAllListeners('packet');
+    parser.on('packet', (packet: Packet) => this.#take(packet));
+    this.#watchParser();
+    client.deliver0 = this.#unwaited(client.deliver0);
+    client.deliverQoS = this.#unwaited(client.deliverQoS);
+    client.once('connected', () => this.#connected());
+    client.conn.once('close', () => options.halfPackets.forget(client));
+  }
+
+  /** Packets are parsed and handled in one call; what that throws would end the process. */
+  #watchParser(): void {
+    const { halfPackets, maxConnectBytes } = this.#options;
+    const client = this.#client;
+    const parser = client._parser;
+    const parse = parser.parse.bind(parser);
+    parser.parse = (bytes) => {
+      try {
+        const rest = parse(bytes);
+        const waiting = parser._list.length;
+        if (!client.connected && waiting > maxConnectBytes) this.#refuse('too much before CONNECT');
+        else if (!halfPackets.note(client, waiting)) this.#refuse('too many packets are half sent');
+        if (client._keepaliveInterval > 0) client._keepaliveTimer?.refresh();
+        return rest;
+      } catch (error) {
+        client.emit('error', asError(error));
+        return 0;
+      }
+    };
+  }
+
+  #refuse(why: string): void {
+    this.#client.emit('error', new Error(why));
+  }
+
+  #take(packet: Packet): void {
+    const fault = packetFault(packet) ?? this.#subscriptionFault(packet);
+    if (fault !== undefined) {
+      this.#refuse(fault);
+      return;
     }
-  };
-  const handlers = parser.listeners('packet');
-  parser.removeAllListeners('packet');
-  parser.on('packet', (packet: Packet) => {
-    if (packet.cmd === 'subscribe') {
-      const fault = faultOf(packet, client, maxSubscriptions);
-      if (fault !== undefined) {
-        client.emit('error', new Error(fault));
+    if (packet.cmd === 'connect' && !this.#hasAsked) {
+      this.#hasAsked = true;
+      const pass = () => this.#pass(packet);
+      this.#options.turns.take(packet.clientId ?? '', this.#client, pass);
+      return;
+    }
+    if (!this.#hasAsked || this.#held === undefined) {
+      this.#pass(packet);
+      return;
+    }
+    // aedes would hold these back only in part, and take later ones before them.
+    this.#held.push(packet);
+    if (this.#held.length >= MAX_HELD) this.#client.pause();
+  }
+
+  #pass(packet: Packet): void {
+    for (const handle of this.#handlers) handle.call(this.#client._parser, packet);
+  }
+
+  #connected(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const filter of Object.keys(this.#client.subscriptions)) this.#filters.add(filter);
+    this.#watchSilence();
+    for (const packet of held) this.#pass(packet);
+    if (held.length >= MAX_HELD) this.#client.resume();
+  }
+
+  #subscriptionFault({ subscriptions = [], unsubscriptions = [] }: Packet): string | undefined {
+    for (const filter of unsubscriptions) this.#filters.delete(filter);
+    for (const { topic } of subscriptions) this.#filters.add(topic);
+    return this.#filters.size > this.#options.maxSubscriptions
+      ? 'too many subscriptions'
+      : undefined;
+  }
+
+  /**
+   * The broker reads no further while acknowledgements wait for the flash: a ping behind them is
+   * not seen, and its sender is not silent.
+   */
+  #watchSilence(): void {
+    const client = this.#client;
+    const intervalMs = client._keepaliveInterval;
+    if (intervalMs <= 0 || client._keepaliveTimer === null) return;
+    clearTimeout(client._keepaliveTimer);
+    const timer = setTimeout(() => {
+      if (this.#options.isOwed(client)) timer.refresh();
+      else this.#options.onSilence(client);
+    }, intervalMs);
+    client._keepaliveTimer = timer;
+  }
+
+  /** Delivers without letting the publisher wait for this client's socket. */
+  #unwaited(deliver: Deliver): Deliver {
+    return (packet, done) => {
+      // Retained messages for a new subscription: many, perhaps, and nobody else waits for them.
+      if (packet.brokerId === null) {
+        deliver(packet, done);
         return;
       }
-    }
-    for (const handle of handlers) handle.call(parser, packet);
-  });
+      if (this.#options.slowReaders.takes(this.#client.conn)) deliver(packet, () => {});
+      setImmediate(done);
+    };
+  }
 }

@@ -1,57 +1,90 @@
 import type { Logger } from '../base/logger.ts';
 
+export interface OfflineLimits {
+  /** Messages and bytes that wait for one session. */
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+  /** Bytes that wait for all sessions together. */
+  readonly maxTotalBytes: number;
+}
+
+interface Queue {
+  messages: number;
+  bytes: number;
+  refused: number;
+}
+
 /**
- * Bounds what is kept for each session: beyond `max` the newest is not kept, counted, and logged
- * once per session. Readings are in the log whatever happens here.
+ * Bounds what is kept for sessions: beyond a limit the newest is not kept, counted, and logged once
+ * per session. Readings are in the log whatever happens here.
  */
 export class OfflineBound {
-  readonly #max: number;
+  readonly #limits: OfflineLimits;
   readonly #logger: Logger;
-  readonly #waiting = new Map<string, number>();
-  readonly #refused = new Map<string, number>();
+  readonly #queues = new Map<string, Queue>();
+  #totalBytes = 0;
 
-  constructor(max: number, logger: Logger) {
-    this.#max = max;
+  constructor(limits: OfflineLimits, logger: Logger) {
+    this.#limits = limits;
     this.#logger = logger;
   }
 
   /** Takes the place of one message if there is one left. */
-  take(client: string): boolean {
-    const waiting = this.#waiting.get(client) ?? 0;
-    if (waiting >= this.#max) {
-      this.#refuse(client);
+  take(client: string, bytes: number): boolean {
+    const { maxMessages, maxBytes, maxTotalBytes } = this.#limits;
+    const queue = this.#queues.get(client) ?? { messages: 0, bytes: 0, refused: 0 };
+    this.#queues.set(client, queue);
+    const isFull =
+      queue.messages >= maxMessages ||
+      (queue.messages > 0 && queue.bytes + bytes > maxBytes) ||
+      this.#totalBytes + bytes > maxTotalBytes;
+    if (isFull) {
+      this.#refuse(client, queue);
       return false;
     }
-    this.#waiting.set(client, waiting + 1);
+    queue.messages += 1;
+    queue.bytes += bytes;
+    this.#totalBytes += bytes;
     return true;
   }
 
-  /** One is delivered. */
+  /**
+   * One is delivered. Which one is not told, so it counts as one of average size; when the last is
+   * gone nothing is left of them.
+   */
   release(client: string): void {
-    const waiting = (this.#waiting.get(client) ?? 0) - 1;
-    if (waiting > 0) this.#waiting.set(client, waiting);
-    else this.forget(client);
+    const queue = this.#queues.get(client);
+    if (queue === undefined) return;
+    if (queue.messages <= 1) {
+      this.forget(client);
+      return;
+    }
+    const bytes = Math.floor(queue.bytes / queue.messages);
+    queue.messages -= 1;
+    queue.bytes -= bytes;
+    this.#totalBytes -= bytes;
   }
 
   /** Messages of this session have been refused since its queue was last empty. */
   hasRefused(client: string): boolean {
-    return this.#refused.has(client);
+    return (this.#queues.get(client)?.refused ?? 0) > 0;
   }
 
   forget(client: string): void {
-    this.#waiting.delete(client);
-    const refused = this.#refused.get(client);
-    if (refused === undefined) return;
-    this.#refused.delete(client);
-    const fields = { clientId: client, refused };
+    const queue = this.#queues.get(client);
+    if (queue === undefined) return;
+    this.#queues.delete(client);
+    this.#totalBytes -= queue.bytes;
+    if (queue.refused === 0) return;
+    const fields = { clientId: client, refused: queue.refused };
     this.#logger.warn(fields, 'a session whose queue was full missed messages');
   }
 
-  #refuse(client: string): void {
-    const refused = (this.#refused.get(client) ?? 0) + 1;
-    this.#refused.set(client, refused);
-    if (refused > 1) return;
-    const fields = { clientId: client, max: this.#max, repeatKey: client };
+  #refuse(client: string, queue: Queue): void {
+    queue.refused += 1;
+    if (queue.refused > 1) return;
+    const { messages, bytes } = queue;
+    const fields = { clientId: client, messages, bytes, repeatKey: client };
     this.#logger.warn(fields, 'the queue of a session is full; its newest are not kept');
   }
 }

@@ -67,6 +67,11 @@ export class PublishGate {
     this.#reserved = options.reserved ?? RESERVED;
   }
 
+  /** Messages of this client wait for their answer. */
+  owes(client: GatedClient): boolean {
+    return this.#queues.get(client)?.isWaiting ?? false;
+  }
+
   /** `client` is null for a will that an earlier run left. */
   authorize(client: GatedClient | null, packet: GatedPacket, done: Done): void {
     // A will is a part of a CONNECT and no packet by itself.

@@ -10,6 +10,10 @@ import { type SessionFilter, SessionIndex } from './session-index.ts';
  * for a session; and that a session which ends leaves nothing behind.
  */
 
+interface Sized {
+  readonly length: number;
+}
+
 interface ClientName {
   readonly id: string;
 }
@@ -26,6 +30,11 @@ interface Numbered {
 interface Subscription {
   readonly topic: string;
   readonly qos: number;
+}
+
+interface Queued {
+  readonly topic: string;
+  readonly payload: Sized;
 }
 
 export interface Will {
@@ -48,11 +57,13 @@ export interface Persistence {
   incomingStorePacket(client: StoringClient, packet: unknown): Promise<void>;
   incomingDelPacket(client: ClientName, packet: Numbered): Promise<void>;
   cleanIncoming(client: ClientName): Promise<void>;
-  outgoingEnqueueCombi(subs: readonly SessionFilter[], packet: unknown): Promise<unknown>;
+  outgoingEnqueueCombi(subs: readonly SessionFilter[], packet: Queued): Promise<unknown>;
   outgoingUpdate(client: ClientName, packet: unknown): Promise<void>;
   outgoingClearMessageId(client: ClientName, packet: unknown): Promise<unknown>;
+  storeRetained(packet: Queued): Promise<void>;
   createRetainedStreamCombi(patterns: readonly string[]): NodeJS.ReadableStream;
   streamWill(brokers?: object): AsyncIterable<Will>;
+  putWill(client: StoringClient, will: unknown): Promise<unknown>;
   getWill(client: ClientName): Promise<Will | undefined>;
   delWill(client: ClientName): Promise<unknown>;
 }
@@ -60,6 +71,7 @@ export interface Persistence {
 /** The level database that a persistence is on, as far as it is used here. */
 export interface SessionLevel {
   keys(range: { gte: string; lt: string }): { all(): Promise<string[]> };
+  iterator(range: { gte: string; lt: string }): AsyncIterable<[key: string, value: Sized]>;
   clear(range: { gte: string; lt: string }): Promise<void>;
 }
 
@@ -73,10 +85,13 @@ async function clientsOf(
   prefix: string,
 ): Promise<Array<[client: string, rest: string]>> {
   const keys = await level.keys(below(prefix)).all();
-  return keys.map((key) => {
-    const [, client = '', ...rest] = key.split(':');
-    return [decodeURIComponent(client), rest.join(':')];
-  });
+  return keys.map(partsOf);
+}
+
+/** `outgoing:client:rest`. */
+function partsOf(key: string): [client: string, rest: string] {
+  const [, client = '', ...rest] = key.split(':');
+  return [decodeURIComponent(client), rest.join(':')];
 }
 
 export interface SessionStoreOptions {
@@ -105,8 +120,9 @@ export class SessionStore {
     for (const [client, id] of await clientsOf(level, 'incoming')) {
       open.open(client, Number(id)).end(undefined);
     }
-    for (const [client, place] of await clientsOf(level, 'outgoing')) {
-      bound.take(client);
+    for await (const [key, packet] of level.iterator(below('outgoing'))) {
+      const [client, place] = partsOf(key);
+      bound.take(client, packet.length);
       last = Math.max(last, Number(place.slice(place.lastIndexOf(':') + 1)));
     }
     return last;
@@ -119,6 +135,7 @@ export class SessionStore {
     this.#followSubscriptions(persistence);
     this.#followIncoming(persistence);
     this.#followOutgoing(persistence);
+    this.#followRetained(persistence);
     this.#catchFailures(persistence);
   }
 
@@ -203,15 +220,23 @@ export class SessionStore {
     const enqueue = persistence.outgoingEnqueueCombi.bind(persistence);
     // Nearly always nobody has a session.
     persistence.outgoingEnqueueCombi = (subs, packet) =>
-      enqueue(subs.length === 0 ? subs : this.#withPlace(subs), packet);
+      enqueue(subs.length === 0 ? subs : this.#withPlace(subs, packet), packet);
     const update = persistence.outgoingUpdate.bind(persistence);
+    const updates = new WeakMap<object, Promise<void>>();
     persistence.outgoingUpdate = async (client, packet) => {
-      try {
-        await update(client, packet);
-      } catch (error) {
+      const updated = update(client, packet).catch((error: unknown) => {
         // One that was not kept, for a client that is here: it gets it, unkept.
         if (!bound.hasRefused(client.id)) throw error;
-      }
+      });
+      // aedes writes each message when its note is stored: in the order of the messages
+      // [MQTT-4.6.0-6], not in that of the store's answers.
+      const before = updates.get(client) ?? Promise.resolve();
+      const inTurn = before.then(() => updated);
+      updates.set(
+        client,
+        inTurn.catch(() => {}),
+      );
+      await inTurn;
     };
     const clear = persistence.outgoingClearMessageId.bind(persistence);
     persistence.outgoingClearMessageId = async (client, packet) => {
@@ -221,14 +246,32 @@ export class SessionStore {
     };
   }
 
+  /** The last of two messages on one topic stays, whichever the store writes first. */
+  #followRetained(persistence: Persistence): void {
+    const store = persistence.storeRetained.bind(persistence);
+    const last = new Map<string, Promise<void>>();
+    persistence.storeRetained = async (packet) => {
+      const { topic } = packet;
+      const stored = (last.get(topic) ?? Promise.resolve()).then(() => store(packet));
+      const settled = stored.catch(() => {});
+      last.set(topic, settled);
+      try {
+        await stored;
+      } finally {
+        if (last.get(topic) === settled) last.delete(topic);
+      }
+    };
+  }
+
   /** Those who have a place left. One whose filters overlap is named twice, and needs one place. */
-  #withPlace(subs: readonly SessionFilter[]): readonly SessionFilter[] {
+  #withPlace(subs: readonly SessionFilter[], packet: Queued): readonly SessionFilter[] {
     const { bound } = this.#options;
+    const bytes = packet.payload.length + packet.topic.length;
     const places = new Map<string, boolean>();
     return subs.filter(({ clientId }) => {
       const known = places.get(clientId);
       if (known !== undefined) return known;
-      const place = bound.take(clientId);
+      const place = bound.take(clientId, bytes);
       places.set(clientId, place);
       return place;
     });
@@ -240,8 +283,21 @@ export class SessionStore {
     const failed = (error: unknown) => {
       logger.warn({ error: messageOf(error) }, 'the session store met an error');
     };
+    const owners = new Map<string, StoringClient>();
+    const putWill = persistence.putWill.bind(persistence);
+    persistence.putWill = (client, will) => {
+      owners.set(client.id, client);
+      return putWill(client, will);
+    };
     const delWill = persistence.delWill.bind(persistence);
-    persistence.delWill = (client) => delWill(client).catch(failed);
+    persistence.delWill = async (client) => {
+      const owner = owners.get(client.id);
+      // A connection that was taken over from clears up behind itself, and the will that is stored
+      // by now is that of the new one.
+      if (owner !== undefined && owner !== client && owner.closed !== true) return undefined;
+      owners.delete(client.id);
+      return delWill(client).catch(failed);
+    };
     const drop = persistence.incomingDelPacket.bind(persistence);
     // In memory it also fails for a PUBREL that comes twice.
     persistence.incomingDelPacket = (client, packet) => drop(client, packet).catch(failed);

@@ -21,6 +21,8 @@ export interface TopicPattern {
 }
 
 const MAX_CACHED = 10_000;
+/** Longer topics are looked up each time: ten thousand of them would be hundreds of megabytes. */
+const MAX_CACHED_CHARS = 256;
 const DEVICE = '<device>';
 
 const MAX_DEVICE_BYTES = 128;
@@ -52,9 +54,7 @@ export function matchTopic(
 
 export class TopicMap {
   readonly #patterns: ReadonlyArray<TopicPattern & { levels: readonly string[] }>;
-  /**
-   * A gateway sees the same topics again and again. Emptied when full, so nobody can make it grow.
-   */
+  /** A gateway sees the same topics again and again. Emptied when full, and without long ones. */
   readonly #cache = new Map<string, TopicPlace | null>();
 
   constructor(patterns: readonly TopicPattern[]) {
@@ -66,6 +66,7 @@ export class TopicMap {
     const cached = this.#cache.get(topic);
     if (cached !== undefined) return cached ?? undefined;
     const place = this.#match(topic);
+    if (topic.length > MAX_CACHED_CHARS) return place;
     if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
     this.#cache.set(topic, place ?? null);
     return place;
@@ -74,8 +75,10 @@ export class TopicMap {
   #match(topic: string): TopicPlace | undefined {
     const levels = topic.split('/');
     for (const { stream, partitions, levels: pattern } of this.#patterns) {
-      const device = matchTopic(pattern, levels);
-      if (device === undefined) continue;
+      const found = matchTopic(pattern, levels);
+      if (found === undefined) continue;
+      // A copy: a part of a text keeps the whole of it in memory, and names are kept for long.
+      const device = Buffer.from(found).toString();
       const partition = partitionOf(device, partitions);
       return { stream, device, isUsable: isDevice(device), partition };
     }

@@ -56,7 +56,7 @@ async function readThrough(db: ClassicLevel<string, string>): Promise<void> {
 }
 
 async function openLevel(folder: string): Promise<ClassicLevel<string, string>> {
-  const db = new ClassicLevel<string, string>(folder);
+  const db = new MendingLevel(folder);
   try {
     await db.open();
     await readThrough(db);
@@ -107,29 +107,71 @@ async function openOrRebuild(options: LevelStoreOptions): Promise<ClassicLevel<s
   }
 }
 
+/** What abstract-level calls for every write, of sublevels too. No part of the package's types. */
+interface Writes {
+  _put(key: unknown, value: unknown, options: unknown): Promise<void>;
+  _del(key: unknown, options: unknown): Promise<void>;
+  _batch(operations: unknown, options: unknown): Promise<void>;
+  _clear(options: unknown): Promise<void>;
+}
+
+const WritingLevel = ClassicLevel as unknown as new (
+  folder: string,
+) => ClassicLevel<string, string> & Writes;
+
+/**
+ * The database, but the first write that succeeds after one that failed starts a new log file:
+ * LevelDB appends behind the torn record, and what stands there would be skipped at the next
+ * opening, sessions and checkpoints alike.
+ */
+class MendingLevel extends WritingLevel {
+  #isTorn = false;
+
+  override _put(key: unknown, value: unknown, options: unknown): Promise<void> {
+    return this.#watched(super._put(key, value, options));
+  }
+
+  override _del(key: unknown, options: unknown): Promise<void> {
+    return this.#watched(super._del(key, options));
+  }
+
+  override _batch(operations: unknown, options: unknown): Promise<void> {
+    return this.#watched(super._batch(operations, options));
+  }
+
+  override _clear(options: unknown): Promise<void> {
+    return this.#watched(super._clear(options));
+  }
+
+  async #watched(write: Promise<void>): Promise<void> {
+    try {
+      await write;
+      if (!this.#isTorn) return;
+      // First, since others may fail meanwhile.
+      this.#isTorn = false;
+      await this.compactRange('', '\uffff');
+    } catch (error) {
+      this.#isTorn = true;
+      throw error;
+    }
+  }
+}
+
 /** Opens the store. Throws DATA_IN_USE or a system error. */
 export async function openLevelStore(options: LevelStoreOptions): Promise<LevelStore> {
   await options.files.makeFolder(options.folder);
   const db = await openOrRebuild(options);
   const values = db.sublevel<string, string>('state', {});
-  // After a write that failed, LevelDB appends behind the torn record, and what stands there would
-  // be skipped at the next opening. So the first write that succeeds again starts a new log file.
-  let torn = false;
   const state: StateStore = {
     get: (key) => values.get(key),
-    async write(entries) {
-      const batch = [...entries].map(([key, value]) =>
-        value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
-      );
-      try {
-        await values.batch(batch);
-        if (torn) await db.compactRange('', '\uffff');
-        torn = false;
-      } catch (error) {
-        torn = true;
-        throw error;
-      }
-    },
+    write: (entries) =>
+      values.batch(
+        [...entries].map(([key, value]) =>
+          value === undefined
+            ? { type: 'del' as const, key }
+            : { type: 'put' as const, key, value },
+        ),
+      ),
     entries: (prefix) => values.iterator({ gte: prefix, lt: `${prefix}\uffff` }).all(),
   };
   return { state, sessions: sessionLevel(db), close: () => db.close() };

@@ -1,11 +1,10 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { messageIdOf, parsePayload } from '../../../src/base/payload.ts';
 import type { Reading } from '../../../src/base/reading.ts';
 import { Dedup, type DedupOptions } from '../../../src/dedup/dedup.ts';
 import { WINDOW_BITS } from '../../../src/dedup/sequence-window.ts';
+import { heapBytes } from '../../support/heap.ts';
 
 const OPTIONS: DedupOptions = {
   mode: 'auto',
@@ -23,14 +22,6 @@ function reading(device: string, body: object | string): Reading {
     return { device, topic: 't', payload, monoMs: 0 };
   }
   return { device, topic: 't', payload, monoMs: 0, messageId: id };
-}
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
-function heapAfterCollection(): number {
-  collect();
-  return process.memoryUsage().heapUsed;
 }
 
 /** Claims and, if it is new, makes it durable at once. */
@@ -171,9 +162,9 @@ describe('dedup', () => {
       }
     };
     tries(10_000);
-    const before = heapAfterCollection();
+    const before = heapBytes();
     tries(300_000);
-    expect(heapAfterCollection() - before).toBeLessThan(5 * 1024 * 1024);
+    expect(heapBytes() - before).toBeLessThan(5 * 1024 * 1024);
     expect(send(dedup, reading('a', { id: 'durable' }))).toBe('known');
   });
 

@@ -2,10 +2,13 @@ import { EventEmitter, once } from 'node:events';
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type GuardedClient, guardClient } from '../../../src/ingest/client-guard.ts';
+import { ClientGuard, type GuardedClient } from '../../../src/ingest/client-guard.ts';
+import { ConnectTurns } from '../../../src/ingest/connect-turns.ts';
+import { HalfPackets } from '../../../src/ingest/half-packets.ts';
 import { OfflineBound } from '../../../src/ingest/offline-bound.ts';
 import { OpenMessages } from '../../../src/ingest/open-messages.ts';
 import { type Persistence, SessionStore } from '../../../src/ingest/session-store.ts';
+import { SlowReaders } from '../../../src/ingest/slow-readers.ts';
 import { until } from '../../support/until.ts';
 import {
   accepted,
@@ -56,16 +59,26 @@ test('an exception over a will costs that will only', async () => {
 
 test('an exception while packets are parsed and handled is an error of that client', async () => {
   const parser = Object.assign(new EventEmitter(), {
+    _list: { length: 0 },
     parse(bytes: Uint8Array) {
       if (bytes.length > 1) throw new RangeError('out of range');
       parser.emit('packet', { cmd: 'pingreq' });
       return 0;
     },
   });
-  const client = Object.assign(new EventEmitter(), { subscriptions: {}, _parser: parser });
+  const conn = new EventEmitter();
+  const client = Object.assign(new EventEmitter(), { subscriptions: {}, _parser: parser, conn });
   const handled: unknown[] = [];
   parser.on('packet', (packet) => handled.push(packet));
-  guardClient(client as GuardedClient, 10);
+  new ClientGuard(client as unknown as GuardedClient, {
+    maxSubscriptions: 10,
+    maxConnectBytes: 1_000,
+    halfPackets: new HalfPackets(1_000),
+    slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1, drainMs: 1 }),
+    turns: new ConnectTurns(),
+    isOwed: () => false,
+    onSilence: () => {},
+  });
   client._parser.parse(Buffer.alloc(1));
   expect(handled).toEqual([{ cmd: 'pingreq' }]);
   const failed = once(client, 'error');
@@ -76,13 +89,24 @@ test('an exception while packets are parsed and handled is an error of that clie
 test('failures that aedes does not look at are logged', async () => {
   const logger = new LineLogger();
   const fail = () => Promise.reject(new Error('EIO'));
-  const calls = { addSubscriptions: fail, cleanSubscriptions: fail, outgoingUpdate: fail };
+  const calls = {
+    addSubscriptions: fail,
+    cleanSubscriptions: fail,
+    outgoingUpdate: fail,
+    putWill: fail,
+  };
   const persistence = {
     ...{ ...calls, incomingStorePacket: fail, incomingDelPacket: fail, delWill: fail },
-    ...{ outgoingEnqueueCombi: fail, outgoingClearMessageId: fail, cleanIncoming: fail },
+    ...{
+      storeRetained: fail,
+      outgoingEnqueueCombi: fail,
+      outgoingClearMessageId: fail,
+      cleanIncoming: fail,
+    },
     createRetainedStreamCombi: () => new Readable({ read: () => {} }),
   } as unknown as Persistence;
-  const bound = new OfflineBound(1, logger);
+  const limits = { maxMessages: 1, maxBytes: 1, maxTotalBytes: 1 };
+  const bound = new OfflineBound(limits, logger);
   const store = new SessionStore({ open: new OpenMessages(), bound, level: undefined, logger });
   await store.follow(persistence);
   await persistence.delWill({ id: 'c' });

@@ -113,6 +113,24 @@ describe.each(VERSIONS)('limits, MQTT version %i', (version) => {
     expect(logger.with('cut off')[0]?.fields).toMatchObject({ error: 'too many subscriptions' });
   });
 
+  test('as many as it has may be asked for once more, and no more in any number of packets', async () => {
+    const options = { maxSubscriptions: 3 };
+    const restarts = new Restarts(options);
+    const { port } = await restarts.start();
+    const session = { version, clean: false, properties: { sessionExpiryInterval: 600 } };
+    const first = await RawClient.connect(port, 'c', session);
+    first.send(subscribePacket('a', 'b', 'c'));
+    await first.hears('suback');
+    first.socket.destroy();
+    const again = await RawClient.connect(port, 'c', session);
+    again.send(subscribePacket('a', 'b', 'c'), PING);
+    await again.pong();
+    const many = await RawClient.connect(port, 'd', session);
+    many.send(...[1, 2, 3, 4].map((n) => subscribePacket(`${n}/a`, `${n}/b`)));
+    await many.closed;
+    expect(many.all('suback').length).toBeLessThan(2);
+  });
+
   test('who never says CONNECT is let go', async () => {
     const { port, logger } = await startBroker({ connectTimeoutMs: 50 });
     const silent = await RawClient.dial(port, version);

@@ -140,6 +140,20 @@ describe('wills', () => {
     expect(accepting.texts).toEqual(['dead']);
   });
 
+  test('one that takes over keeps its own, not that of the connection before', async () => {
+    const restarts = new Restarts({ willGraceMs: 0 });
+    const before = await restarts.start();
+    before.accepting.answer = accepted;
+    await RawClient.connect(before.port, 'c', { will: { ...will, payload: 'first' } });
+    await RawClient.connect(before.port, 'c', { will: { ...will, payload: 'second' } });
+    await before.accepting.count(1);
+    expect(before.accepting.texts).toEqual(['first']);
+    const { accepting } = await restarts.start();
+    await accepting.count(1);
+    accepting.answer = accepted;
+    expect(accepting.texts).toEqual(['second']);
+  });
+
   test('a client that says goodbye has none', async () => {
     const restarts = new Restarts({ willGraceMs: 0 });
     const before = await restarts.start();
@@ -169,13 +183,33 @@ describe.each(['memory', 'store'])('sessions in %s', (where) => {
       broker.publish('home/x', Buffer.from(text), { retain: false, qos: 1 });
     for (const text of ['1', '2', '3', '4', '5']) await publish(text);
     const lines = logger.with('the queue of a session is full');
-    expect(lines.map(({ fields }) => fields)).toMatchObject([{ clientId: 'app', max: 3 }]);
+    expect(lines.map(({ fields }) => fields)).toMatchObject([{ clientId: 'app', messages: 3 }]);
     const back = await TestClient.connect(port, session);
     await back.hears(3);
     await until('all acknowledged', () => logger.with('missed messages').length === 1);
     expect(logger.with('missed messages')[0]?.fields).toMatchObject({ refused: 2 });
     await publish('6');
     expect((await back.hears(4)).map(({ payload }) => payload)).toEqual(['1', '2', '3', '6']);
+  });
+
+  test('what is kept for one, and for all, is bounded in bytes', async () => {
+    const bounds = { maxOfflineBytes: 10_000, maxOfflineTotalBytes: 15_000 };
+    const { port, broker, logger } = await start(bounds);
+    for (const clientId of ['app', 'other']) {
+      const client = await TestClient.connect(port, { ...session, clientId });
+      await client.subscribe('home/#');
+      await client.end();
+    }
+    const text = 'x'.repeat(2_000);
+    for (let i = 0; i < 20; i++) {
+      await broker.publish('home/x', Buffer.from(text), { retain: false, qos: 1 });
+    }
+    const full = logger.with('the queue of a session is full').map(({ fields }) => fields);
+    const sum = full.reduce((bytes, fields) => bytes + Number(fields['bytes']), 0);
+    expect(full).toHaveLength(2);
+    expect(sum).toBeGreaterThan(12_000);
+    expect(sum).toBeLessThanOrEqual(15_000);
+    for (const { bytes } of full as Array<{ bytes: number }>) expect(bytes).toBeLessThan(10_001);
   });
 
   test('one that is here and slow to acknowledge is not cut off at the bound', async () => {

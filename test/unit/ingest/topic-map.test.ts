@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parseReading } from '../../../src/ingest/parse-reading.ts';
 import { matchTopic, TopicMap } from '../../../src/ingest/topic-map.ts';
 import { partitionOf } from '../../../src/log/partition.ts';
+import { heapBytes } from '../../support/heap.ts';
 
 const match = (pattern: string, topic: string) => matchTopic(pattern.split('/'), topic.split('/'));
 
@@ -42,6 +43,23 @@ describe('a topic map', () => {
     expect(usable('a\u0007b')).toBe(false);
     expect(usable('é'.repeat(64))).toBe(true);
     expect(usable('é'.repeat(65))).toBe(false);
+  });
+
+  it('keeps no long topic, nor a device that holds one', () => {
+    const map = new TopicMap([{ stream: 's', partitions: 4, pattern: 'sensors/<device>/#' }]);
+    const devices: string[] = [];
+    const grownBy = (count: number) => {
+      const before = heapBytes();
+      for (let i = 0; i < count; i++) {
+        const end = 'x'.repeat(60_000);
+        const place = map.find(Buffer.from(`sensors/a-long-device-${i}/${end}`).toString());
+        devices.push(place?.device ?? '');
+      }
+      return heapBytes() - before;
+    };
+    grownBy(10);
+    expect(grownBy(500)).toBeLessThan(5 * 1024 * 1024);
+    expect(devices.at(-1)).toBe('a-long-device-499');
   });
 
   it('stays right when more topics come than it remembers', () => {

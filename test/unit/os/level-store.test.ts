@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { type LevelStore, openLevelStore } from '../../../src/os/level-store.ts';
 import { nodeFiles } from '../../../src/os/node-files.ts';
@@ -38,6 +38,28 @@ async function open(): Promise<LevelStore> {
 }
 
 const entries = (object: Record<string, string | undefined>) => new Map(Object.entries(object));
+
+test.each(['state', 'sessions'] as const)(
+  'after a write to %s that failed, the next one begins a new log file, once',
+  async (which) => {
+    const { state, sessions } = await open();
+    const compact = vi.spyOn(ClassicLevel.prototype, 'compactRange');
+    const batch = vi.spyOn(
+      ClassicLevel.prototype as unknown as { _batch(): Promise<void> },
+      '_batch',
+    );
+    batch.mockRejectedValueOnce(new Error('ENOSPC'));
+    const write = (key: string) =>
+      which === 'state'
+        ? state.write(new Map([[key, 'x']]))
+        : sessions.batch([{ type: 'put', key, value: 'x' }]);
+    await expect(write('a')).rejects.toThrow('ENOSPC');
+    expect(compact).not.toHaveBeenCalled();
+    for (const key of ['b', 'c']) await write(key);
+    expect(compact).toHaveBeenCalledTimes(1);
+    vi.restoreAllMocks();
+  },
+);
 
 describe('state', () => {
   test('what is written is read, also after it was closed and opened again', async () => {
