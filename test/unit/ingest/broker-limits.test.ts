@@ -113,7 +113,7 @@ describe.each(VERSIONS)('limits, MQTT version %i', (version) => {
     expect(logger.with('cut off')[0]?.fields).toMatchObject({ error: 'too many subscriptions' });
   });
 
-  test('as many as it has may be asked for once more, and no more in any number of packets', async () => {
+  test('those it has may be asked for again, and no more in any number of packets', async () => {
     const options = { maxSubscriptions: 3 };
     const restarts = new Restarts(options);
     const { port } = await restarts.start();
