@@ -152,7 +152,12 @@ class AedesBroker implements Broker {
     // Looked up by client id: with a prototype, a client named `toString` would end the process.
     this.#inside.clients = Object.create(null) as AedesInside['clients'];
     this.#inside.brokers = Object.create(null) as AedesInside['brokers'];
-    orderPublishes(this.#inside, new PublisherPressure());
+    const pressure = new PublisherPressure();
+    orderPublishes(this.#inside, {
+      hasSessions: () => this.#store.hasSessions,
+      begin: (client, packet) => pressure.begin(client, packet),
+      end: (client, packet) => pressure.end(client, packet),
+    });
   }
 
   #guardOptions(): GuardOptions {

@@ -1,5 +1,3 @@
-import type { PublishWatch } from './publish-order.ts';
-
 /** The part of a client that is looked at here. */
 interface Pausable {
   pause(): void;
@@ -22,7 +20,7 @@ const MAX_BYTES = 1024 * 1024;
  * A publisher is read from no further while much of what it sent waits for the session store: its
  * acknowledgements went out before, and by itself it would go on.
  */
-export class PublisherPressure implements PublishWatch {
+export class PublisherPressure {
   readonly #clients = new WeakMap<object, Pressure>();
 
   begin(client: unknown, packet: unknown): void {

@@ -51,6 +51,10 @@ export class SessionIndex {
     for (const filter of this.#filters.get(client) ?? []) this.remove(client, filter);
   }
 
+  get isEmpty(): boolean {
+    return this.#filters.size === 0;
+  }
+
   match(topic: string): SessionFilter[] {
     const found: SessionFilter[] = [];
     if (this.#filters.size > 0) this.#collect(this.#root, topic.split('/'), [], found);

@@ -139,6 +139,14 @@ export class SessionStore {
     this.#catchFailures(persistence);
   }
 
+  /**
+   * Somebody has a session with a filter, so that messages may have to be written to its queue. In
+   * memory nobody counts: what is kept there takes no time.
+   */
+  get hasSessions(): boolean {
+    return !this.#index.isEmpty;
+  }
+
   /** Open messages of a session that has ended. */
   async forgetOpen(client: string): Promise<void> {
     if (!this.#options.open.has(client)) return;
