@@ -55,13 +55,15 @@ export class Forwarding {
     const { config, gatewayId, random, counters, clock, logger } = options;
     const consumers = await openConsumers(options);
     const { uplink } = config;
+    const { reconnectMinMs: baseMs, reconnectMaxMs: maxMs, window } = uplink;
     const { texts, faults } = await readNamedFiles(options.files, config);
     const [fault] = faults;
     if (fault !== undefined) throw new HeadgateError('FILE_UNREADABLE', fault.message);
     const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = texts;
     const lanes = consumers.map(({ consumer, journal }) => {
       const origin = { gateway: gatewayId, log: journal.logId };
-      return new Lane({ consumer, origin, topic: uplink.topic });
+      const backoff = new Backoff({ baseMs, maxMs, random });
+      return new Lane({ consumer, origin, topic: uplink.topic, backoff });
     });
     const open = mqttCloud({
       url: uplink.url,
@@ -75,7 +77,6 @@ export class Forwarding {
       clock,
       tls: { ca, cert, key },
     });
-    const { reconnectMinMs: baseMs, reconnectMaxMs: maxMs, window } = uplink;
     const backoff = new Backoff({ baseMs, maxMs, random });
     logger.info({ cloud: uplink.url, topic: uplink.topic }, 'the uplink starts');
     const running = new Uplink({ open, lanes, window, backoff, counters, clock, logger });
@@ -142,7 +143,8 @@ async function openConsumers({ config, stores, state, files }: ForwardingOptions
   const { telemetry, events } = stores;
   const lanes: Array<[stream: string, journal: Journal]> = [
     [ALERTS, events],
-    ...Object.keys(config.streams).map((name): [string, Journal] => [name, telemetry]),
+    // Those too that the configuration names no more: what they hold was acknowledged.
+    ...telemetry.streamNames.map((name): [string, Journal] => [name, telemetry]),
     [DEAD_LETTER, events],
   ];
   const wanted = config.uplink.streams;

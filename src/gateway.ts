@@ -98,7 +98,8 @@ export class Gateway {
     this.#status = () =>
       statusOf({
         gateway: this.#id,
-        uptimeMs: this.#options.clock.monoMs() - this.#startedMonoMs,
+        startedMonoMs: this.#startedMonoMs,
+        nowMonoMs: this.#options.clock.monoMs(),
         counters: this.#counters,
         stores,
         broker,

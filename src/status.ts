@@ -4,7 +4,17 @@ import type { Forwarding } from './forwarding.ts';
 import type { Broker } from './ingest/broker.ts';
 import type { JournalStatus } from './log/journal.ts';
 import type { Stores } from './stores.ts';
+import type { UplinkStatus } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';
+
+interface UplinkSummary {
+  readonly link: 'up' | 'down' | 'off';
+  /** For how long it has been so. */
+  readonly sinceSeconds?: number;
+  readonly lastError?: string;
+  /** Streams that get no further, and why. */
+  readonly stuck?: UplinkStatus['stuck'];
+}
 
 /** What `headgate status --json` prints. Names are stable: others script against them. */
 export interface Status extends Counters {
@@ -22,7 +32,7 @@ export interface Status extends Counters {
   readonly bytesWritten: number;
   readonly rssBytes: number;
   readonly mqtt: { readonly host: string; readonly port: number; readonly connections: number };
-  readonly uplink: { readonly link: 'up' | 'down' | 'off'; readonly lastError?: string };
+  readonly uplink: UplinkSummary;
   readonly alertLine: string;
   readonly activeAlerts: number;
   readonly dedupIds: number;
@@ -31,7 +41,8 @@ export interface Status extends Counters {
 
 export interface StatusParts {
   readonly gateway: string;
-  readonly uptimeMs: number;
+  readonly startedMonoMs: number;
+  readonly nowMonoMs: number;
   readonly counters: Counters;
   readonly stores: Stores;
   readonly broker: Broker;
@@ -48,10 +59,11 @@ function healthOf(...journals: readonly JournalStatus[]): string {
   return stopped === undefined ? 'ok' : `${stopped.state}: ${stopped.lastError ?? ''}`;
 }
 
-function uplinkOf(forwarding: Forwarding | undefined): Status['uplink'] {
+function uplinkOf({ forwarding, nowMonoMs }: StatusParts): UplinkSummary {
   if (forwarding === undefined) return { link: 'off' };
-  const { link, lastError } = forwarding.status();
-  return { link, ...(lastError === undefined ? {} : { lastError }) };
+  const { link, sinceMonoMs, lastError, stuck } = forwarding.status();
+  const sinceSeconds = Math.round((nowMonoMs - sinceMonoMs) / 1000);
+  return { link, sinceSeconds, ...(lastError === undefined ? {} : { lastError }), stuck };
 }
 
 export function statusOf(parts: StatusParts): Status {
@@ -62,7 +74,7 @@ export function statusOf(parts: StatusParts): Status {
     gateway: parts.gateway,
     version: VERSION,
     pid: process.pid,
-    uptimeSeconds: Math.round(parts.uptimeMs / 1000),
+    uptimeSeconds: Math.round((parts.nowMonoMs - parts.startedMonoMs) / 1000),
     health: healthOf(telemetry, events),
     ...counters,
     backlog: forwarding?.backlog() ?? 0,
@@ -70,7 +82,7 @@ export function statusOf(parts: StatusParts): Status {
     bytesWritten: telemetry.bytesWritten + events.bytesWritten,
     rssBytes: process.memoryUsage.rss(),
     mqtt: { host: parts.host, port: broker.port, connections: broker.connections() },
-    uplink: uplinkOf(forwarding),
+    uplink: uplinkOf(parts),
     alertLine: parts.alertLine,
     activeAlerts: parts.activeAlerts,
     dedupIds: parts.dedups.reduce((sum, dedup) => sum + dedup.size().ids, 0),

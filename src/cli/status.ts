@@ -7,6 +7,11 @@ function mebibytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
+function uplinkLine({ link, sinceSeconds, lastError }: Status['uplink']): string {
+  if (sinceSeconds === undefined) return link;
+  return `${link} for ${sinceSeconds} s${link === 'down' ? `: ${lastError ?? ''}` : ''}`;
+}
+
 function lines(status: Status): Array<[name: string, value: string]> {
   const { mqtt, uplink, log } = status;
   const lost = [...log.telemetry.lost, ...log.events.lost];
@@ -27,7 +32,11 @@ function lines(status: Status): Array<[name: string, value: string]> {
     ['forwarded', `${status.forwarded} (records of all streams)`],
     ['backlog', String(status.backlog)],
     ['expired', `${status.expired} (dropped by retention before the cloud had them)`],
-    ['uplink', uplink.link + (uplink.link === 'down' ? `: ${uplink.lastError ?? ''}` : '')],
+    ['uplink', uplinkLine(uplink)],
+    ...(uplink.stuck ?? []).map(({ stream, reason }): [string, string] => [
+      '  stuck',
+      `${stream}: ${reason}`,
+    ]),
     ['alerts', `${status.alerts} begun, ${status.activeAlerts} active, line: ${status.alertLine}`],
     ['bytesWritten', `${mebibytes(status.bytesWritten)} in ${log.telemetry.commits} commits`],
     ['rssBytes', mebibytes(status.rssBytes)],

@@ -105,6 +105,11 @@ export class Journal implements LogView {
     return stream;
   }
 
+  /** Of this log and of the configuration. */
+  get streamNames(): string[] {
+    return [...this.#streams.keys()];
+  }
+
   get logId(): string {
     return this.#row.logId;
   }

@@ -1,3 +1,5 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Backoff } from '../base/backoff.ts';
 import type { LogRecord } from '../base/reading.ts';
 import type { Consumer } from '../log/consumer.ts';
 import { cloudTopic, encodeEnvelope, type Origin } from './envelope.ts';
@@ -11,12 +13,16 @@ export interface Sendable {
    * it lacks its acknowledgement, and then all up to the next that does.
    */
   done(): number;
+  /** The cloud did not take it, and says why. Returns whether that is news: the lane rests then. */
+  refused(reason: string): boolean;
 }
 
 export interface LaneOptions {
   readonly consumer: Consumer;
   readonly origin: Origin;
   readonly topic: string;
+  /** How long the lane rests when its oldest record is not taken. */
+  readonly backoff: Backoff;
 }
 
 interface Sent {
@@ -29,7 +35,8 @@ const RECORDS_PER_READ = 256;
 /**
  * One stream's way to the cloud. Acknowledgements may come in any order; the consumer moves on only
  * over an unbroken row of them, so its checkpoint never passes a record that the cloud may not
- * have. It holds a window and one read at most, however long one acknowledgement is missing.
+ * have. It holds a window and one read at most, however long one acknowledgement is missing. A lane
+ * that gets nowhere rests for ever longer whiles, so that it costs the others little.
  */
 export class Lane {
   readonly #options: LaneOptions;
@@ -39,6 +46,12 @@ export class Lane {
   #sent: Sent[] = [];
   #window = 0;
   #onEmpty: () => void = () => {};
+  /** Something was completed since the link began. */
+  #hasMoved = false;
+  #restMs = 0;
+  #trouble: string | undefined;
+  /** Of the read that is under way. */
+  #reading = new AbortController();
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -49,11 +62,47 @@ export class Lane {
    * counted from the first that lacks its acknowledgement.
    */
   begin(window: number): void {
-    this.#options.consumer.rewind();
+    // It may be what ended the link before: a record that is too large, say.
+    const isStuck = this.#sent.length > 0 && !this.#hasMoved;
+    this.#restMs = isStuck ? this.#options.backoff.nextMs() : 0;
+    this.#hasMoved = false;
     this.#window = window;
+    this.#restart();
+  }
+
+  /** Its oldest record is not taken, or can't be read, just now: it is tried again after a rest. */
+  park(trouble: string): void {
+    this.#trouble = trouble;
+    this.#restMs = this.#options.backoff.nextMs();
+    this.#restart();
+    this.#onEmpty();
+  }
+
+  /** Why the lane gets nowhere; undefined: it does. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  get stream(): string {
+    return this.#options.consumer.stream;
+  }
+
+  #restart(): void {
+    this.#reading.abort();
+    this.#options.consumer.rewind();
     this.#waiting = [];
     this.#next = 0;
     this.#sent = [];
+  }
+
+  /** Resolves when the lane has rested, or when the signal aborts. */
+  async rested(signal: AbortSignal): Promise<void> {
+    const restMs = this.#restMs;
+    if (restMs === 0) return;
+    this.#restMs = 0;
+    await wait(restMs, undefined, { signal }).catch(() => {
+      // The caller looks at the signal.
+    });
   }
 
   backlog(): number {
@@ -65,13 +114,22 @@ export class Lane {
     return this.#next < this.#waiting.length && this.#sent.length < this.#window;
   }
 
-  /** Resolves when records wait, or when the signal aborts. */
+  /** Resolves when records wait, when the lane is parked, or when the signal aborts. */
   async fill(signal: AbortSignal): Promise<void> {
-    if (!this.#isEmpty()) return;
-    const records = await this.#options.consumer.read(RECORDS_PER_READ, signal);
-    if (signal.aborted) return;
-    this.#waiting = records;
-    this.#next = 0;
+    if (!this.#isEmpty() || signal.aborted) return;
+    const reading = new AbortController();
+    this.#reading = reading;
+    const stop = () => reading.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const records = await this.#options.consumer.read(RECORDS_PER_READ, reading.signal);
+      // Read before the consumer was rewound: they come again.
+      if (reading.signal.aborted) return;
+      this.#waiting = records;
+      this.#next = 0;
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
   }
 
   /** Resolves when nothing waits any more, or when the signal aborts. */
@@ -109,6 +167,12 @@ export class Lane {
         sent.acked = true;
         return this.#advance();
       },
+      refused: (reason) => {
+        // One refusal sends the whole row again, so the others of that row say nothing new.
+        const isNews = this.#sent.includes(sent);
+        if (isNews) this.park(reason);
+        return isNews;
+      },
     };
   }
 
@@ -120,6 +184,11 @@ export class Lane {
       count += 1;
     }
     this.#sent.splice(0, count);
+    if (count > 0) {
+      this.#hasMoved = true;
+      this.#trouble = undefined;
+      this.#options.backoff.reset();
+    }
     return count;
   }
 }

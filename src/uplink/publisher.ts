@@ -3,7 +3,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Backoff } from '../base/backoff.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
-import type { CloudLink } from './cloud-client.ts';
+import type { Logger } from '../base/logger.ts';
+import { type CloudLink, CloudRefusal } from './cloud-client.ts';
 import type { Lane, Sendable } from './lane.ts';
 
 export interface PublisherOptions {
@@ -14,6 +15,7 @@ export interface PublisherOptions {
   /** Reset by progress. */
   readonly backoff: Backoff;
   readonly counters: Counters;
+  readonly logger: Logger;
 }
 
 /** Keeps the window of one link full, from the first lane that has something. */
@@ -50,28 +52,39 @@ export class Publisher {
     const { signal } = this.#over;
     while (!signal.aborted) {
       try {
+        await lane.rested(signal);
         await lane.fill(signal);
         this.#publish();
         await lane.empty(signal);
       } catch (error) {
-        this.stop(`the log cannot be read: ${messageOf(error)}`);
+        const reason = `the log cannot be read: ${messageOf(error)}`;
+        lane.park(reason);
+        this.#warn(lane, reason);
       }
     }
   }
 
+  #warn({ stream }: Lane, reason: string): void {
+    const fields = { stream, reason, repeatKey: stream };
+    this.#options.logger.warn(fields, 'a stream gets no further; it is tried again');
+  }
+
   #publish(): void {
     while (this.#inFlight.size < this.#window && !this.#over.signal.aborted) {
-      const next = this.#options.lanes.find((lane) => lane.ready)?.take();
-      if (next === undefined) return;
+      const lane = this.#options.lanes.find(({ ready }) => ready);
+      const next = lane?.take();
+      if (lane === undefined || next === undefined) return;
       const sent: Promise<void> = this.#send(next)
         .then(() => {
           this.#inFlight.delete(sent);
           this.#publish();
         })
-        // Nothing is skipped: it is the first to be sent on the next link.
         .catch((error: unknown) => {
           this.#inFlight.delete(sent);
-          this.stop(messageOf(error));
+          if (!(error instanceof CloudRefusal)) return this.stop(messageOf(error));
+          // Nothing is skipped: the lane rests and sends it again, and the others go on.
+          if (next.refused(error.message)) this.#warn(lane, error.message);
+          this.#publish();
         });
       this.#inFlight.add(sent);
     }

@@ -1,14 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
-import type { Logger } from '../base/logger.ts';
 import type { CloudLink, OpenLink } from './cloud-client.ts';
 import { Publisher, type PublisherOptions } from './publisher.ts';
 
 export interface UplinkOptions extends PublisherOptions {
   readonly open: OpenLink;
   readonly clock: Clock;
-  readonly logger: Logger;
   /** How long a stop waits for acknowledgements on their way; 2,000 unless given. */
   readonly graceMs?: number;
 }
@@ -18,6 +16,8 @@ export interface UplinkStatus {
   /** Monotonic clock, ms, at the last change of `link`. */
   readonly sinceMonoMs: number;
   readonly lastError: string | undefined;
+  /** Streams that get no further, and why. */
+  readonly stuck: ReadonlyArray<{ readonly stream: string; readonly reason: string }>;
 }
 
 const GRACE_MS = 2_000;
@@ -32,7 +32,7 @@ export class Uplink {
   readonly #options: UplinkOptions;
   readonly #abort = new AbortController();
   #loop: Promise<void> = Promise.resolve();
-  #status: UplinkStatus;
+  #status: Omit<UplinkStatus, 'stuck'>;
   /** Why there is no link, as it was last said in the logger. */
   #told: string | undefined;
 
@@ -47,7 +47,10 @@ export class Uplink {
   }
 
   status(): UplinkStatus {
-    return this.#status;
+    const stuck = this.#options.lanes.flatMap(({ stream, trouble: reason }) =>
+      reason === undefined ? [] : [{ stream, reason }],
+    );
+    return { ...this.#status, stuck };
   }
 
   /** Publishes nothing more, waits a moment for acknowledgements, and lets go of the link. */

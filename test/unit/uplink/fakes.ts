@@ -227,13 +227,17 @@ export class FakeConsumer implements Consumer {
 export function uplinkOver(
   cloud: { readonly open: OpenLink },
   consumers: readonly Consumer[],
-  more: Partial<UplinkOptions> = {},
+  more: Partial<UplinkOptions> & { readonly laneBackoff?: () => Backoff } = {},
 ) {
   const counters = newCounters();
   const clock = new FakeClock();
   const topic = 'headgate/{gateway}/{stream}/{device}';
-  const lanes = consumers.map((consumer) => new Lane({ consumer, origin: ORIGIN, topic }));
-  const backoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
+  const noWait = () => new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
+  const { laneBackoff = noWait } = more;
+  const lanes = consumers.map(
+    (consumer) => new Lane({ consumer, origin: ORIGIN, topic, backoff: laneBackoff() }),
+  );
+  const backoff = noWait();
   /** Why each link was given up. */
   const reasons: unknown[] = [];
   const logger: Logger = { ...silentLogger, warn: ({ reason }) => reasons.push(reason) };

@@ -234,35 +234,19 @@ describe('when the link is lost', () => {
     cloud.away = true;
     const { uplink, clock, reasons } = start(cloud, [new FakeConsumer('readings', cloud)]);
     await cloud.nextTry();
-    expect(uplink.status()).toEqual({ link: 'down', sinceMonoMs: 1_000, lastError: 'no route' });
+    const down = { link: 'down', lastError: 'no route', stuck: [] };
+    expect(uplink.status()).toEqual({ ...down, sinceMonoMs: 1_000 });
     clock.advance(5);
     cloud.away = false;
     const link = await cloud.link();
-    expect(uplink.status()).toEqual({ link: 'up', sinceMonoMs: 1_005, lastError: undefined });
+    const up = { link: 'up', lastError: undefined, stuck: [] };
+    expect(uplink.status()).toEqual({ ...up, sinceMonoMs: 1_005 });
     clock.advance(5);
     cloud.away = true;
     link.end('cable pulled');
     await cloud.nextTry();
     expect(reasons).toEqual(['no route', 'cable pulled', 'no route']);
-    expect(uplink.status()).toEqual({ link: 'down', sinceMonoMs: 1_010, lastError: 'no route' });
-  });
-
-  test('a refused record ends the link, and is the first on the next one', async () => {
-    const cloud = new FakeCloud();
-    const consumer = new FakeConsumer('readings', cloud);
-    consumer.append(5);
-    const { reasons } = start(cloud, [consumer]);
-    const link = await cloud.link();
-    await settle();
-    const [first] = link.pending;
-    first?.refuse(new CloudRefusal(0x97));
-    await settle();
-    expect(link.closed).toBe(true);
-    const again = await cloud.link();
-    await settle();
-    expect(reasons).toEqual(['the cloud refused a record with reason 0x97']);
-    expect(again.pending[0]?.identity).toBe(first?.identity);
-    expect(consumer.handledCount).toBe(0);
+    expect(uplink.status()).toEqual({ ...down, sinceMonoMs: 1_010 });
   });
 
   test('waits grow until the cloud takes the oldest record, whatever else it takes', async () => {
@@ -288,8 +272,90 @@ describe('when the link is lost', () => {
     await settle();
     expect(reset).toHaveBeenCalledOnce();
   });
+});
 
-  test('a log that cannot be read ends the link and is tried again', async () => {
+describe('when a stream gets no further', () => {
+  test('a refused record is sent again first, in order, on the same link', async () => {
+    const cloud = new FakeCloud();
+    const consumer = new FakeConsumer('readings', cloud, () => 0.999);
+    consumer.append(5);
+    const { reasons, uplink } = start(cloud, [consumer]);
+    const link = await cloud.link();
+    await settle();
+    cloud.arrived.length = 0;
+    link.pending[1]?.refuse(new CloudRefusal(0x97));
+    await settle();
+    expect(link.closed).toBe(false);
+    expect(reasons).toEqual(['the cloud refused a record with reason 0x97']);
+    expect(uplink.status().stuck).toEqual([{ stream: 'readings', reason: reasons[0] }]);
+    await drain(cloud, [consumer]);
+    expect(cloud.arrived.map(({ identity }) => identity)).toEqual(consumer.identities());
+    expect(uplink.status().stuck).toEqual([]);
+  });
+
+  test('refusals of one row are one refusal: one line, one rest', async () => {
+    const cloud = new FakeCloud();
+    const consumer = new FakeConsumer('readings', cloud, () => 0.999);
+    consumer.append(5);
+    const laneBackoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
+    const rests = vi.spyOn(laneBackoff, 'nextMs');
+    const { reasons } = start(cloud, [consumer], { laneBackoff: () => laneBackoff });
+    const link = await cloud.link();
+    await settle();
+    for (const { refuse } of [...link.pending]) refuse(new CloudRefusal(0x97));
+    await settle();
+    expect(reasons).toHaveLength(1);
+    expect(rests).toHaveBeenCalledOnce();
+  });
+
+  test('the others go on while it rests, and nothing of it is sent', async () => {
+    const cloud = new FakeCloud();
+    const [alerts, readings] = ['alerts', 'readings'].map((name) => new FakeConsumer(name, cloud));
+    if (alerts === undefined || readings === undefined) throw new Error('two were made');
+    alerts.append(3);
+    const long = () => new Backoff({ baseMs: 600_000, maxMs: 600_000, random: seededRandom(1) });
+    start(cloud, [alerts, readings], { laneBackoff: long });
+    const link = await cloud.link();
+    await settle();
+    link.pending[0]?.refuse(new CloudRefusal(0x87));
+    ackAll(link);
+    readings.append(20);
+    await drain(cloud, [readings]);
+    expect(link.closed).toBe(false);
+    expect(alerts.backlog()).toBe(3);
+    expect(link.pending).toEqual([]);
+  });
+
+  test('a record that ends every link lets the other streams have theirs', async () => {
+    const cloud = new FakeCloud();
+    const [alerts, readings] = ['alerts', 'readings'].map((name) => new FakeConsumer(name, cloud));
+    if (alerts === undefined || readings === undefined) throw new Error('two were made');
+    alerts.append(1);
+    readings.append(20);
+    const long = () => new Backoff({ baseMs: 600_000, maxMs: 600_000, random: seededRandom(1) });
+    start(cloud, [alerts, readings], { window: 1, laneBackoff: long });
+    const link = await cloud.link();
+    await settle();
+    expect(link.pending.map(({ stream }) => stream)).toEqual(['alerts']);
+    link.end('the packet is too large');
+    await drain(cloud, [readings]);
+    expect(cloud.links).toHaveLength(2);
+    expect(alerts.backlog()).toBe(1);
+  });
+
+  test('a refusal while the lane waits for the next record wakes it', async () => {
+    const cloud = new FakeCloud();
+    const consumer = new FakeConsumer('readings', cloud);
+    consumer.append(1);
+    start(cloud, [consumer]);
+    const link = await cloud.link();
+    await settle();
+    link.pending[0]?.refuse(new CloudRefusal(0x80));
+    await settle();
+    expect(link.pending).toHaveLength(1);
+  });
+
+  test('a log that cannot be read is read again, on the same link', async () => {
     const cloud = new FakeCloud();
     const consumer = new FakeConsumer('readings', cloud);
     consumer.append(3);
@@ -297,6 +363,7 @@ describe('when the link is lost', () => {
     const { reasons } = start(cloud, [consumer]);
     await drain(cloud, [consumer]);
     expect(reasons).toEqual(['the log cannot be read: EIO']);
+    expect(cloud.links).toHaveLength(1);
   });
 });
 
