@@ -14,6 +14,8 @@ export interface BlockPlace {
 
 /** What a cursor meets on its way. */
 export type Met =
+  /** A segment begins here: what is not in one before it is nowhere. */
+  | { readonly kind: 'segment'; readonly info: SegmentInfo }
   | {
       readonly kind: 'block';
       readonly info: SegmentInfo;
@@ -104,8 +106,11 @@ export class BlockCursor {
 
   async next(): Promise<Met> {
     for (;;) {
-      const open = this.#open ?? (await this.#openSegment());
-      if (open === undefined) return { kind: 'end' };
+      const open = this.#open;
+      if (open === undefined) {
+        const info = await this.#openSegment();
+        return info === undefined ? { kind: 'end' } : { kind: 'segment', info };
+      }
       // In this order: if a later segment is there already, the end that is seen then is final.
       const { sequence } = open.info;
       const later = this.#view.segments().find((info) => info.sequence > sequence);
@@ -138,7 +143,7 @@ export class BlockCursor {
   }
 
   /** Opens the segment of the place, or the first one after it if retention has removed it. */
-  async #openSegment() {
+  async #openSegment(): Promise<SegmentInfo | undefined> {
     for (;;) {
       const segments = this.#view.segments();
       const wanted = this.#place?.sequence ?? 0;
@@ -156,7 +161,7 @@ export class BlockCursor {
       const at = { handle, salt, sequence: info.sequence, page, number };
       this.#tornSeen = false;
       this.#open = { info, handle, scanner: new BlockScanner(at) };
-      return this.#open;
+      return info;
     }
   }
 

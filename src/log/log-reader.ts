@@ -72,6 +72,11 @@ export class StreamCursor {
     this.#expected = [...options.from];
   }
 
+  /** First offset of each partition that is neither given out nor stepped over. */
+  get position(): readonly number[] {
+    return this.#expected;
+  }
+
   /** The records of the next block that has any, or undefined if there are none for now. */
   async next(): Promise<LogRecord[] | undefined> {
     this.#blocks ??= await this.#start();
@@ -80,12 +85,13 @@ export class StreamCursor {
       if (met.kind === 'end') return undefined;
       const table = met.info.header.streams.find(({ name }) => name === this.#options.stream);
       if (table === undefined) continue;
-      if (met.kind !== 'block') {
+      if (met.kind === 'segment') this.#reach(met.info, table);
+      else if (met.kind !== 'block') {
         const runs = met.kind === 'corrupt' ? met.runs : undefined;
         if (runs === undefined) this.#doubtful = new Set(table.nextOffsets.keys());
         for (const run of runs ?? []) if (run.stream === table.number) this.#miss(run);
-        continue;
       }
+      if (met.kind !== 'block') continue;
       if (!met.header.runs.some((run) => run.stream === table.number)) continue;
       const names = new Map([[table.number, table.name]]);
       const records = decodeRecords(met.header, met.body, names).filter((r) => this.#isNext(r));
@@ -102,9 +108,19 @@ export class StreamCursor {
     return true;
   }
 
+  /** A segment's header says where each partition goes on: what is before that and was not met. */
+  #reach({ headerLost }: SegmentInfo, { nextOffsets }: StreamTable): void {
+    if (headerLost) return;
+    for (const [partition, offset] of nextOffsets.entries()) this.#stepOver(partition, offset);
+    this.#doubtful.clear();
+  }
+
   /** What a damaged block held. */
   #miss({ partition, firstOffset, records }: Run): void {
-    const end = firstOffset + records;
+    this.#stepOver(partition, firstOffset + records);
+  }
+
+  #stepOver(partition: number, end: number): void {
     this.#tellLost(partition, end);
     this.#expected[partition] = Math.max(this.#expected[partition] ?? 0, end);
   }

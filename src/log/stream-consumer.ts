@@ -40,6 +40,8 @@ export class StreamConsumer implements Consumer {
   readonly #handled: number[];
   /** First offset not given out by `read`, per partition. */
   #next: number[];
+  /** Per partition: no record has an offset from `from` on and before `to`, at its end for now. */
+  #gaps: Array<{ readonly from: number; readonly to: number } | undefined> = [];
   #cursor: StreamCursor | undefined;
   /** Read and not given out. */
   #rest: LogRecord[] = [];
@@ -133,16 +135,33 @@ export class StreamConsumer implements Consumer {
       await cursor.close();
     } else if (records !== undefined) {
       this.#rest = records;
-    } else if (this.#isAtEnd()) {
+    } else if (this.#isAtEnd(cursor)) {
       this.#liveBytes = 0;
       this.#cursor = undefined;
       await cursor.close();
     }
   }
 
-  /** Everything that is committed has been given out. */
-  #isAtEnd(): boolean {
+  /**
+   * Everything that is committed and still there has been given out. What was lost or dropped
+   * before the end counts as handled once what is before it is.
+   */
+  #isAtEnd({ position }: StreamCursor): boolean {
+    for (const [p, from] of this.#next.entries()) {
+      const to = position[p] ?? from;
+      if (to === from) continue;
+      this.#gaps[p] = { from, to };
+      this.#next[p] = to;
+      this.#closeGap(p);
+    }
     return this.#journal.nextOffsets(this.stream).every((end, p) => this.#next[p] === end);
+  }
+
+  #closeGap(partition: number): void {
+    const gap = this.#gaps[partition];
+    if (gap === undefined || gap.from !== this.#handled[partition]) return;
+    this.#handled[partition] = gap.to;
+    this.#gaps[partition] = undefined;
   }
 
   #openCursor(): StreamCursor {
@@ -172,8 +191,9 @@ export class StreamConsumer implements Consumer {
     });
   }
 
-  handled(record: LogRecord): void {
-    this.#handled[record.partition] = record.offset + 1;
+  handled({ partition, offset }: LogRecord): void {
+    this.#handled[partition] = offset + 1;
+    if (this.#gaps[partition] !== undefined) this.#closeGap(partition);
   }
 
   rewind(): void {
@@ -181,6 +201,7 @@ export class StreamConsumer implements Consumer {
     this.#cursor = undefined;
     this.#leaveLive();
     this.#next = [...this.#handled];
+    this.#gaps = [];
     // A read that is under way closes it by itself. Only a file that was open for reading: a
     // failing close loses nothing.
     if (!this.#reading) old?.close().catch(() => {});

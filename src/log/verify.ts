@@ -39,17 +39,16 @@ export async function verifyStore(files: Files, folder: string): Promise<Verifie
   let blocks = 0;
   let corruptBlocks = 0;
   let tornBytes = 0;
-  let sequence = oldest?.sequence ?? 0;
   try {
     for (;;) {
       const met = await cursor.next();
       if (met.kind === 'end') break;
-      if (met.info.sequence !== sequence) {
-        sequence = met.info.sequence;
+      if (met.kind === 'segment') {
         if (!met.info.headerLost) tracker?.startSegment(met.info);
         // What an earlier segment holds beyond its last good block is void, not a torn tail of
         // today.
         tornBytes = 0;
+        continue;
       }
       if (met.kind === 'corrupt') {
         corruptBlocks += 1;
@@ -65,10 +64,6 @@ export async function verifyStore(files: Files, folder: string): Promise<Verifie
     }
   } finally {
     await cursor.close();
-  }
-  const last = view.segments().at(-1);
-  if (last !== undefined && !last.headerLost && last.sequence !== sequence) {
-    tracker?.startSegment(last);
   }
   // What retention has removed from under us is not lost by damage.
   await view.refresh();

@@ -1,10 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { seededRandom, systemClock } from '../../../src/base/clock.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
 import { checkpointKey } from '../../../src/log/checkpoint.ts';
+import { segmentFileName } from '../../../src/log/format.ts';
 import { StreamConsumer } from '../../../src/log/stream-consumer.ts';
 import { FakeFiles } from '../../support/fake-files.ts';
-import { append, openTestJournal, reading, textOf } from '../../support/journals.ts';
+import { append, FOLDER, openTestJournal, reading, textOf } from '../../support/journals.ts';
 
 const never = new AbortController().signal;
 
@@ -147,6 +148,48 @@ describe('a consumer', () => {
     consumer.rewind();
     const [record] = await consumer.read(1, never);
     expect(record?.offset).toBeGreaterThan(0);
+    await journal.close();
+  });
+
+  it('is done with a partition whose last records are lost', async () => {
+    const { files, journal: first } = await setUp();
+    for (const text of ['r0', 'r1', 'r2']) await append(first, 0, reading('a', text));
+    await append(first, 1, reading('b', 's0'));
+    await first.close();
+    // Sealed by the segment that a new stream needs, and only then damaged.
+    const streams = [
+      { name: 'readings', partitions: 2 },
+      { name: 'other', partitions: 1 },
+    ];
+    const journal = await openTestJournal(files, { streams });
+    const bytes = files.bytes(`${FOLDER}/${segmentFileName(1)}`);
+    for (const text of ['r1', 'r2']) {
+      const at = Buffer.from(bytes).indexOf(text);
+      bytes[at] = 0;
+    }
+    const consumer = new StreamConsumer({
+      name: 'c',
+      stream: 'readings',
+      journal,
+      files,
+      stored: undefined,
+      start: 'earliest',
+    });
+    const records = [...(await consumer.read(1, never)), ...(await consumer.read(1, never))];
+    expect(records.map(textOf)).toEqual(['r0', 's0']);
+    const abort = new AbortController();
+    const waiting = consumer.read(1, abort.signal);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(consumer.backlog()).toBe(4);
+    for (const record of records) consumer.handled(record);
+    expect(consumer.backlog()).toBe(0);
+    const lost = journal.status().lost.map(({ offset, count }) => `${offset}+${count}`);
+    expect(lost).toEqual(['1+1', '2+1']);
+    // Nothing is left to look for in the files.
+    const read = vi.spyOn(files, 'open');
+    await append(journal, 0, reading('a', 'r3'));
+    expect((await waiting).map(textOf)).toEqual(['r3']);
+    expect(read).not.toHaveBeenCalled();
     await journal.close();
   });
 
