@@ -11,6 +11,7 @@ import type { Logger } from './base/logger.ts';
 import { Dedup, type DedupMode } from './dedup/dedup.ts';
 import { Detector } from './detect/detector.ts';
 import { Forwarding } from './forwarding.ts';
+import { gatewayId } from './gateway-id.ts';
 import { type Broker, openBroker } from './ingest/broker.ts';
 import { TopicMap } from './ingest/topic-map.ts';
 import { checkpointKey } from './log/checkpoint.ts';
@@ -50,7 +51,7 @@ const ALERT_WINDOW_IDS = 1_024;
  */
 export class Gateway {
   readonly #options: GatewayOptions;
-  readonly #id: string;
+  #id = '';
   readonly #counters: Counters = newCounters();
   readonly #startedMonoMs: number;
   /** How to stop what has been started, in the order of starting. */
@@ -64,7 +65,6 @@ export class Gateway {
 
   private constructor(options: GatewayOptions) {
     this.#options = options;
-    this.#id = options.config.gateway.id || hostname();
     this.#startedMonoMs = options.clock.monoMs();
   }
 
@@ -85,6 +85,8 @@ export class Gateway {
     const level = await openLevelStore({ folder: data.state, files, logger });
     this.#onStop('state', () => level.close());
     const { state } = level;
+    const configured = config.gateway.id;
+    this.#id = await gatewayId({ configured, hostName: hostname(), state, logger });
     const stores = await openStores({ ...this.#options, state, onDrop: (d) => this.#dropped(d) });
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());

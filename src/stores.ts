@@ -70,6 +70,9 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       segmentBytes,
       retention: { maxBytes: retention.maxBytes, maxAgeMs },
     });
+    for (const stream of telemetry.streamNames.filter((name) => !(name in config.streams))) {
+      logger.warn({ stream }, 'a stream is in the log and not in the configuration any more');
+    }
     return { telemetry, events };
   } catch (error) {
     await events.close();

@@ -105,7 +105,7 @@ export class Journal implements LogView {
     return stream;
   }
 
-  /** Of this log and of the configuration. */
+  /** Of the log and of the configuration together. */
   get streamNames(): string[] {
     return [...this.#streams.keys()];
   }

@@ -308,7 +308,11 @@ const logger = v.strictObject({
 export const ConfigSchema = v.strictObject({
   gateway: v.nullish(
     v.strictObject({
-      id: text('', ID, 'Name of this gateway in the cloud. Empty: the name of the host.'),
+      id: text(
+        '',
+        ID,
+        'Name of this gateway in the cloud. Empty: the name the host had at the first start.',
+      ),
     }),
     {},
   ),

@@ -61,7 +61,6 @@ function clientOptions(options: CloudOptions): IClientOptions {
 }
 
 interface Pending {
-  readonly sinceMonoMs: number;
   readonly reject: (error: Error) => void;
 }
 
@@ -74,6 +73,8 @@ class MqttLink implements CloudLink {
   readonly #options: CloudOptions;
   /** In the order in which they were published, so the first is the oldest. */
   readonly #pending = new Set<Pending>();
+  /** Since when the oldest is the oldest. */
+  #oldestSinceMonoMs = 0;
   #reason = CLOSED;
 
   constructor(client: MqttClient, options: CloudOptions, receiveMaximum: number | undefined) {
@@ -101,12 +102,26 @@ class MqttLink implements CloudLink {
     this.#client.end(true);
   }
 
-  /** A link on which acknowledgements stop coming is dead, whatever TCP believes. */
+  /**
+   * A link on which acknowledgements stop coming is dead, whatever TCP believes. Those of a full
+   * window may take far longer than one: each has its own time from when it is the oldest.
+   */
   #giveUpIfDead(): void {
     const { clock, ackTimeoutMs } = this.#options;
-    const [oldest] = this.#pending;
-    if (oldest === undefined || clock.monoMs() - oldest.sinceMonoMs < ackTimeoutMs) return;
+    if (this.#pending.size === 0) return;
+    if (clock.monoMs() - this.#oldestSinceMonoMs < ackTimeoutMs) return;
     this.#giveUp(`no acknowledgement within ${ackTimeoutMs} ms`);
+  }
+
+  #add(pending: Pending): void {
+    if (this.#pending.size === 0) this.#oldestSinceMonoMs = this.#options.clock.monoMs();
+    this.#pending.add(pending);
+  }
+
+  #delete(pending: Pending): void {
+    const [oldest] = this.#pending;
+    if (oldest === pending) this.#oldestSinceMonoMs = this.#options.clock.monoMs();
+    this.#pending.delete(pending);
   }
 
   publish(topic: string, payload: Uint8Array): Promise<void> {
@@ -115,8 +130,8 @@ class MqttLink implements CloudLink {
         reject(new Error(this.#reason));
         return;
       }
-      const pending = { sinceMonoMs: this.#options.clock.monoMs(), reject };
-      this.#pending.add(pending);
+      const pending = { reject };
+      this.#add(pending);
       const { buffer, byteOffset, byteLength } = payload;
       const bytes = Buffer.from(buffer, byteOffset, byteLength);
       this.#client.publish(topic, bytes, { qos: 1 }, (error) => {
@@ -124,7 +139,7 @@ class MqttLink implements CloudLink {
         // The link is ending. The library says so to some and to others never; the close says so
         // to all of them, and knows why.
         if (error && refused === undefined) return;
-        this.#pending.delete(pending);
+        this.#delete(pending);
         if (refused === undefined) resolve();
         else reject(refused);
       });

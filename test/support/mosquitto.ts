@@ -22,13 +22,15 @@ export class Mosquitto {
   readonly #config: string;
   #child: ChildProcess | undefined;
 
-  constructor(folder: string, port: number) {
+  /** `more`: further lines of its configuration. */
+  constructor(folder: string, port: number, more: readonly string[] = []) {
     this.port = port;
     mkdirSync(folder, { recursive: true, mode: 0o777 });
     this.#config = join(folder, 'mosquitto.conf');
     writeFileSync(
       this.#config,
       [
+        'per_listener_settings true',
         `listener ${port} 127.0.0.1`,
         'allow_anonymous true',
         'user root',
@@ -36,6 +38,7 @@ export class Mosquitto {
         `persistence_location ${folder}/`,
         'max_queued_messages 0',
         'max_inflight_messages 0',
+        ...more,
         '',
       ].join('\n'),
     );

@@ -107,8 +107,8 @@ describe('settings that do not fit together', () => {
     expect(problem.mend).toContain(mend);
   });
 
-  test('a stream to forward that does not exist', () => {
-    const problem = problemOf('uplink:\n  streams:\n    - readings\n    - metres');
+  test.each(['metres', 'audit'])('a stream to forward that does not exist: %s', (name) => {
+    const problem = problemOf(`uplink:\n  streams:\n    - readings\n    - ${name}`);
     expect(problem).toMatchObject({ path: 'uplink.streams[1]', line: 4 });
     expect(configOf('uplink: { streams: [readings, alerts] }').uplink.streams).toHaveLength(2);
   });

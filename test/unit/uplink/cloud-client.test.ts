@@ -170,6 +170,20 @@ describe('a link that ends', () => {
     expect(await held).toEqual(['no acknowledgement within 100 ms']);
   });
 
+  test('not while each comes in time after the one before it', async () => {
+    broker.verdict = () => 'hold';
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const link = await openLink({ ackTimeoutMs: 100 });
+    const all = ['1', '2', '3'].map((text) => link.publish('t', bytes(text)));
+    await broker.hears(3);
+    for (const one of all) {
+      clock.advance(90);
+      vi.advanceTimersByTime(25);
+      broker.release();
+      await one;
+    }
+  });
+
   test('not while nothing is on its way, however long that is', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const link = await openLink({ ackTimeoutMs: 1_000 });

@@ -12,6 +12,10 @@ export class ScriptedBroker {
   /** Payloads in the order of arrival, for each connection of a client. */
   readonly connections: string[][] = [];
   readonly clientIds: string[] = [];
+  /** What each connection said of itself. */
+  readonly logins: Array<{ readonly user: string | undefined; readonly password: string }> = [];
+  /** Whether each connection asked for a session. */
+  readonly sessions: boolean[] = [];
   /** Topics in the order of arrival. */
   readonly topics: string[] = [];
   /** Payloads that were acknowledged. */
@@ -28,6 +32,7 @@ export class ScriptedBroker {
   #broker: Aedes | undefined;
   #server: Server | undefined;
   #port = 0;
+  readonly #held: Array<() => void> = [];
   #onHeard: () => void = () => {};
 
   constructor(options: AedesOptions = {}) {
@@ -47,7 +52,8 @@ export class ScriptedBroker {
   async open(): Promise<void> {
     const broker = await Aedes.createBroker({
       ...this.#options,
-      authenticate: (_client, _user, _password, done) => {
+      authenticate: (_client, user, password, done) => {
+        this.logins.push({ user, password: String(password ?? '') });
         if (this.locked) this.refusals += 1;
         done(null, !this.locked);
       },
@@ -66,6 +72,7 @@ export class ScriptedBroker {
       this.#books.set(client, book);
       this.connections.push(book);
       this.clientIds.push(client.id);
+      this.sessions.push(!client.clean);
     });
     const server = createServer((socket) => {
       this.#sockets.add(socket);
@@ -86,9 +93,17 @@ export class ScriptedBroker {
     this.count += 1;
     this.#onHeard();
     const verdict = this.verdict(payload);
-    if (verdict === 'hold') return;
+    if (verdict === 'hold') {
+      this.#held.push(() => done());
+      return;
+    }
     if (verdict === 'take') this.taken.add(payload);
     done(verdict === 'take' ? null : new Error('refused'));
+  }
+
+  /** Acknowledges the oldest publish that is held. */
+  release(): void {
+    this.#held.shift()?.();
   }
 
   /** Resolves once `count` publishes have arrived in all. */

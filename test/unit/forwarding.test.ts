@@ -1,0 +1,155 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { seededRandom, systemClock } from '../../src/base/clock.ts';
+import { newCounters } from '../../src/base/counters.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { Forwarding } from '../../src/forwarding.ts';
+import { checkpointKey } from '../../src/log/checkpoint.ts';
+import type { Journal } from '../../src/log/journal.ts';
+import { configOf } from '../support/config-loading.ts';
+import { FakeFiles } from '../support/fake-files.ts';
+import { append, openTestJournal, reading } from '../support/journals.ts';
+import { memoryState } from '../support/memory-state.ts';
+import { until } from '../support/until.ts';
+import { ScriptedBroker } from './uplink/scripted-broker.ts';
+
+// From the two stores of a gateway to a real broker.
+
+const cloud = new ScriptedBroker();
+const files = new FakeFiles();
+let telemetry: Journal;
+let events: Journal;
+let running: Forwarding[] = [];
+
+const one = (name: string) => ({ name, partitions: 1 });
+
+beforeEach(async () => {
+  for (const path of files.paths()) files.vanish(path);
+  // `old` is of an earlier configuration.
+  const streams = ['old', 'readings', 'metres'].map(one);
+  telemetry = await openTestJournal(files, { streams });
+  const own = ['alerts', 'dead-letter'].map(one);
+  events = await openTestJournal(files, { folder: '/data/log/events', streams: own });
+  for (const book of [cloud.topics, cloud.connections, cloud.logins, cloud.sessions]) {
+    book.length = 0;
+  }
+  cloud.clientIds.length = 0;
+  await cloud.open();
+});
+
+afterEach(async () => {
+  for (const forwarding of running) await forwarding.stop();
+  running = [];
+  await cloud.close();
+  await telemetry.close();
+  await events.close();
+});
+
+async function store(stream: string, count = 1): Promise<void> {
+  const journal = ['alerts', 'dead-letter'].includes(stream) ? events : telemetry;
+  for (let i = 0; i < count; i++) await append(journal, 0, reading('d', '{}'), stream);
+}
+
+async function start(uplink = '', state = memoryState(), logger = silentLogger) {
+  const streams = `readings: { topics: [a/<device>] }, metres: { topics: [b/<device>] }`;
+  const config = configOf(`streams: { ${streams} }
+uplink: { url: '${cloud.url}', checkpointMs: 10, topic: '{stream}', ${uplink} }`);
+  const forwarding = await Forwarding.start({
+    config,
+    gatewayId: 'gw',
+    stores: { telemetry, events },
+    state,
+    files,
+    clock: systemClock,
+    random: seededRandom(1),
+    logger,
+    counters: newCounters(),
+  });
+  running.push(forwarding);
+  return { forwarding, state };
+}
+
+const offsetsOf = (state: ReturnType<typeof memoryState>, stream: string) =>
+  JSON.parse(state.stored.get(checkpointKey('uplink', stream)) ?? '{}').offsets;
+
+it('sends alerts first, dead letters last, and what only the log knows as well', async () => {
+  for (const stream of ['dead-letter', 'metres', 'readings', 'old', 'alerts'])
+    await store(stream, 2);
+  const { forwarding } = await start('window: 1');
+  await until('all is sent', () => forwarding.backlog() === 0);
+  const order = ['alerts', 'old', 'readings', 'metres', 'dead-letter'];
+  // Whichever is read first begins.
+  const [first = '', ...rest] = cloud.topics;
+  expect(rest).toEqual(rest.toSorted((a, b) => order.indexOf(a) - order.indexOf(b)));
+  expect([first, ...rest].toSorted()).toEqual([...order, ...order].toSorted());
+});
+
+it('sends only the streams that are named, if any are', async () => {
+  for (const stream of ['alerts', 'readings', 'metres']) await store(stream);
+  const { forwarding } = await start('streams: [metres, alerts]');
+  await until('all is sent', () => forwarding.backlog() === 0);
+  expect(cloud.topics.toSorted()).toEqual(['alerts', 'metres']);
+});
+
+it('says who it is, with the first line of the password file, and asks for no session', async () => {
+  const file = await files.open('/etc/password', 'write');
+  await file.write(Buffer.from('hunter2\r\nsecond line'), 0);
+  await start(`username: plant, passwordFile: /etc/password`);
+  await until('it has come', () => cloud.clientIds.length > 0);
+  expect(cloud.logins).toEqual([{ user: 'plant', password: 'hunter2' }]);
+  expect(cloud.clientIds).toEqual(['headgate-gw']);
+  expect(cloud.sessions).toEqual([false]);
+});
+
+it('does not start without a file that the configuration names', async () => {
+  await expect(start('username: plant, passwordFile: /nowhere')).rejects.toMatchObject({
+    code: 'FILE_UNREADABLE',
+  });
+});
+
+it('stores where it begins, then its progress, then where it ends', async () => {
+  await store('readings', 3);
+  cloud.locked = true;
+  const { forwarding, state } = await start();
+  expect(offsetsOf(state, 'readings')).toEqual([0]);
+  cloud.locked = false;
+  await until('the progress is stored', () => offsetsOf(state, 'readings')?.[0] === 3);
+  await store('readings', 2);
+  await until('all is sent', () => forwarding.backlog() === 0);
+  await forwarding.stop();
+  expect(offsetsOf(state, 'readings')).toEqual([5]);
+  // It goes on from there.
+  cloud.topics.length = 0;
+  await store('readings');
+  const again = await start('', state);
+  await until('all is sent', () => again.forwarding.backlog() === 0);
+  expect(cloud.topics).toEqual(['readings']);
+});
+
+it('tries again to store what could not be stored, and says so', async () => {
+  await store('readings');
+  const state = memoryState();
+  const write = vi.spyOn(state, 'write').mockRejectedValueOnce(new Error('ENOSPC'));
+  const warn = vi.fn<typeof silentLogger.warn>();
+  await start('', state, { ...silentLogger, warn });
+  expect(warn.mock.calls.map(([, text]) => text)).toEqual([
+    'the progress of the uplink could not be saved',
+  ]);
+  await until('it is stored', () => offsetsOf(state, 'readings') !== undefined);
+  expect(write.mock.calls.length).toBeGreaterThan(1);
+});
+
+it('names what retention drops before the cloud has had it', async () => {
+  await store('readings', 4);
+  const { forwarding } = await start();
+  await until('all is sent', () => forwarding.backlog() === 0);
+  await store('readings', 2);
+  await until('all is sent', () => forwarding.backlog() === 0);
+  const range = { stream: 'readings', partition: 0 };
+  expect(forwarding.unforwarded([{ ...range, offset: 2, count: 10 }])).toEqual([
+    { ...range, offset: 6, count: 6 },
+  ]);
+  expect(forwarding.unforwarded([{ ...range, offset: 0, count: 6 }])).toEqual([]);
+  expect(forwarding.unforwarded([{ ...range, stream: 'unknown', offset: 0, count: 6 }])).toEqual(
+    [],
+  );
+});
