@@ -1,7 +1,7 @@
-import type { AlertEvent } from './alert/alert-state.ts';
-import { alertTopic } from './alert/alerter.ts';
+import { type AlertMessage, alertTopic } from './alert/alert-message.ts';
 import { appendOnce } from './append-once.ts';
 import type { Clock } from './base/clock.ts';
+import type { Reading } from './base/reading.ts';
 import type { Dedup } from './dedup/dedup.ts';
 import type { Journal } from './log/journal.ts';
 import { ALERTS } from './stores.ts';
@@ -13,8 +13,8 @@ export interface AlertStoreOptions {
 }
 
 /**
- * Puts alert events into the alerts stream, each once: an event's id comes from the reading that
- * caused it, so what a replay raises again is known.
+ * The alerts stream, which has each event once: its id comes from the reading that caused it, so
+ * what a replay raises again is known.
  */
 export class AlertStore {
   readonly #options: AlertStoreOptions;
@@ -23,20 +23,31 @@ export class AlertStore {
     this.#options = options;
   }
 
-  /** Resolves when the event is durable; rejects if it could not be made so. */
-  append(event: AlertEvent, payload: Uint8Array): Promise<void> {
-    const { events, dedup, clock } = this.#options;
-    const reading = {
-      device: event.device,
-      topic: alertTopic(event),
-      payload,
-      messageId: { kind: 'id' as const, text: event.id },
-      monoMs: clock.monoMs(),
+  #reading(alert: AlertMessage): Reading {
+    return {
+      device: alert.device,
+      topic: alertTopic(alert),
+      payload: Buffer.from(JSON.stringify(alert)),
+      messageId: { kind: 'id', text: alert.alert },
+      monoMs: this.#options.clock.monoMs(),
     };
+  }
+
+  has(alert: AlertMessage): boolean {
+    const { events, dedup } = this.#options;
+    const reading = this.#reading(alert);
+    const sighting = dedup.claim(reading, events.runMs(reading.monoMs));
+    if (sighting?.kind === 'new') sighting.claim.release();
+    return sighting?.kind === 'known';
+  }
+
+  /** Resolves when it is durable: true if it was not before. Rejects if it could not be made so. */
+  append(alert: AlertMessage): Promise<boolean> {
+    const { events, dedup } = this.#options;
     const target = { journal: events, stream: events.stream(ALERTS), dedup };
     return new Promise((resolve, reject) => {
-      appendOnce(target, 0, reading, (outcome) => {
-        if (typeof outcome === 'string') resolve();
+      appendOnce(target, 0, this.#reading(alert), (outcome) => {
+        if (typeof outcome === 'string') resolve(outcome === 'stored');
         else reject(outcome);
       });
     });

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { openLine } from '../firmware-bridge/gpio/open-line.ts';
+import { parseAlert } from './alert/alert-message.ts';
 import { AlertStates } from './alert/alert-state.ts';
 import { Alerter } from './alert/alerter.ts';
 import { AlertStore } from './alert-store.ts';
@@ -24,7 +25,7 @@ import type { DataFolder } from './ops/data-folder.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
 import { Pipeline } from './pipeline.ts';
-import { refillDedup } from './refill.ts';
+import { readLast } from './refill.ts';
 import { type Status, statusOf } from './status.ts';
 import { ALERTS, DEAD_LETTER, openStores, type Stores } from './stores.ts';
 import { Watcher } from './watcher.ts';
@@ -40,9 +41,6 @@ export interface GatewayOptions {
 
 const MAX_DEVICES = 100_000;
 const RETAIN_EVERY_MS = 60_000;
-/** A replay after a crash goes back to the last checkpoint; this is far more. */
-const ALERT_WINDOW_MS = 7 * 86_400_000;
-const ALERT_WINDOW_IDS = 1_024;
 
 /**
  * Builds every part and joins them. Parts start in the order in which data flows, so that each
@@ -57,6 +55,7 @@ export class Gateway {
   /** How to stop what has been started, in the order of starting. */
   readonly #stops: Array<{ readonly part: string; readonly stop: () => unknown }> = [];
   readonly #dedups: Dedup[] = [];
+  readonly #detectors: Detector[] = [];
   /** Dropped as the stores were opened, before anyone could say what the cloud has of it. */
   readonly #droppedEarly: DroppedOffsets[] = [];
   #expired = 0;
@@ -95,7 +94,7 @@ export class Gateway {
     const broker = await this.#openBroker(pipeline, level);
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
-    if (config.detect.enabled) await this.#startDetection(stores, level, alerter);
+    await this.#startDetection(stores, level, alerter);
     if (config.uplink.url !== '') await this.#startForwarding(stores, level);
     this.#status = () =>
       statusOf({
@@ -111,6 +110,8 @@ export class Gateway {
         alertLine: alerter.lineName,
         activeAlerts: alerter.active,
         dedups: this.#dedups,
+        detectors: this.#detectors,
+        stateBytesWritten: level.bytesWritten(),
       });
     const routes = new Map([['/status', () => this.status()]]);
     const control = await openControl(files, data.socket, routes);
@@ -143,7 +144,7 @@ export class Gateway {
     for (const [name, { dedup: options }] of Object.entries(config.streams)) {
       const dedup = this.#newDedup(options);
       const source = { files, journal: stores.telemetry, stream: name };
-      const records = await refillDedup(dedup, source, config.dedup.maxIds);
+      const records = await readLast(source, config.dedup.maxIds, (r) => dedup.remember(r));
       logger.debug({ stream: name, records }, 'dedup is refilled');
       const journal = stores.telemetry;
       streams.set(name, { journal, stream: journal.stream(name), dedup });
@@ -190,24 +191,37 @@ export class Gateway {
     const { pin, activeLow } = config.gpio;
     const line = await openLine({ pin, activeLow, files, logger });
     this.#onStop('alert line', () => line.close());
-    const { windowMs, windowIds } = { windowMs: ALERT_WINDOW_MS, windowIds: ALERT_WINDOW_IDS };
-    const dedup = this.#newDedup({ mode: 'id', windowMs, windowIds });
-    const source = { files, journal: stores.events, stream: ALERTS };
-    await refillDedup(dedup, source, config.dedup.maxIds);
+    const { maxIds } = config.dedup;
+    // However far a replay goes back.
+    const windows = { windowMs: Number.MAX_SAFE_INTEGER, windowIds: maxIds };
+    const dedup = this.#newDedup({ mode: 'id', ...windows });
     const store = new AlertStore({ events: stores.events, dedup, clock });
-    return new Alerter({
-      append: (event, payload) => store.append(event, payload),
+    const alerter = new Alerter({
+      isStored: (alert) => store.has(alert),
+      append: (alert) => store.append(alert),
       publish: (topic, payload, retain) => broker.publish(topic, payload, { retain, qos: 1 }),
       line,
       counters: this.#counters,
+      clock,
       logger,
     });
+    this.#onStop('alerts', () => alerter.stop());
+    const source = { files, journal: stores.events, stream: ALERTS };
+    await readLast(source, maxIds, (record) => {
+      dedup.remember(record);
+      const alert = parseAlert(record.payload);
+      if (alert !== undefined) alerter.remember(alert);
+    });
+    await alerter.start();
+    return alerter;
   }
 
   async #startDetection(stores: Stores, level: LevelStore, alerter: Alerter): Promise<void> {
     const { config, files, logger } = this.#options;
-    const { checkpointMs } = config.detect;
-    for (const stream of Object.keys(config.streams)) {
+    const { enabled, checkpointMs } = config.detect;
+    const watched = enabled ? Object.keys(config.streams) : [];
+    await alerter.endOrphans(({ cause }) => !watched.includes(cause.stream));
+    for (const stream of watched) {
       const stored = await level.state.get(checkpointKey('detect', stream));
       const journal: Journal = stores.telemetry;
       const consumer = new StreamConsumer({
@@ -220,10 +234,20 @@ export class Gateway {
       });
       this.#onStop('consumer', () => consumer.close());
       const detector = new Detector({ ...config.detect, logger });
-      const states = new AlertStates(config.detect);
-      const { state } = level;
-      const parts = { consumer, detector, states, alerter, state, logger, checkpointMs };
-      const watcher = new Watcher(parts);
+      const log = journal.logId;
+      const states = new AlertStates({ ...config.detect, log });
+      const watcher = new Watcher({
+        log,
+        consumer,
+        detector,
+        states,
+        alerter,
+        state: level.state,
+        logger,
+        checkpointMs,
+        logBytes: () => journal.status().bytesWritten,
+      });
+      this.#detectors.push(detector);
       await watcher.start();
       this.#onStop('detection', () => watcher.stop());
     }

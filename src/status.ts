@@ -1,5 +1,6 @@
 import type { Counters } from './base/counters.ts';
 import type { Dedup } from './dedup/dedup.ts';
+import type { Detector } from './detect/detector.ts';
 import type { Forwarding } from './forwarding.ts';
 import type { Broker } from './ingest/broker.ts';
 import type { JournalStatus } from './log/journal.ts';
@@ -30,12 +31,20 @@ export interface Status extends Counters {
   readonly expired: number;
   /** Written to the log since the start: blocks, padding, headers and indexes. */
   readonly bytesWritten: number;
+  /** Written to the state store since the start: keys and values, once. */
+  readonly stateBytesWritten: number;
   readonly rssBytes: number;
   readonly mqtt: { readonly host: string; readonly port: number; readonly connections: number };
   readonly uplink: UplinkSummary;
   readonly alertLine: string;
   readonly activeAlerts: number;
   readonly dedupIds: number;
+  readonly detect: {
+    /** Series (device and metric) that are watched. */
+    readonly series: number;
+    /** Values since the start that were not: `detect.maxSeries`, or their names. */
+    readonly unwatched: number;
+  };
   readonly log: { readonly telemetry: JournalStatus; readonly events: JournalStatus };
 }
 
@@ -52,6 +61,8 @@ export interface StatusParts {
   readonly alertLine: string;
   readonly activeAlerts: number;
   readonly dedups: readonly Dedup[];
+  readonly detectors: readonly Detector[];
+  readonly stateBytesWritten: number;
 }
 
 function healthOf(...journals: readonly JournalStatus[]): string {
@@ -64,6 +75,10 @@ function uplinkOf({ forwarding, nowMonoMs }: StatusParts): UplinkSummary {
   const { link, sinceMonoMs, lastError, stuck } = forwarding.status();
   const sinceSeconds = Math.round((nowMonoMs - sinceMonoMs) / 1000);
   return { link, sinceSeconds, ...(lastError === undefined ? {} : { lastError }), stuck };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }
 
 export function statusOf(parts: StatusParts): Status {
@@ -80,12 +95,17 @@ export function statusOf(parts: StatusParts): Status {
     backlog: forwarding?.backlog() ?? 0,
     expired: parts.expired,
     bytesWritten: telemetry.bytesWritten + events.bytesWritten,
+    stateBytesWritten: parts.stateBytesWritten,
     rssBytes: process.memoryUsage.rss(),
     mqtt: { host: parts.host, port: broker.port, connections: broker.connections() },
     uplink: uplinkOf(parts),
     alertLine: parts.alertLine,
     activeAlerts: parts.activeAlerts,
-    dedupIds: parts.dedups.reduce((sum, dedup) => sum + dedup.size().ids, 0),
+    detect: {
+      series: sum(parts.detectors.map(({ watched }) => watched)),
+      unwatched: sum(parts.detectors.map(({ unwatched }) => unwatched)),
+    },
+    dedupIds: sum(parts.dedups.map((dedup) => dedup.size().ids)),
     log: { telemetry, events },
   };
 }

@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import type { AlertEvent, AlertStates } from './alert/alert-state.ts';
 import type { Alerter } from './alert/alerter.ts';
 import { codeOf, messageOf } from './base/errors.ts';
@@ -9,6 +9,8 @@ import type { Consumer } from './log/consumer.ts';
 import type { StateStore } from './os/state-store.ts';
 
 export interface WatcherOptions {
+  /** Names the log that the consumer reads. */
+  readonly log: string;
   readonly consumer: Consumer;
   readonly detector: Detector;
   readonly states: AlertStates;
@@ -16,11 +18,21 @@ export interface WatcherOptions {
   readonly state: StateStore;
   readonly logger: Logger;
   readonly checkpointMs: number;
+  /** Written to the log since the start. */
+  readonly logBytes: () => number;
 }
 
 const RECORDS_PER_TURN = 256;
 const MAX_PENDING_ALERTS = 64;
 const RETRY_MS = 1_000;
+const ROOT = 'watch/';
+/**
+ * Flash is for readings: a checkpoint is due when so many times its size has been written to the
+ * log. A crash costs reading that much of the log again.
+ */
+const LOG_BYTES_PER_STATE_BYTE = 20;
+/** Entries made between two turns of the event loop: about 2 ms on a board. */
+const ENTRIES_PER_TURN = 50;
 
 /**
  * The consumer "detect": readings from the log → detector → alert. Live and replay are one path:
@@ -33,38 +45,62 @@ export class Watcher {
   readonly #abort = new AbortController();
   /** Alert events on their way to flash. A checkpoint waits for them. */
   readonly #pending = new Set<Promise<void>>();
+  /** The last of them, by series. */
+  readonly #last = new Map<string, Promise<void>>();
   #loop: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
+  /** While the state is being copied no record is taken. */
+  #copying: Promise<void> | undefined;
   #unsaved = true;
+  #savedAtLogBytes = 0;
   /** Changes since the last write that succeeded. */
   readonly #changes = new Map<string, string | undefined>();
   /** An alert could not be stored before the stop: no checkpoint may pass it. */
   #unraised = false;
+  /** Records of before the start that are still to be read again; undefined: none. */
+  #toReplay: number | undefined;
 
   constructor(options: WatcherOptions) {
     this.#options = options;
-    this.#prefix = `watch/${options.consumer.stream}/`;
+    this.#prefix = `${ROOT}${options.log}/${options.consumer.stream}/`;
   }
 
   /** Takes up the state of the last checkpoint and starts to read. */
   async start(): Promise<void> {
-    const { state, detector, states, alerter, checkpointMs } = this.#options;
-    const stored = new Map<string, string>();
-    for (const [key, value] of await state.entries(this.#prefix)) {
-      stored.set(key.slice(this.#prefix.length), value);
-    }
+    const { consumer, detector, states, checkpointMs } = this.#options;
+    const stored = await this.#stored();
     detector.restore(stored);
-    states.restore(stored);
-    await alerter.restoreActive(states.active());
+    for (const key of states.restore(stored)) {
+      this.#changes.set(this.#prefix + key, undefined);
+      this.#options.logger.warn({ key }, 'the state of an alert is not readable and is forgotten');
+    }
     // A first checkpoint before the first reading: a crash before the next one then forgets
     // nothing.
     await this.#save();
+    this.#toReplay = consumer.backlog();
     this.#loop = this.#run();
     this.#timer = setInterval(() => {
-      this.#saving = this.#saving.then(() => this.#save());
+      if (this.#isDue()) this.#saving = this.#saving.then(() => this.#save());
     }, checkpointMs);
     this.#timer.unref();
+  }
+
+  /** Of this log: what is stored of another is about other readings, and is dropped. */
+  async #stored(): Promise<Map<string, string>> {
+    const { state, log } = this.#options;
+    const stored = new Map<string, string>();
+    for (const [key, value] of await state.entries(ROOT)) {
+      if (key.startsWith(this.#prefix)) stored.set(key.slice(this.#prefix.length), value);
+      else if (!key.startsWith(`${ROOT}${log}/`)) this.#changes.set(key, undefined);
+    }
+    return stored;
+  }
+
+  #isDue(): boolean {
+    const { detector, logBytes } = this.#options;
+    const written = logBytes() - this.#savedAtLogBytes;
+    return written >= LOG_BYTES_PER_STATE_BYTE * detector.changedBytes;
   }
 
   /** Stops reading, waits until every alert raised is on flash, and checkpoints. */
@@ -81,8 +117,11 @@ export class Watcher {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
+        await this.#settle();
         const records = await consumer.read(RECORDS_PER_TURN, signal);
+        while (this.#copying !== undefined) await this.#copying;
         for (const record of records) this.#take(record);
+        if (this.#toReplay !== undefined) this.#toReplay -= records.length;
         while (this.#pending.size > MAX_PENDING_ALERTS) await Promise.race(this.#pending);
       } catch (error) {
         // The log could not be read just now. Nothing was taken, so nothing is skipped.
@@ -92,6 +131,24 @@ export class Watcher {
         await this.#pause();
       }
     }
+  }
+
+  /**
+   * Once, when all of before the start has been read again: the alerts that are active by the
+   * stream and those that are by the state must be the same. They differ when the state was lost,
+   * or the settings changed.
+   */
+  async #settle(): Promise<void> {
+    const { alerter, states, consumer } = this.#options;
+    if (this.#toReplay === undefined) return;
+    if (this.#toReplay > 0 && consumer.backlog() > 0) return;
+    this.#toReplay = undefined;
+    const active = states.active();
+    const known = new Set(active.map(({ id }) => id));
+    for (const event of active) if (!alerter.isActive(event.id)) this.#raise(event);
+    await alerter.endOrphans(
+      ({ alert, cause }) => cause.stream === consumer.stream && !known.has(alert),
+    );
   }
 
   /** One record: state, alerts and position move on together, in one turn of the event loop. */
@@ -105,29 +162,36 @@ export class Watcher {
     this.#unsaved = true;
   }
 
+  /** Events of one series reach the flash one after the other. */
   #raise(event: AlertEvent): void {
-    const raised = this.#handle(event).finally(() => this.#pending.delete(raised));
+    this.#options.alerter.see(event);
+    const series = JSON.stringify([event.device, event.metric]);
+    const before = this.#last.get(series) ?? Promise.resolve();
+    const raised = before
+      .then(() => this.#keep(event))
+      .finally(() => {
+        this.#pending.delete(raised);
+        if (this.#last.get(series) === raised) this.#last.delete(series);
+      });
     this.#pending.add(raised);
+    this.#last.set(series, raised);
   }
 
   /**
    * Tries until the event is on flash or the daemon stops; it is then raised again after the
-   * restart.
+   * restart, with all that came after it.
    */
-  async #handle(event: AlertEvent): Promise<void> {
+  async #keep(event: AlertEvent): Promise<void> {
     const { alerter, logger } = this.#options;
-    for (;;) {
+    while (!this.#unraised) {
       try {
-        await alerter.handle(event);
+        await alerter.keep(event);
         return;
       } catch (error) {
         const fields = { alert: event.id, code: codeOf(error), error: messageOf(error) };
         logger.error(fields, 'an alert could not be stored, trying again');
-        if (this.#abort.signal.aborted) {
-          this.#unraised = true;
-          return;
-        }
-        await this.#pause();
+        if (this.#abort.signal.aborted) this.#unraised = true;
+        else await this.#pause();
       }
     }
   }
@@ -141,21 +205,37 @@ export class Watcher {
   /** Detector, alerts and position in one write: all or nothing, so they always belong together. */
   async #save(): Promise<void> {
     if (!this.#unsaved) return;
-    const { consumer, detector, states, state, logger } = this.#options;
+    const { state, logger, logBytes } = this.#options;
     this.#unsaved = false;
+    const atLogBytes = logBytes();
     try {
-      for (const changed of [detector.snapshot(), states.snapshot()]) {
-        for (const [key, value] of changed) this.#changes.set(this.#prefix + key, value);
-      }
-      const entries = new Map([...this.#changes, ...consumer.checkpoint()]);
+      const copying = this.#copy();
+      this.#copying = copying;
+      await copying.finally(() => {
+        this.#copying = undefined;
+      });
       await Promise.all(this.#pending);
       if (this.#unraised) return;
-      await state.write(entries);
+      await state.write(this.#changes);
       this.#changes.clear();
+      this.#savedAtLogBytes = atLogBytes;
     } catch (error) {
       this.#unsaved = true;
       const fields = { code: codeOf(error), error: messageOf(error) };
       logger.warn(fields, 'the state of detection could not be saved, trying again');
     }
+  }
+
+  /** Adds to the changes what is to be stored of this moment. */
+  async #copy(): Promise<void> {
+    const { consumer, detector, states } = this.#options;
+    let made = 0;
+    for (const [key, value] of detector.snapshot()) {
+      this.#changes.set(this.#prefix + key, value);
+      made += 1;
+      if (made % ENTRIES_PER_TURN === 0) await turn();
+    }
+    for (const [key, value] of states.snapshot()) this.#changes.set(this.#prefix + key, value);
+    for (const [key, value] of consumer.checkpoint()) this.#changes.set(key, value);
   }
 }

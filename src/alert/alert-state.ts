@@ -2,6 +2,8 @@ import type { RecordPosition } from '../base/reading.ts';
 import type { Verdict } from '../base/verdict.ts';
 
 export interface AlertOptions {
+  /** Names the log that the readings are in: offsets begin again in another one. */
+  readonly log: string;
   /** Score below which a value counts as normal again: lower than the threshold, for hysteresis. */
   readonly clearScore: number;
   /** Such values in a row that end an alert. */
@@ -46,13 +48,29 @@ function keyOf({ device, metric }: { device: string; metric: string }): string {
   return `${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
 }
 
+/** What was stored, or undefined if this version can't read it. */
+function storedState(text: string): SeriesState | undefined {
+  try {
+    const state = JSON.parse(text) as SeriesState;
+    if (state.kind === 'cooling') {
+      return [state.untilRunMs, state.suppressed].every(Number.isFinite) ? state : undefined;
+    }
+    const { id, device, metric, cause, sinceMs, sinceRunMs } = state.begun;
+    const isNamed = [id, device, metric, cause.stream].every((one) => typeof one === 'string');
+    const isDated = [sinceMs, sinceRunMs, state.calm].every(Number.isFinite);
+    return state.kind === 'active' && isNamed && isDated ? state : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** `begun`: the beginning of the alert that ends here. */
-function eventOf(verdict: Verdict, begun?: AlertEvent): AlertEvent {
+function eventOf(log: string, verdict: Verdict, begun?: AlertEvent): AlertEvent {
   const { device, metric, value, score, expectedLow, expectedHigh, cause } = verdict;
   const { receivedAtMs: atMs, atRunMs } = verdict;
   const kind = begun === undefined ? 'begin' : 'end';
   const { stream, partition, offset } = cause;
-  const id = `${kind}:${keyOf(verdict)}:${stream}:${partition}:${offset}`;
+  const id = `${kind}:${keyOf(verdict)}:${log}:${stream}:${partition}:${offset}`;
   const facts = { device, metric, value, score, expectedLow, expectedHigh, cause };
   const { sinceMs, sinceRunMs } = begun ?? { sinceMs: atMs, sinceRunMs: atRunMs };
   return { id, kind, ...facts, sinceMs, sinceRunMs, atMs, atRunMs, suppressed: 0 };
@@ -96,7 +114,7 @@ export class AlertStates {
       if (suppressed === 0) this.#set(key, undefined);
       return undefined;
     }
-    const begun = { ...eventOf(verdict), suppressed };
+    const begun = { ...eventOf(this.#options.log, verdict), suppressed };
     this.#set(key, { kind: 'active', begun, calm: 0 });
     return begun;
   }
@@ -106,7 +124,7 @@ export class AlertStates {
     state: SeriesState & { kind: 'active' },
     verdict: Verdict,
   ): AlertEvent | undefined {
-    const { clearScore, clearCount, coolDownMs } = this.#options;
+    const { log, clearScore, clearCount, coolDownMs } = this.#options;
     if (verdict.score >= clearScore) {
       if (state.calm > 0) this.#set(key, { ...state, calm: 0 });
       return undefined;
@@ -118,7 +136,7 @@ export class AlertStates {
     }
     const untilRunMs = verdict.atRunMs + coolDownMs;
     this.#set(key, { kind: 'cooling', untilRunMs, suppressed: 0 });
-    return eventOf(verdict, state.begun);
+    return eventOf(log, verdict, state.begun);
   }
 
   #set(key: string, state: SeriesState | undefined): void {
@@ -138,12 +156,18 @@ export class AlertStates {
     return entries;
   }
 
-  /** Takes up what `snapshot` gave; other keys are passed over. */
-  restore(entries: ReadonlyMap<string, string>): void {
+  /**
+   * Takes up what `snapshot` gave; other keys are passed over. Returns the keys that can't be read:
+   * a cache must not keep the gateway from starting.
+   */
+  restore(entries: ReadonlyMap<string, string>): string[] {
+    const unreadable: string[] = [];
     for (const [key, text] of entries) {
-      if (key.startsWith(PREFIX)) {
-        this.#series.set(key.slice(PREFIX.length), JSON.parse(text) as SeriesState);
-      }
+      if (!key.startsWith(PREFIX)) continue;
+      const state = storedState(text);
+      if (state === undefined) unreadable.push(key);
+      else this.#series.set(key.slice(PREFIX.length), state);
     }
+    return unreadable;
   }
 }

@@ -1,83 +1,45 @@
+import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
-import { messageOf } from '../base/errors.ts';
+import { codeOf, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { OutputLine } from '../base/output-line.ts';
+import { type AlertMessage, abandoned, alertMessage, alertTopic } from './alert-message.ts';
 import type { AlertEvent } from './alert-state.ts';
 
 export interface AlerterOptions {
-  /** Puts an event into the alerts stream, once for each id; resolves when it is durable. */
-  append(event: AlertEvent, payload: Uint8Array): Promise<void>;
+  /** True if the alerts stream has it: a replay raises again what was raised before. */
+  isStored(alert: AlertMessage): boolean;
+  /** Puts it into the alerts stream, once; resolves when it is durable: was it new? */
+  append(alert: AlertMessage): Promise<boolean>;
   /** Publishes on the local broker. */
   publish(topic: string, payload: Uint8Array, retain: boolean): Promise<void>;
   readonly line: OutputLine;
   readonly counters: Counters;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** A name as one topic level. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced.
-const UNSAFE = /[+#/\u0000-\u001f\u007f-\u009f]/g;
-
-export function alertTopic({ device, metric }: AlertEvent): string {
-  return `headgate/alerts/${device.replace(UNSAFE, '_')}/${metric.replace(UNSAFE, '_')}`;
-}
-
-const MAX_DECIMALS = 12;
-
-/** As many digits as tell values of this spread apart: 101325.4 beside 101320 is not 101300. */
-function short(value: number, spread: number): string {
-  const decimals = 2 - Math.floor(Math.log10(spread));
-  return String(Number(value.toFixed(Math.min(MAX_DECIMALS, Math.max(0, decimals)))));
-}
-
-/** A sentence for the person who is woken. */
-export function reasonOf(event: AlertEvent): string {
-  const { device, metric, value, expectedLow, expectedHigh } = event;
-  const [now = '', low, high] = [value, expectedLow, expectedHigh].map((one) =>
-    short(one, expectedHigh - expectedLow),
-  );
-  return event.kind === 'begin'
-    ? `${metric} of ${device} is ${now}, expected ${low} to ${high}`
-    : `${metric} of ${device} is ordinary again at ${now}`;
-}
-
-/**
- * The JSON of an alert event, in the alerts stream and on MQTT: alert (its id), kind (begin or
- * end), device, metric, value, expected [low, high], score, cause {stream, partition, offset},
- * since and at (ms since 1970), suppressed, reason.
- */
-export function alertJson(event: AlertEvent): object {
-  const { id, kind, device, metric, value, score, expectedLow, expectedHigh, cause } = event;
-  return {
-    alert: id,
-    kind,
-    device,
-    metric,
-    value,
-    expected: [expectedLow, expectedHigh],
-    score,
-    cause,
-    since: Math.round(event.sinceMs),
-    at: Math.round(event.atMs),
-    suppressed: event.suppressed,
-    reason: reasonOf(event),
-  };
-}
-
 const EMPTY = new Uint8Array(0);
+const LINE_RETRY_MS = 1_000;
+/** As many alerts as may be between flash and MQTT at one time. */
+const RECENT_ENDS = 64;
 
 /** Two streams may each have an alert of the same device and metric. */
-function seriesOf({ cause, device, metric }: AlertEvent): string {
+function seriesOf({ cause, device, metric }: AlertMessage): string {
   return JSON.stringify([cause.stream, device, metric]);
 }
 
-/** Tells everyone of an alert: the line, the alerts stream, MQTT. */
+/**
+ * Tells everyone of an alert: the line, the alerts stream, MQTT. Which alerts are active is what
+ * the alerts stream says of them, so a restart changes nothing about that.
+ */
 export class Alerter {
   readonly #options: AlerterOptions;
-  /** By series: the alert that is active. */
-  readonly #active = new Map<string, { readonly id: string; readonly topic: string }>();
-  /** Ids of events that could not be made durable yet, and will be handed in again. */
-  readonly #unstored = new Set<string>();
+  /** By series: the beginning of the alert that is active. */
+  readonly #active = new Map<string, AlertMessage>();
+  /** Topics of ends in the stream: the last ones may never have been cleared. */
+  #ended: string[] = [];
+  #lineTimer: NodeJS.Timeout | undefined;
 
   constructor(options: AlerterOptions) {
     this.#options = options;
@@ -92,87 +54,131 @@ export class Alerter {
     return this.#active.size;
   }
 
-  /**
-   * The line first: a siren must not wait for flash. Then the event is made durable, then
-   * published. Rejects only if it could not be made durable: hand it in again then. Meanwhile the
-   * alert may have ended, so a second try changes neither the line nor what is active.
-   */
-  async handle(event: AlertEvent): Promise<void> {
-    if (!this.#unstored.has(event.id)) this.#see(event);
-    const topic = alertTopic(event);
-    const payload = Buffer.from(JSON.stringify(alertJson(event)));
-    try {
-      await this.#options.append(event, payload);
-      this.#unstored.delete(event.id);
-    } catch (error) {
-      this.#unstored.add(event.id);
-      throw error;
+  /** At start: what the alerts stream holds, oldest first. */
+  remember(alert: AlertMessage): void {
+    if (alert.kind === 'begin') this.#active.set(seriesOf(alert), alert);
+    else {
+      this.#active.delete(seriesOf(alert));
+      this.#ended = [...this.#ended.slice(1 - RECENT_ENDS), alertTopic(alert)];
     }
-    // What has ended by now is told, but not retained: nothing would clear it.
-    await this.#publish(topic, payload, this.#isActive(event));
-    if (event.kind === 'end' && !this.#isShown(topic)) await this.#publish(topic, EMPTY, true);
   }
 
-  /** Names that differ in unsafe characters only share a topic. */
-  #isShown(topic: string): boolean {
-    for (const active of this.#active.values()) if (active.topic === topic) return true;
-    return false;
+  /** Then: what was active before is active still, on the line and on MQTT. */
+  async start(): Promise<void> {
+    this.#drive();
+    for (const topic of new Set(this.#ended)) if (!this.#isShown(topic)) await this.#clear(topic);
+    this.#ended = [];
+    for (const alert of this.#active.values()) await this.#publish(alert, true);
   }
 
-  #begin(event: AlertEvent): void {
-    this.#active.set(seriesOf(event), { id: event.id, topic: alertTopic(event) });
-  }
-
-  #isActive(event: AlertEvent): boolean {
-    return this.#active.get(seriesOf(event))?.id === event.id;
-  }
-
-  /** First sight of an event: the line, the count, the word to the operator. */
-  #see(event: AlertEvent): void {
-    const { logger, counters } = this.#options;
-    const fields = { alert: event.id, reason: reasonOf(event), repeatKey: event.id };
-    if (event.kind === 'end') {
-      this.#active.delete(seriesOf(event));
+  /**
+   * First sight of an event, at once: a siren must not wait for flash. The line, the count, the
+   * word to the operator. Nothing, if the stream has it.
+   */
+  see(event: AlertEvent): void {
+    const alert = alertMessage(event);
+    if (this.#options.isStored(alert)) return;
+    const { counters, logger } = this.#options;
+    const fields = { alert: alert.alert, reason: alert.reason, repeatKey: alert.alert };
+    if (alert.kind === 'end') {
+      this.#active.delete(seriesOf(alert));
       this.#drive();
       logger.info(fields, 'an alert has ended');
       return;
     }
-    const known = this.#isActive(event);
-    this.#begin(event);
+    this.#active.set(seriesOf(alert), alert);
     this.#drive();
-    if (known) return;
     counters.alerts += 1;
     logger.warn(fields, 'an alert has begun');
   }
 
-  /** At start: what was active before is active still. */
-  async restoreActive(events: readonly AlertEvent[]): Promise<void> {
-    for (const event of events) this.#begin(event);
-    this.#drive();
-    for (const event of events) {
-      const payload = Buffer.from(JSON.stringify(alertJson(event)));
-      await this.#publish(alertTopic(event), payload, true);
+  /**
+   * Then: makes the event durable and publishes it. Rejects only if it could not be made durable:
+   * hand it in again then. Events of one series one after the other, so that no end is stored
+   * before its beginning.
+   */
+  async keep(event: AlertEvent): Promise<void> {
+    await this.#keep(alertMessage(event));
+  }
+
+  async #keep(alert: AlertMessage): Promise<void> {
+    const isNew = await this.#options.append(alert);
+    // Published already, or by `start`.
+    if (!isNew) return;
+    // What has ended by now is told, but not retained: nothing would clear it.
+    await this.#publish(alert, this.isActive(alert.alert));
+    const topic = alertTopic(alert);
+    if (alert.kind === 'end' && !this.#isShown(topic)) await this.#clear(topic);
+  }
+
+  /** By the name of the event with which it began. */
+  isActive(alert: string): boolean {
+    for (const begun of this.#active.values()) if (begun.alert === alert) return true;
+    return false;
+  }
+
+  /**
+   * Ends the alerts that `isOrphan` picks: nobody watches their series any more. What could not be
+   * stored is tried again at the next start.
+   */
+  async endOrphans(isOrphan: (begun: AlertMessage) => boolean): Promise<void> {
+    const { clock, logger } = this.#options;
+    for (const [series, begun] of [...this.#active]) {
+      if (!isOrphan(begun)) continue;
+      this.#active.delete(series);
+      this.#drive();
+      const end = abandoned(begun, clock.wallMs());
+      const fields = { alert: end.alert, reason: end.reason, repeatKey: end.alert };
+      logger.info(fields, 'an alert has ended');
+      try {
+        await this.#keep(end);
+      } catch (error) {
+        const fault = { alert: end.alert, code: codeOf(error), error: messageOf(error) };
+        logger.error(fault, 'the end of an alert could not be stored');
+      }
     }
   }
 
+  /** Names that differ in unsafe characters only share a topic. */
+  #isShown(topic: string): boolean {
+    for (const active of this.#active.values()) if (alertTopic(active) === topic) return true;
+    return false;
+  }
+
   #drive(): void {
+    clearTimeout(this.#lineTimer);
     const { line, logger } = this.#options;
     try {
       line.set(this.#active.size > 0);
     } catch (error) {
       const fields = { code: 'GPIO_UNAVAILABLE', line: line.name, error: messageOf(error) };
-      logger.error(fields, 'the alert line could not be driven');
+      logger.error(fields, 'the alert line could not be driven, trying again');
+      this.#lineTimer = setTimeout(() => this.#drive(), LINE_RETRY_MS);
+      this.#lineTimer.unref();
     }
+  }
+
+  async #publish(alert: AlertMessage, retain: boolean): Promise<void> {
+    await this.#send(alertTopic(alert), Buffer.from(JSON.stringify(alert)), retain);
+  }
+
+  async #clear(topic: string): Promise<void> {
+    await this.#send(topic, EMPTY, true);
   }
 
   /**
    * The alert is on flash already: a broker that can't publish it now is logged and stops nothing.
    */
-  async #publish(topic: string, payload: Uint8Array, retain: boolean): Promise<void> {
+  async #send(topic: string, payload: Uint8Array, retain: boolean): Promise<void> {
     try {
       await this.#options.publish(topic, payload, retain);
     } catch (error) {
       this.#options.logger.error({ topic, error: messageOf(error) }, 'an alert was not published');
     }
+  }
+
+  /** Leaves the line to whoever closes it. */
+  stop(): void {
+    clearTimeout(this.#lineTimer);
   }
 }

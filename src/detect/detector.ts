@@ -31,6 +31,10 @@ const MAX_PLACES = 10_000;
 const MAX_METRIC_CHARS = 256;
 /** The band of expected values stays finite: JSON knows no other numbers. */
 const MAX_REACH = Number.MAX_VALUE / 2;
+/** One device that makes up names must not take the room of the others. */
+const MAX_METRICS_PER_DEVICE = 256;
+/** A stored series of 128 values of six digits. */
+const USUAL_BYTES = 1_000;
 /** JSON may name a field with half a character, which can be no part of a key or a topic. */
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
@@ -41,19 +45,22 @@ function readValue({ value, payload }: LogRecord): PayloadValue | undefined {
   return parsed.ok ? parsed.value : undefined;
 }
 
-/** What was stored, or undefined if this version can't read it. */
-function storedBaseline(text: string): RollingBaseline | undefined {
-  try {
-    return RollingBaseline.restore(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
-}
-
 interface Series {
   readonly device: string;
   readonly metric: string;
   readonly baseline: RollingBaseline;
+}
+
+/** What was stored, or undefined if this version can't read it. */
+function storedSeries(key: string, text: string): Series | undefined {
+  try {
+    const names = key.slice(PREFIX.length).split('/');
+    const [device = '', metric = ''] = names.map(decodeURIComponent);
+    const baseline = RollingBaseline.restore(JSON.parse(text));
+    return baseline === undefined ? undefined : { device, metric, baseline };
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -65,6 +72,8 @@ export class Detector {
   /** By device, then by metric. */
   readonly #devices = new Map<string, Map<string, Series>>();
   readonly #changed = new Set<Series>();
+  /** Stored, and not to be any longer. */
+  #obsolete: string[] = [];
   /** Places of topics seen; emptied when full. */
   readonly #places = new Map<string, string>();
   #watched = 0;
@@ -145,10 +154,9 @@ export class Detector {
     if (name.length > MAX_METRIC_CHARS) return this.#refuse(device, name, 'its name is too long');
     const metric = name.replace(LONE_SURROGATE, '\ufffd');
     if (metric !== name) return this.#find(device, metric);
-    if (this.#watched >= this.#options.maxSeries) {
-      return this.#refuse(device, metric, 'detect.maxSeries is reached');
-    }
-    return this.#add(device, metric, new RollingBaseline());
+    const series = { device, metric, baseline: new RollingBaseline() };
+    const why = this.#add(series);
+    return why === undefined ? series : this.#refuse(device, metric, why);
   }
 
   #refuse(device: string, name: string, why: string): undefined {
@@ -159,26 +167,37 @@ export class Detector {
     this.#options.logger.warn(fields, `a series is not watched: ${why}`);
   }
 
-  #add(device: string, metric: string, baseline: RollingBaseline): Series {
-    const series = { device, metric, baseline };
+  /** Returns why not, if it may not be watched. */
+  #add(series: Series): string | undefined {
+    const { device, metric } = series;
+    if (this.#watched >= this.#options.maxSeries) return 'detect.maxSeries is reached';
     let metrics = this.#devices.get(device);
     if (metrics === undefined) {
       metrics = new Map();
       this.#devices.set(device, metrics);
     }
+    if (metrics.size >= MAX_METRICS_PER_DEVICE) return 'its device has too many';
     metrics.set(metric, series);
     this.#watched += 1;
-    return series;
+    return undefined;
   }
 
-  /** The series that changed since the last call, as they are to be stored. */
-  snapshot(): Map<string, string> {
-    const entries = new Map<string, string>();
+  /** About how much the next `snapshot` has to store. */
+  get changedBytes(): number {
+    return this.#changed.size * USUAL_BYTES;
+  }
+
+  /**
+   * What changed since the last call, as it is to be stored, one series at a time; undefined
+   * deletes. To be taken in one go, with nothing observed meanwhile.
+   */
+  *snapshot(): Generator<[key: string, value: string | undefined]> {
+    for (const key of this.#obsolete) yield [key, undefined];
+    this.#obsolete = [];
     for (const { device, metric, baseline } of this.#changed) {
-      entries.set(storedKey(device, metric), JSON.stringify(baseline.save()));
+      yield [storedKey(device, metric), JSON.stringify(baseline.save())];
     }
     this.#changed.clear();
-    return entries;
   }
 
   /**
@@ -188,13 +207,11 @@ export class Detector {
   restore(entries: ReadonlyMap<string, string>): void {
     for (const [key, text] of entries) {
       if (!key.startsWith(PREFIX)) continue;
-      const [device = '', metric = ''] = key.slice(PREFIX.length).split('/');
-      const baseline = storedBaseline(text);
-      if (baseline === undefined) {
-        this.#options.logger.warn({ key }, 'a series is learnt afresh: its state is not readable');
-        continue;
-      }
-      this.#add(decodeURIComponent(device), decodeURIComponent(metric), baseline);
+      const series = storedSeries(key, text);
+      const why = series === undefined ? 'its state is not readable' : this.#add(series);
+      if (why === undefined) continue;
+      this.#obsolete.push(key);
+      this.#options.logger.warn({ key, repeatKey: why }, `a series is forgotten: ${why}`);
     }
   }
 }

@@ -19,6 +19,8 @@ export interface BaselineState {
   readonly next: number;
   readonly seen: number;
   readonly step: number;
+  /** Absent in what earlier versions stored. */
+  readonly grid?: number;
 }
 
 /** Makes the median absolute deviation of a normal distribution its standard deviation. */
@@ -26,7 +28,28 @@ const MAD_TO_SIGMA = 1.4826;
 const RELATIVE_FLOOR = 0.001;
 const ABSOLUTE_FLOOR = 1e-9;
 const STEP_SHARE = 0.02;
+/** A grid coarser than this share of the median is not one: 400 is no sensor of hundreds. */
+const GRID_SHARE = 0.01;
 const MAX = Number.MAX_VALUE / 4;
+
+/** Notches that sensors have: decimal ones, and the binary ones of their converters. */
+const GRIDS = [
+  100, 10, 1, 0.5, 0.25, 0.2, 0.125, 0.1, 0.0625, 0.05, 0.03125, 0.02, 0.01, 0.005, 0.002, 0.001,
+  5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5, 5e-6, 2e-6, 1e-6,
+] as const;
+
+function isOnGrid(value: number, grid: number): boolean {
+  if (value === 0) return true;
+  const notches = value / grid;
+  const whole = Math.round(notches);
+  return whole !== 0 && Math.abs(notches - whole) <= 1e-9 * Math.abs(whole);
+}
+
+/** The coarsest grid, no coarser than `grid`, that the value is on; 0: none that is known. */
+function refined(grid: number, value: number): number {
+  if (grid === 0 || isOnGrid(value, grid)) return grid;
+  return GRIDS.find((one) => one < grid && isOnGrid(value, one)) ?? 0;
+}
 
 /** Adding 0 makes 0 of -0: JSON does not keep its sign, and what is restored must be the same. */
 function clamp(value: number): number {
@@ -40,7 +63,7 @@ function isIndex(value: unknown, end: number): boolean {
 /** State comes from a store that other versions wrote to, too. */
 function isState(value: unknown): value is BaselineState {
   if (typeof value !== 'object' || value === null) return false;
-  const { values, next, seen, step } = value as Partial<Record<keyof BaselineState, unknown>>;
+  const { values, next, seen, step, grid } = value as Partial<Record<keyof BaselineState, unknown>>;
   if (!Array.isArray(values) || !values.every(Number.isFinite)) return false;
   const full = values.length === BASELINE_VALUES;
   return (
@@ -49,7 +72,8 @@ function isState(value: unknown): value is BaselineState {
     isIndex(seen, Number.MAX_SAFE_INTEGER) &&
     (seen as number) >= values.length &&
     Number.isFinite(step) &&
-    (step as number) >= 0
+    (step as number) >= 0 &&
+    (grid === undefined || (Number.isFinite(grid) && (grid as number) >= 0))
   );
 }
 
@@ -74,6 +98,8 @@ export class RollingBaseline {
   #seen = 0;
   /** Slow mean of the step from one value to the next: what a coarse sensor moves by. */
   #step = 0;
+  /** The coarsest grid that all values so far are on: a move of one notch says little. */
+  #grid: number = GRIDS[0];
   #last: number | undefined;
 
   /** Values taken so far. */
@@ -83,9 +109,11 @@ export class RollingBaseline {
 
   compare(value: number): Comparison {
     const median = this.#median();
+    const coarsest = Math.max(1, GRID_SHARE * Math.abs(median));
     const scale = Math.max(
       MAD_TO_SIGMA * this.#deviation(median),
       this.#step,
+      Math.min(refined(this.#grid, value), coarsest),
       RELATIVE_FLOOR * Math.abs(median),
       ABSOLUTE_FLOOR,
     );
@@ -102,6 +130,7 @@ export class RollingBaseline {
     const limit = this.#seen < 8 ? MAX : 4 * scale;
     const step = Math.min(Math.abs(value - last), limit);
     this.#step += stepShare * (step - this.#step);
+    this.#grid = refined(this.#grid, value);
     this.#last = value;
     this.#seen += 1;
     if (this.#values.length < BASELINE_VALUES) {
@@ -145,7 +174,8 @@ export class RollingBaseline {
   }
 
   save(): BaselineState {
-    return { values: [...this.#values], next: this.#next, seen: this.#seen, step: this.#step };
+    const values = [...this.#values];
+    return { values, next: this.#next, seen: this.#seen, step: this.#step, grid: this.#grid };
   }
 
   /** The inverse of `save`; undefined for anything that `save` does not give. */
@@ -157,6 +187,7 @@ export class RollingBaseline {
     baseline.#next = state.next;
     baseline.#seen = state.seen;
     baseline.#step = state.step;
+    baseline.#grid = state.grid ?? state.values.reduce(refined, GRIDS[0]);
     const newest = (state.next + state.values.length - 1) % Math.max(1, state.values.length);
     baseline.#last = state.values[newest];
     return baseline;

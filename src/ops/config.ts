@@ -230,7 +230,13 @@ const detect = v.strictObject({
     'Time between the end of an alert and the next one of its series, in ms.',
   ),
   clearCount: whole(5, 1, 10_000, 'Normal values in a row that end an alert.'),
-  checkpointMs: whole(10_000, 100, 3_600_000, 'How often the state of detection is stored, in ms.'),
+  checkpointMs: whole(
+    10_000,
+    100,
+    3_600_000,
+    'Shortest time between two checkpoints of detection, in ms. They are further apart where ' +
+      'they would write more than a twentieth of what the log does.',
+  ),
 });
 
 const gpio = v.strictObject({

@@ -10,6 +10,8 @@ export type SessionLevel = ReturnType<typeof sessionLevel>;
 export interface LevelStore {
   readonly state: StateStore;
   readonly sessions: SessionLevel;
+  /** Keys and values written since it was opened. LevelDB writes most of them several times. */
+  bytesWritten(): number;
   close(): Promise<void>;
 }
 
@@ -55,7 +57,7 @@ async function readThrough(db: ClassicLevel<string, string>): Promise<void> {
   }
 }
 
-async function openLevel(folder: string): Promise<ClassicLevel<string, string>> {
+async function openLevel(folder: string): Promise<MendingLevel> {
   const db = new MendingLevel(folder);
   try {
     await db.open();
@@ -85,7 +87,7 @@ async function asideName(files: Files, folder: string): Promise<string> {
  * damage LevelDB, and no reading is in here. Whoever has it open has the data folder: a second
  * daemon gets DATA_IN_USE.
  */
-async function openOrRebuild(options: LevelStoreOptions): Promise<ClassicLevel<string, string>> {
+async function openOrRebuild(options: LevelStoreOptions): Promise<MendingLevel> {
   const { folder, files, logger } = options;
   try {
     return await openLevel(folder);
@@ -107,11 +109,18 @@ async function openOrRebuild(options: LevelStoreOptions): Promise<ClassicLevel<s
   }
 }
 
+type Operations = ReadonlyArray<{ readonly key: unknown; readonly value?: unknown }>;
+
+/** Keys and values come encoded: texts or bytes. */
+function lengthOf(encoded: unknown): number {
+  return (encoded as { length?: number } | undefined)?.length ?? 0;
+}
+
 /** What abstract-level calls for every write, of sublevels too. No part of the package's types. */
 interface Writes {
   _put(key: unknown, value: unknown, options: unknown): Promise<void>;
   _del(key: unknown, options: unknown): Promise<void>;
-  _batch(operations: unknown, options: unknown): Promise<void>;
+  _batch(operations: Operations, options: unknown): Promise<void>;
   _clear(options: unknown): Promise<void>;
 }
 
@@ -125,17 +134,21 @@ const WritingLevel = ClassicLevel as unknown as new (
  * opening, sessions and checkpoints alike.
  */
 class MendingLevel extends WritingLevel {
+  bytesWritten = 0;
   #isTorn = false;
 
   override _put(key: unknown, value: unknown, options: unknown): Promise<void> {
+    this.bytesWritten += lengthOf(key) + lengthOf(value);
     return this.#watched(super._put(key, value, options));
   }
 
   override _del(key: unknown, options: unknown): Promise<void> {
+    this.bytesWritten += lengthOf(key);
     return this.#watched(super._del(key, options));
   }
 
-  override _batch(operations: unknown, options: unknown): Promise<void> {
+  override _batch(operations: Operations, options: unknown): Promise<void> {
+    for (const { key, value } of operations) this.bytesWritten += lengthOf(key) + lengthOf(value);
     return this.#watched(super._batch(operations, options));
   }
 
@@ -174,5 +187,6 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
       ),
     entries: (prefix) => values.iterator({ gte: prefix, lt: `${prefix}\uffff` }).all(),
   };
-  return { state, sessions: sessionLevel(db), close: () => db.close() };
+  const bytesWritten = () => db.bytesWritten;
+  return { state, sessions: sessionLevel(db), bytesWritten, close: () => db.close() };
 }

@@ -1,5 +1,6 @@
 import type { LogRecord } from '../base/reading.ts';
 import { type RecordJson, recordJson } from '../base/record-json.ts';
+import { topicLevel } from '../base/topic-level.ts';
 
 /**
  * What one record looks like in the cloud: docs/uplink.md. (gateway, log, stream, partition,
@@ -32,16 +33,9 @@ export function identityOf(envelope: Envelope): string {
   return `${gateway}/${log}/${stream}/${partition}/${offset}`;
 }
 
-/**
- * What may not stand in a level of a topic that is published to. Wildcards and level marks, and
- * the code points for which a strict broker ends the connection [MQTT-1.5.4-1]: one such name
- * would stop the uplink for good.
- */
-const UNSAFE = /[+#/\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/gu;
-
-/** One level that any broker takes. The name as it is stands in the envelope. */
+/** The name as it is stands in the envelope. */
 function levelOf(name: string, isFirst: boolean): string {
-  const safe = name.replace(UNSAFE, '_') || '_';
+  const safe = topicLevel(name);
   // Topics that begin with $ belong to the broker, and some drop what is published there.
   return isFirst && safe.startsWith('$') ? `_${safe.slice(1)}` : safe;
 }

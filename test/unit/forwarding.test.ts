@@ -49,10 +49,10 @@ async function store(stream: string, count = 1): Promise<void> {
   for (let i = 0; i < count; i++) await append(journal, 0, reading('d', '{}'), stream);
 }
 
-async function start(uplink = '', state = memoryState(), logger = silentLogger) {
+async function start(uplink = 'checkpointMs: 10', state = memoryState(), logger = silentLogger) {
   const streams = `readings: { topics: [a/<device>] }, metres: { topics: [b/<device>] }`;
   const config = configOf(`streams: { ${streams} }
-uplink: { url: '${cloud.url}', checkpointMs: 10, topic: '{stream}', ${uplink} }`);
+uplink: { url: '${cloud.url}', topic: '{stream}', ${uplink} }`);
   const forwarding = await Forwarding.start({
     config,
     gatewayId: 'gw',
@@ -72,11 +72,10 @@ const offsetsOf = (state: ReturnType<typeof memoryState>, stream: string) =>
   JSON.parse(state.stored.get(checkpointKey('uplink', stream)) ?? '{}').offsets;
 
 it('sends alerts first, dead letters last, and what only the log knows as well', async () => {
-  for (const stream of ['dead-letter', 'metres', 'readings', 'old', 'alerts'])
-    await store(stream, 2);
+  const order = ['alerts', 'old', 'readings', 'metres', 'dead-letter'];
+  for (const stream of order.toReversed()) await store(stream, 2);
   const { forwarding } = await start('window: 1');
   await until('all is sent', () => forwarding.backlog() === 0);
-  const order = ['alerts', 'old', 'readings', 'metres', 'dead-letter'];
   // Whichever is read first begins.
   const [first = '', ...rest] = cloud.topics;
   expect(rest).toEqual(rest.toSorted((a, b) => order.indexOf(a) - order.indexOf(b)));
@@ -90,7 +89,7 @@ it('sends only the streams that are named, if any are', async () => {
   expect(cloud.topics.toSorted()).toEqual(['alerts', 'metres']);
 });
 
-it('says who it is, with the first line of the password file, and asks for no session', async () => {
+it('says who it is, with the first line of the password file, and wants no session', async () => {
   const file = await files.open('/etc/password', 'write');
   await file.write(Buffer.from('hunter2\r\nsecond line'), 0);
   await start(`username: plant, passwordFile: /etc/password`);
@@ -120,9 +119,11 @@ it('stores where it begins, then its progress, then where it ends', async () => 
   // It goes on from there.
   cloud.topics.length = 0;
   await store('readings');
-  const again = await start('', state);
+  const again = await start('checkpointMs: 3600000', state);
   await until('all is sent', () => again.forwarding.backlog() === 0);
   expect(cloud.topics).toEqual(['readings']);
+  await again.forwarding.stop();
+  expect(offsetsOf(state, 'readings')).toEqual([6]);
 });
 
 it('tries again to store what could not be stored, and says so', async () => {
@@ -130,7 +131,7 @@ it('tries again to store what could not be stored, and says so', async () => {
   const state = memoryState();
   const write = vi.spyOn(state, 'write').mockRejectedValueOnce(new Error('ENOSPC'));
   const warn = vi.fn<typeof silentLogger.warn>();
-  await start('', state, { ...silentLogger, warn });
+  await start('checkpointMs: 10', state, { ...silentLogger, warn });
   expect(warn.mock.calls.map(([, text]) => text)).toEqual([
     'the progress of the uplink could not be saved',
   ]);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Dedup } from '../../src/dedup/dedup.ts';
-import { refillDedup } from '../../src/refill.ts';
+import { readLast } from '../../src/refill.ts';
 import { FakeFiles } from '../support/fake-files.ts';
 import { append, openTestJournal, reading } from '../support/journals.ts';
 
@@ -16,7 +16,9 @@ it('reads the last records of all partitions together, and no more of a large lo
   for (let i = 1; i < 300; i++) await append(journal, 0, one(i));
   const dedup = new Dedup({ ...OPTIONS, maxDevices: 10 });
   files.bytesRead = 0;
-  const count = await refillDedup(dedup, { files, journal, stream: 'readings' }, 50);
+  const count = await readLast({ files, journal, stream: 'readings' }, 50, (r) =>
+    dedup.remember(r),
+  );
   expect(count).toBeGreaterThanOrEqual(50);
   expect(count).toBeLessThan(50 + 2 * 16);
   expect(files.bytesRead).toBeLessThan(1024 * 1024);
@@ -30,6 +32,8 @@ it('reads all there is of a small log', async () => {
   const journal = await openTestJournal(files);
   for (let i = 0; i < 10; i++) await append(journal, i % 2, reading('a', `${i}`));
   const dedup = new Dedup({ ...OPTIONS, maxDevices: 10 });
-  expect(await refillDedup(dedup, { files, journal, stream: 'readings' }, 1_000)).toBe(10);
+  expect(
+    await readLast({ files, journal, stream: 'readings' }, 1_000, (r) => dedup.remember(r)),
+  ).toBe(10);
   await journal.close();
 });

@@ -16,7 +16,7 @@ describe('an alert', () => {
     const states = new AlertStates(ALERT_OPTIONS);
     const [begin, end, ...more] = feed(states, [0, 1, 50, 40, 1, 1, 1, 1, 1, 1]);
     expect(begin).toEqual({
-      id: 'begin:d1/temperature:readings:0:2',
+      id: 'begin:d1/temperature:a1b2:readings:0:2',
       kind: 'begin',
       device: 'd1',
       metric: 'temperature',
@@ -32,7 +32,7 @@ describe('an alert', () => {
       suppressed: 0,
     });
     expect(end).toMatchObject({
-      id: 'end:d1/temperature:readings:0:8',
+      id: 'end:d1/temperature:a1b2:readings:0:8',
       kind: 'end',
       value: 21,
       score: 1,

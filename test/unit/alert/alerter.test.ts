@@ -1,29 +1,48 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import {
+  type AlertMessage,
+  alertMessage,
+  alertTopic,
+  parseAlert,
+  reasonOf,
+} from '../../../src/alert/alert-message.ts';
 import type { AlertEvent } from '../../../src/alert/alert-state.ts';
-import { Alerter, alertTopic, reasonOf } from '../../../src/alert/alerter.ts';
+import { Alerter } from '../../../src/alert/alerter.ts';
 import { newCounters } from '../../../src/base/counters.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { alertAt } from './verdicts.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const TOPIC = 'headgate/alerts/d1/temperature';
 
 /** An alerter whose flash, broker and line write down what they are told, and fail on demand. */
 class Bench {
   readonly counters = newCounters();
+  readonly clock = new FakeClock();
   /** What happened, in order. */
   readonly told: string[] = [];
-  readonly payloads: string[] = [];
+  readonly alerts: AlertMessage[] = [];
   readonly logged: string[] = [];
+  /** Ids that the stream has. */
+  readonly stored = new Set<string>();
   lineActive = false;
-  append: (event: AlertEvent) => Promise<void> = async () => {};
+  append: () => Promise<void> = async () => {};
   publish: (topic: string) => Promise<void> = async () => {};
   drive: () => void = () => {};
 
   readonly alerter = new Alerter({
-    append: async (event, payload) => {
-      await this.append(event);
-      this.told.push(`append ${event.kind}`);
-      this.payloads.push(Buffer.from(payload).toString());
+    isStored: ({ alert }) => this.stored.has(alert),
+    append: async (alert) => {
+      await this.append();
+      const isNew = !this.stored.has(alert.alert);
+      this.stored.add(alert.alert);
+      if (isNew) this.told.push(`append ${alert.kind}`);
+      this.alerts.push(alert);
+      return isNew;
     },
     publish: async (topic, payload, retain) => {
       await this.publish(topic);
@@ -41,8 +60,23 @@ class Bench {
       close() {},
     },
     counters: this.counters,
+    clock: this.clock,
     logger: this.#logger(),
   });
+
+  async handle(event: AlertEvent): Promise<void> {
+    this.alerter.see(event);
+    await this.alerter.keep(event);
+  }
+
+  /** As after a restart: this is what the stream holds. */
+  async restart(events: readonly AlertEvent[]): Promise<void> {
+    for (const event of events) {
+      this.stored.add(event.id);
+      this.alerter.remember(alertMessage(event));
+    }
+    await this.alerter.start();
+  }
 
   #logger(): Logger {
     const log = (_: unknown, message: string) => this.logged.push(message);
@@ -56,8 +90,8 @@ describe('an alert is told', () => {
   it('to the line first, then to flash, then to MQTT, where it stays until it ends', async () => {
     const bench = new Bench();
     const [begin, end] = alertAt(7);
-    await bench.alerter.handle(begin);
-    await bench.alerter.handle(end);
+    await bench.handle(begin);
+    await bench.handle(end);
     expect(bench.told).toEqual([
       'line on',
       'append begin',
@@ -75,7 +109,7 @@ describe('an alert is told', () => {
     const bench = new Bench();
     let written = () => {};
     bench.append = () => new Promise((resolve) => (written = resolve));
-    const handled = bench.alerter.handle(alertAt(7)[0]);
+    const handled = bench.handle(alertAt(7)[0]);
     expect(bench.told).toEqual(['line on']);
     written();
     await handled;
@@ -84,9 +118,9 @@ describe('an alert is told', () => {
 
   it('as JSON with all that is known', async () => {
     const bench = new Bench();
-    await bench.alerter.handle(alertAt(7)[0]);
-    expect(JSON.parse(bench.payloads[0] ?? '')).toEqual({
-      alert: 'begin:d1/temperature:readings:0:7',
+    await bench.handle(alertAt(7)[0]);
+    expect(bench.alerts[0]).toEqual({
+      alert: 'begin:d1/temperature:a1b2:readings:0:7',
       kind: 'begin',
       device: 'd1',
       metric: 'temperature',
@@ -118,9 +152,9 @@ describe('an alert is told', () => {
     ['a/b', '#', 'a_b/_'],
     ['+', 'x\u0000y\u001f\u007f\u0085', '_/x_y___'],
     ['dü', 'Größe °C', 'dü/Größe °C'],
+    ['\ud800', '\uffff', '_/_'],
   ])('on one topic level each: %j %j', (device, metric, levels) => {
-    const [begin] = alertAt(0, { device, metric });
-    expect(alertTopic(begin)).toBe(`headgate/alerts/${levels}`);
+    expect(alertTopic({ device, metric })).toBe(`headgate/alerts/${levels}`);
   });
 });
 
@@ -131,7 +165,7 @@ describe('the line', () => {
     const [begin2, end2] = alertAt(2, { device: 'd2' });
     const after: boolean[] = [];
     for (const event of [begin1, begin2, end1, end2]) {
-      await bench.alerter.handle(event);
+      await bench.handle(event);
       after.push(bench.lineActive);
     }
     expect(after).toEqual([true, true, true, false]);
@@ -142,12 +176,12 @@ describe('the line', () => {
     const bench = new Bench();
     const [begin1, end1] = alertAt(1, { metric: 'a/b' });
     const [begin2, end2] = alertAt(3, { metric: 'a_b' });
-    for (const event of [begin1, begin2, end2]) await bench.alerter.handle(event);
+    for (const event of [begin1, begin2, end2]) await bench.handle(event);
     expect([bench.lineActive, bench.told.at(-1)]).toEqual([
       true,
       'publish headgate/alerts/d1/a_b end',
     ]);
-    await bench.alerter.handle(end1);
+    await bench.handle(end1);
     expect([bench.lineActive, bench.told.at(-1)]).toEqual([
       false,
       'publish headgate/alerts/d1/a_b nothing retained',
@@ -158,30 +192,123 @@ describe('the line', () => {
     const bench = new Bench();
     const [begin, end] = alertAt(1);
     const cause = { stream: 'other', partition: 0, offset: 1 };
-    await bench.alerter.handle(begin);
-    await bench.alerter.handle(alertAt(1, { cause })[0]);
-    await bench.alerter.handle(end);
+    await bench.handle(begin);
+    await bench.handle(alertAt(1, { cause })[0]);
+    await bench.handle(end);
     expect([bench.lineActive, bench.alerter.active]).toEqual([true, 1]);
   });
 
   it('is on after a restart, and alerts are retained again', async () => {
     const bench = new Bench();
     const [begin, end] = alertAt(1);
-    await bench.alerter.restoreActive([begin, alertAt(2, { device: 'd2' })[0]]);
+    await bench.restart([begin, alertAt(2, { device: 'd2' })[0]]);
     expect(bench.told).toEqual([
       'line on',
       `publish ${TOPIC} begin retained`,
       'publish headgate/alerts/d2/temperature begin retained',
     ]);
     expect([bench.counters.alerts, bench.alerter.active]).toEqual([0, 2]);
-    await bench.alerter.handle(end);
+    await bench.handle(end);
     expect(bench.lineActive).toBe(true);
   });
 
   it('is off after a restart with no alert', async () => {
     const bench = new Bench();
-    await bench.alerter.restoreActive([]);
+    await bench.restart([]);
     expect(bench.told).toEqual(['line off']);
+  });
+
+  it('is driven again until it can be', async () => {
+    vi.useFakeTimers();
+    const bench = new Bench();
+    bench.drive = () => {
+      throw new Error('EIO');
+    };
+    await bench.handle(alertAt(1)[0]);
+    vi.advanceTimersByTime(1_000);
+    expect(bench.lineActive).toBe(false);
+    bench.drive = () => {};
+    vi.advanceTimersByTime(1_000);
+    expect(bench.lineActive).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is left alone after a stop', async () => {
+    vi.useFakeTimers();
+    const bench = new Bench();
+    bench.drive = () => {
+      throw new Error('EIO');
+    };
+    await bench.handle(alertAt(1)[0]);
+    bench.alerter.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('what the stream holds already', () => {
+  it('is told to nobody a second time', async () => {
+    const bench = new Bench();
+    const [begin, end] = alertAt(1);
+    const [later] = alertAt(9);
+    await bench.restart([begin, end, later]);
+    bench.told.length = 0;
+    for (const event of [begin, end, later]) await bench.handle(event);
+    expect(bench.told).toEqual([]);
+    expect([bench.counters.alerts, bench.logged]).toEqual([0, []]);
+    expect([bench.lineActive, bench.alerter.isActive(later.id)]).toEqual([true, true]);
+  });
+
+  it('is cleared from MQTT if it has ended: the crash may have come before that', async () => {
+    const bench = new Bench();
+    const [begin, end] = alertAt(1);
+    await bench.restart([begin, end]);
+    expect(bench.told).toEqual(['line off', `publish ${TOPIC} nothing retained`]);
+  });
+
+  it('is read back as it was written, and anything else is passed over', () => {
+    const message = alertMessage(alertAt(1)[0]);
+    expect(parseAlert(Buffer.from(JSON.stringify(message)))).toEqual(message);
+    for (const text of ['', '{', 'null', '{}', '{"alert":"x","kind":"begin"}']) {
+      expect(parseAlert(Buffer.from(text))).toBeUndefined();
+    }
+    const other = { ...message, kind: 'other' };
+    expect(parseAlert(Buffer.from(JSON.stringify(other)))).toBeUndefined();
+  });
+});
+
+describe('an alert that nobody watches any more', () => {
+  it('ends everywhere, under a name of its own', async () => {
+    const bench = new Bench();
+    const [begin] = alertAt(1);
+    const [other] = alertAt(2, { device: 'd2' });
+    await bench.restart([begin, other]);
+    bench.told.length = 0;
+    bench.clock.advance(5_000);
+    await bench.alerter.endOrphans(({ device }) => device === 'd1');
+    expect(bench.told).toEqual([
+      'line on',
+      'append end',
+      `publish ${TOPIC} end`,
+      `publish ${TOPIC} nothing retained`,
+    ]);
+    expect(bench.alerts.at(-1)).toMatchObject({
+      alert: 'end:d1/temperature:a1b2:readings:0:1',
+      kind: 'end',
+      since: 1_795_000_001_000,
+      at: bench.clock.wallMs(),
+      reason: 'temperature of d1 is not watched any more',
+    });
+    await bench.alerter.endOrphans(() => true);
+    expect([bench.lineActive, bench.alerter.active]).toEqual([false, 0]);
+  });
+
+  it('is off the line even if its end cannot be stored', async () => {
+    const bench = new Bench();
+    await bench.restart([alertAt(1)[0]]);
+    bench.append = failing;
+    await bench.alerter.endOrphans(() => true);
+    expect(bench.lineActive).toBe(false);
+    expect(bench.logged).toEqual(['an alert has ended', 'the end of an alert could not be stored']);
   });
 });
 
@@ -191,30 +318,32 @@ describe('what fails', () => {
     bench.drive = () => {
       throw new Error('EIO');
     };
-    await bench.alerter.handle(alertAt(1)[0]);
+    await bench.handle(alertAt(1)[0]);
     expect(bench.told).toEqual(['append begin', `publish ${TOPIC} begin retained`]);
-    expect(bench.logged).toContain('the alert line could not be driven');
+    expect(bench.logged).toContain('the alert line could not be driven, trying again');
+    bench.alerter.stop();
   });
 
   it('the broker: is logged, and stops nothing', async () => {
     const bench = new Bench();
     bench.publish = failing;
     const [begin, end] = alertAt(1);
-    await bench.alerter.handle(begin);
-    await bench.alerter.handle(end);
+    await bench.handle(begin);
+    await bench.handle(end);
     expect(bench.told).toEqual(['line on', 'append begin', 'line off', 'append end']);
     expect(bench.logged.filter((said) => said === 'an alert was not published')).toHaveLength(3);
   });
 
-  it('flash: is told to the caller, who tries again; it counts once', async () => {
+  it('flash: is told to the caller, who tries again', async () => {
     const bench = new Bench();
     bench.append = failing;
     const [begin] = alertAt(1);
-    await expect(bench.alerter.handle(begin)).rejects.toThrow('injected');
-    await expect(bench.alerter.handle(begin)).rejects.toThrow('injected');
+    bench.alerter.see(begin);
+    await expect(bench.alerter.keep(begin)).rejects.toThrow('injected');
+    await expect(bench.alerter.keep(begin)).rejects.toThrow('injected');
     expect(bench.told).toEqual(['line on']);
     bench.append = async () => {};
-    await bench.alerter.handle(begin);
+    await bench.alerter.keep(begin);
     expect(bench.told.slice(1)).toEqual(['append begin', `publish ${TOPIC} begin retained`]);
     expect(bench.counters.alerts).toBe(1);
     expect(bench.logged).toEqual(['an alert has begun']);
@@ -223,28 +352,19 @@ describe('what fails', () => {
   it('flash, until the alert has ended: the line is off and nothing stays retained', async () => {
     const bench = new Bench();
     const [begin, end] = alertAt(1);
-    bench.append = failing;
-    await expect(bench.alerter.handle(begin)).rejects.toThrow('injected');
-    bench.append = async () => {};
-    await bench.alerter.handle(end);
-    await bench.alerter.handle(begin);
+    bench.alerter.see(begin);
+    bench.alerter.see(end);
+    await bench.alerter.keep(begin);
+    await bench.alerter.keep(end);
     expect(bench.told).toEqual([
       'line on',
       'line off',
+      'append begin',
+      `publish ${TOPIC} begin`,
       'append end',
       `publish ${TOPIC} end`,
       `publish ${TOPIC} nothing retained`,
-      'append begin',
-      `publish ${TOPIC} begin`,
     ]);
     expect([bench.lineActive, bench.alerter.active]).toEqual([false, 0]);
-  });
-
-  it('nothing, when the same beginning is handed in twice', async () => {
-    const bench = new Bench();
-    const [begin] = alertAt(1);
-    await bench.alerter.handle(begin);
-    await bench.alerter.handle(begin);
-    expect([bench.counters.alerts, bench.alerter.active]).toEqual([1, 1]);
   });
 });

@@ -1,7 +1,7 @@
 import { type AlertEvent, AlertStates } from '../../../src/alert/alert-state.ts';
 import type { Verdict } from '../../../src/base/verdict.ts';
 
-export const ALERT_OPTIONS = { clearScore: 4, clearCount: 5, coolDownMs: 60_000 };
+export const ALERT_OPTIONS = { log: 'a1b2', clearScore: 4, clearCount: 5, coolDownMs: 60_000 };
 
 /** A verdict with this score, at this second of the run clock. */
 export function verdict(score: number, second: number, over: Partial<Verdict> = {}): Verdict {
@@ -22,7 +22,7 @@ export function verdict(score: number, second: number, over: Partial<Verdict> = 
 
 /** An alert's beginning at this second, and its end. */
 export function alertAt(second: number, over: Partial<Verdict> = {}): [AlertEvent, AlertEvent] {
-  const states = new AlertStates({ clearScore: 4, clearCount: 1, coolDownMs: 0 });
+  const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 1, coolDownMs: 0 });
   const begin = states.observe(verdict(50, second, over));
   const end = states.observe(
     verdict(1, second + 1, {

@@ -74,6 +74,35 @@ describe('a series of readings', () => {
     expect(new Watch().see(notches)).toEqual([]);
   });
 
+  it.each([
+    ['a DHT11', 0, 1],
+    ['a DHT11 on a warm day', 21, 22],
+    ['half degrees', -0.5, 0],
+    ['a DS18B20 near freezing', 0, 0.0625],
+    ['a DS18B20', 4.1875, 4.25],
+    ['tens of ppm', 410, 420],
+    ['a tenth', 0.3, 0.4],
+    ['a hundredth', 0.07, 0.08],
+    ['a door', 0, 1],
+  ])('raises none when %s moves a notch, once in a long while', (_, usual, notch) => {
+    const values = Array.from({ length: 2_000 }, (_, i) => (i % 400 === 399 ? notch : usual));
+    expect(new Watch().see(values)).toEqual([]);
+  });
+
+  it.each([
+    ['many notches', 20, 40],
+    ['what is on no grid', 1e-7, 1e-5],
+    ['a round number', 400, 800],
+    ['a standstill', 0, 3_000],
+  ])('raises one alert when a constant value moves by %s', (_, usual, jump) => {
+    const watch = new Watch();
+    expect(watch.see(Array.from({ length: 500 }, () => usual))).toEqual([]);
+    expect(kinds(watch.see([jump, ...Array.from({ length: 9 }, () => usual)]))).toEqual([
+      'begin',
+      'end',
+    ]);
+  });
+
   it('raises none for a value that swings between two', () => {
     const swing = Array.from({ length: 1_000 }, (_, i) => (i % 2 === 0 ? 0 : 1));
     expect(new Watch().see(swing)).toEqual([]);

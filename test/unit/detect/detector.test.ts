@@ -17,6 +17,13 @@ function watch(detector: Detector, records: readonly LogRecord[]): Verdict[] {
   return records.flatMap((record) => detector.observe(record));
 }
 
+/** Takes a snapshot: what it would store, or delete. */
+const keysOf = (detector: Detector) => [...detector.snapshot()].map(([key]) => key);
+
+function storedBy(detector: Detector): Map<string, string> {
+  return new Map([...detector.snapshot()].map(([key, value]) => [key, value ?? '']));
+}
+
 /** A calm series: 20.0 to 20.9 in turn. */
 function calm(records: Records, count: number): LogRecord[] {
   return Array.from({ length: count }, (_, i) => records.next(20 + (i % 10) / 10));
@@ -72,6 +79,31 @@ describe('what is watched', () => {
     expect(said).toEqual(['a series is not watched: detect.maxSeries is reached']);
   });
 
+  it('leaves room for others beside a device that makes up names', () => {
+    const { logger, said } = warnings();
+    const detector = new Detector({ ...OPTIONS, maxSeries: 1_000, logger });
+    const records = new Records();
+    for (let i = 0; i < 300; i++) watch(detector, [records.next({ [`m${i}`]: 1 })]);
+    expect([detector.watched, detector.unwatched]).toEqual([256, 44]);
+    expect(said).toEqual(['a series is not watched: its device has too many']);
+    expect(watch(detector, [records.next({ t: 1 }, 'd2')])).toHaveLength(1);
+  });
+
+  it('forgets series beyond its cap when that was lowered', () => {
+    const { logger, said } = warnings();
+    const before = new Detector(OPTIONS);
+    const records = new Records();
+    watch(
+      before,
+      ['d1', 'd2', 'd3'].map((device) => records.next(1, device)),
+    );
+    const detector = new Detector({ ...OPTIONS, maxSeries: 2, logger });
+    detector.restore(storedBy(before));
+    expect(detector.watched).toBe(2);
+    expect(said).toEqual(['a series is forgotten: detect.maxSeries is reached']);
+    expect([...detector.snapshot()]).toEqual([['detect/series/d3/temperature', undefined]]);
+  });
+
   it('does not watch a field with an endless name', () => {
     const { logger, said } = warnings();
     const detector = new Detector({ ...OPTIONS, logger });
@@ -90,7 +122,7 @@ describe('what is watched', () => {
     ]);
     expect(verdicts.map(({ metric }) => metric)).toEqual(['\ufffd', '\ufffd']);
     expect(detector.watched).toBe(1);
-    expect([...detector.snapshot().keys()]).toEqual(['detect/series/d1/%EF%BF%BD']);
+    expect(keysOf(detector)).toEqual(['detect/series/d1/%EF%BF%BD']);
   });
 });
 
@@ -174,7 +206,7 @@ describe('the verdict', () => {
             expect(n).toSatisfy(Number.isFinite);
           }
         }
-        detector.snapshot();
+        keysOf(detector);
       }),
       { numRuns: 200 },
     );
@@ -210,11 +242,11 @@ describe('the stored state', () => {
           const detector = new Detector({ ...OPTIONS, warmup: 5 });
           detector.restore(store);
           verdicts.push(...watch(detector, all.slice(from, Math.max(from, to))));
-          for (const [key, value] of detector.snapshot()) store.set(key, value);
+          for (const [key, value] of detector.snapshot()) store.set(key, value ?? '');
           from = Math.max(from, to);
         }
         expect(verdicts).toEqual(expected);
-        expect(store).toEqual(straight.snapshot());
+        expect(store).toEqual(new Map(straight.snapshot()));
       }),
       { numRuns: 100 },
     );
@@ -224,29 +256,29 @@ describe('the stored state', () => {
     const detector = new Detector(OPTIONS);
     const records = new Records();
     watch(detector, [records.next(1, 'd1'), records.next(1, 'd 2')]);
-    expect([...detector.snapshot().keys()]).toEqual([
+    expect(keysOf(detector)).toEqual([
       'detect/series/d1/temperature',
       'detect/series/d%202/temperature',
     ]);
     watch(detector, [records.next(2, 'd1')]);
-    expect([...detector.snapshot().keys()]).toEqual(['detect/series/d1/temperature']);
-    expect(detector.snapshot().size).toBe(0);
+    expect(keysOf(detector)).toEqual(['detect/series/d1/temperature']);
+    expect(keysOf(detector)).toEqual([]);
   });
 
   it('learns afresh what it cannot read, says so, and takes up the rest', () => {
     const { logger, said } = warnings();
     const before = new Detector(OPTIONS);
     watch(before, calm(new Records(), 40));
-    const entries = new Map([
-      ...before.snapshot(),
+    const unreadable = new Map([
       ['detect/series/d2/t', '{"version":2}'],
       ['detect/series/d3/t', '{'],
-      ['alert/state/d1/t', '{}'],
+      ['detect/series/%ff/t', '{}'],
     ]);
     const detector = new Detector({ ...OPTIONS, logger });
-    detector.restore(entries);
+    detector.restore(new Map([...storedBy(before), ...unreadable, ['alert/state/d1/t', '{}']]));
     expect(detector.watched).toBe(1);
-    expect(said).toHaveLength(2);
+    expect(said).toEqual(Array(3).fill('a series is forgotten: its state is not readable'));
+    expect([...detector.snapshot()]).toEqual([...unreadable.keys()].map((key) => [key, undefined]));
     expect(watch(detector, [new Records().next(1e6)])).toMatchObject([{ state: 'anomalous' }]);
   });
 });

@@ -103,6 +103,14 @@ describe('a rolling baseline', () => {
     );
   });
 
+  it('takes up what was stored before there was a grid', () => {
+    const values = Array.from({ length: 40 }, (_, i) => 20 + (i % 3) / 2);
+    const kept = baselineOf(values);
+    const { grid, ...old } = kept.save();
+    expect(grid).toBe(0.5);
+    expect(RollingBaseline.restore(old)?.compare(21.5)).toEqual(kept.compare(21.5));
+  });
+
   it('is at most 4 KiB when it is stored', () => {
     const long = Array.from({ length: 300 }, (_, i) => -1e-300 / (i + 3));
     expect(JSON.stringify(baselineOf(long).save()).length).toBeLessThanOrEqual(4096);
@@ -139,6 +147,7 @@ describe('a rolling baseline', () => {
     ['a place in a ring that is not full', { values: [1, 2], next: 1, seen: 2, step: 0 }],
     ['fewer seen than kept', { values: [1, 2], next: 0, seen: 1, step: 0 }],
     ['a step below 0', { values: [1], next: 0, seen: 1, step: -1 }],
+    ['a grid below 0', { values: [1], next: 0, seen: 1, step: 0, grid: -1 }],
   ])('does not restore %s', (_, state) => {
     expect(RollingBaseline.restore(state)).toBeUndefined();
   });

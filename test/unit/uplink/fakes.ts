@@ -254,3 +254,16 @@ export function uplinkOver(
   });
   return { uplink, counters, clock, reasons };
 }
+
+export function ackAll(link: FakeLink): void {
+  for (const { ack } of [...link.pending]) ack();
+}
+
+/** Acknowledges all that comes, until every consumer is done. */
+export async function drain(cloud: FakeCloud, consumers: readonly FakeConsumer[]): Promise<void> {
+  cloud.away = false;
+  while (consumers.some((consumer) => consumer.backlog() > 0)) {
+    ackAll(await cloud.link());
+    await settle();
+  }
+}

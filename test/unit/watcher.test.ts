@@ -1,0 +1,366 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { AlertStates } from '../../src/alert/alert-state.ts';
+import { Alerter } from '../../src/alert/alerter.ts';
+import { newCounters } from '../../src/base/counters.ts';
+import { type Logger, silentLogger } from '../../src/base/logger.ts';
+import type { LogRecord } from '../../src/base/reading.ts';
+import { Detector } from '../../src/detect/detector.ts';
+import type { Consumer } from '../../src/log/consumer.ts';
+import { Watcher } from '../../src/watcher.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { type MemoryState, memoryState } from '../support/memory-state.ts';
+import { ALERT_OPTIONS } from './alert/verdicts.ts';
+import { Records } from './detect/records.ts';
+
+// The consumer "detect" over a stream in memory: what a restart, a full disk or a log that cannot
+// be read does to alerts.
+
+const LOG = 'a1b2';
+const CURSOR = 'cursor/detect/readings';
+
+/** A stream in memory that outlives its consumers. */
+class Stream {
+  readonly #records = new Records();
+  readonly all: LogRecord[] = [];
+  wake: () => void = () => {};
+
+  add(...values: number[]): void {
+    for (const value of values) this.all.push(this.#records.next({ value }));
+    this.wake();
+  }
+}
+
+class MemoryConsumer implements Consumer {
+  readonly name = 'detect';
+  readonly stream = 'readings';
+  rewinds = 0;
+  handledCount: number;
+  readonly #of: Stream;
+  #next: number;
+
+  constructor(of: Stream, from: number) {
+    this.#of = of;
+    this.handledCount = from;
+    this.#next = from;
+  }
+
+  backlog(): number {
+    return this.#of.all.length - this.handledCount;
+  }
+
+  async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
+    while (!signal.aborted) {
+      const records = this.#of.all.slice(this.#next, this.#next + maxRecords);
+      this.#next += records.length;
+      if (records.length > 0) return records;
+      await new Promise<void>((resolve) => {
+        this.#of.wake = resolve;
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    return [];
+  }
+
+  handled({ offset }: LogRecord): void {
+    this.handledCount = offset + 1;
+  }
+
+  rewind(): void {
+    this.rewinds += 1;
+    this.#next = this.handledCount;
+  }
+
+  checkpoint(): ReadonlyMap<string, string> {
+    return new Map([[CURSOR, String(this.handledCount)]]);
+  }
+}
+
+/** What outlives a gateway: the stream, the state, the alerts stream. */
+class Plant {
+  readonly stream = new Stream();
+  readonly state: MemoryState = memoryState();
+  /** Ids of events in the alerts stream, in order. */
+  readonly alerts: string[] = [];
+  readonly #messages: Parameters<Alerter['remember']>[0][] = [];
+  logBytes = 0;
+  lineActive = false;
+  readonly logged: string[] = [];
+  append: (id: string) => Promise<void> = async () => {};
+  #watchers: Watcher[] = [];
+
+  async start(options: { coolDownMs?: number; threshold?: number } = {}) {
+    const say = (_: unknown, message: string) => this.logged.push(message);
+    const logger: Logger = { ...silentLogger, info: say, warn: say, error: say };
+    const counters = newCounters();
+    const alerter = new Alerter({
+      isStored: ({ alert }) => this.alerts.includes(alert),
+      append: async (alert) => {
+        await this.append(alert.alert);
+        if (this.alerts.includes(alert.alert)) return false;
+        this.alerts.push(alert.alert);
+        this.#messages.push(alert);
+        return true;
+      },
+      publish: async () => {},
+      line: { name: 'l', set: (active) => (this.lineActive = active), close() {} },
+      counters,
+      clock: new FakeClock(),
+      logger,
+    });
+    for (const message of this.#messages) alerter.remember(message);
+    await alerter.start();
+    const consumer = new MemoryConsumer(
+      this.stream,
+      Number(this.state.stored.get(CURSOR) ?? this.stream.all.length),
+    );
+    const { coolDownMs = 0, threshold = 8 } = options;
+    const detector = new Detector({ threshold, warmup: 5, maxSeries: 10, logger });
+    const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 2, coolDownMs });
+    const watcher = new Watcher({
+      log: LOG,
+      consumer,
+      detector,
+      states,
+      alerter,
+      state: this.state,
+      logger,
+      checkpointMs: 10_000,
+      logBytes: () => this.logBytes,
+    });
+    await watcher.start();
+    this.#watchers.push(watcher);
+    await settle();
+    return { alerter, consumer, counters, detector, watcher };
+  }
+
+  /** All that was added is taken, and its alerts are on flash. */
+  async see(...values: number[]): Promise<void> {
+    this.stream.add(...values);
+    await settle();
+  }
+
+  async stop(): Promise<void> {
+    for (const watcher of this.#watchers.splice(0)) await watcher.stop();
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await turn();
+}
+
+const calm = (count: number) => Array.from({ length: count }, (_, i) => 20 + (i % 10) / 10);
+const kinds = (ids: readonly string[]) => ids.map((id) => id.slice(0, id.indexOf(':')));
+let plant: Plant;
+
+function newPlant(): Plant {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  plant = new Plant();
+  return plant;
+}
+
+afterEach(async () => {
+  vi.useRealTimers();
+  plant.append = async () => {};
+  await plant.stop();
+});
+
+describe('a restart', () => {
+  it('goes on where it stopped, with what was learnt', async () => {
+    const { state } = newPlant();
+    await plant.start();
+    await plant.see(...calm(40));
+    await plant.stop();
+    expect(state.stored.get(CURSOR)).toBe('40');
+    const { detector, counters } = await plant.start();
+    expect(detector.watched).toBe(1);
+    await plant.see(80);
+    expect([counters.alerts, plant.lineActive]).toEqual([1, true]);
+    expect(plant.alerts).toEqual(['begin:d1/temperature:a1b2:readings:0:40']);
+  });
+
+  it('that is a crash reads again what came since, and raises nothing twice', async () => {
+    newPlant();
+    await plant.start();
+    await plant.see(...calm(40), 80);
+    const { counters, alerter } = await plant.start();
+    expect([counters.alerts, alerter.active, plant.lineActive]).toEqual([0, 1, true]);
+    expect(plant.alerts).toHaveLength(1);
+    await plant.see(20, 20);
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end']);
+  });
+
+  it('tells of nothing that has ended before it', async () => {
+    newPlant();
+    await plant.start();
+    await plant.see(...calm(40), 80, 20, 20, 20);
+    plant.logged.length = 0;
+    const { counters, alerter } = await plant.start();
+    expect([counters.alerts, alerter.active, plant.lineActive]).toEqual([0, 0, false]);
+    expect(plant.logged).toEqual([]);
+  });
+
+  it('ends the alerts of a state that was lost, since nobody else would', async () => {
+    newPlant();
+    await plant.start();
+    await plant.see(...calm(40), 80);
+    plant.state.stored.clear();
+    const { alerter } = await plant.start();
+    expect([alerter.active, plant.lineActive]).toEqual([0, false]);
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end']);
+  });
+
+  it('ends the alerts that would not be ones under the settings of now', async () => {
+    newPlant();
+    await plant.start();
+    await plant.see(...calm(40), 80);
+    const { alerter } = await plant.start({ threshold: 1_000 });
+    expect([alerter.active, kinds(plant.alerts)]).toEqual([0, ['begin', 'end']]);
+  });
+
+  it('raises again what the alerts stream has lost', async () => {
+    newPlant();
+    await plant.start();
+    await plant.see(...calm(40), 80);
+    await plant.stop();
+    const other = new Plant();
+    for (const [key, value] of plant.state.stored) other.state.stored.set(key, value);
+    plant = other;
+    const { alerter } = await plant.start();
+    expect([alerter.active, plant.lineActive, kinds(plant.alerts)]).toEqual([1, true, ['begin']]);
+  });
+
+  it('drops what is stored of another log, and what it cannot read', async () => {
+    const { state } = newPlant();
+    const foreign = 'watch/ffff/readings/detect/series/d1/temperature';
+    const damaged = `watch/${LOG}/readings/alert/state/d1/temperature`;
+    state.stored.set(foreign, '{}').set(damaged, '{"kind":"active"}').set('other', 'x');
+    const { detector } = await plant.start();
+    expect(detector.watched).toBe(0);
+    expect([...state.stored.keys()]).toEqual(['other', CURSOR]);
+  });
+});
+
+describe('a checkpoint', () => {
+  it('is there before the first reading', async () => {
+    const { stream, state } = newPlant();
+    stream.add(...calm(10));
+    await plant.start();
+    expect(state.stored.get(CURSOR)).toBe('10');
+  });
+
+  it('keeps to a twentieth of what the log writes', async () => {
+    const { state } = newPlant();
+    await plant.start();
+    const tick = async () => {
+      vi.advanceTimersByTime(10_000);
+      await settle();
+      return state.stored.get(CURSOR);
+    };
+    await plant.see(...calm(10));
+    plant.logBytes = 19_999;
+    expect(await tick()).toBe('0');
+    plant.logBytes = 20_000;
+    expect(await tick()).toBe('10');
+    await plant.see(...calm(5));
+    plant.logBytes = 39_999;
+    expect(await tick()).toBe('10');
+    plant.logBytes = 40_000;
+    expect(await tick()).toBe('15');
+  });
+
+  it('waits for the alerts that are on their way', async () => {
+    const { state } = newPlant();
+    await plant.start();
+    let stored = () => {};
+    plant.append = () => new Promise((resolve) => (stored = resolve));
+    await plant.see(...calm(40), 80);
+    plant.logBytes = 1e9;
+    vi.advanceTimersByTime(10_000);
+    await settle();
+    expect(state.stored.get(CURSOR)).toBe('0');
+    stored();
+    await settle();
+    expect(state.stored.get(CURSOR)).toBe('41');
+  });
+
+  it('that could not be written is written the next time, with all that is in it', async () => {
+    const { state } = newPlant();
+    await plant.start();
+    await plant.see(...calm(40));
+    plant.logBytes = 1e9;
+    vi.spyOn(state, 'write').mockRejectedValueOnce(new Error('ENOSPC'));
+    vi.advanceTimersByTime(10_000);
+    await settle();
+    expect(plant.logged).toEqual(['the state of detection could not be saved, trying again']);
+    vi.advanceTimersByTime(10_000);
+    await settle();
+    expect(state.stored.get(CURSOR)).toBe('40');
+    expect([...state.stored.keys()].filter((key) => key.includes('series'))).toHaveLength(1);
+  });
+
+  it('is of one moment, however many readings come while it is made', async () => {
+    const { state } = newPlant();
+    const { detector } = await plant.start();
+    await plant.see(...calm(40));
+    plant.logBytes = 1e9;
+    // A snapshot of many series is made over several turns.
+    const snapshot = detector.snapshot.bind(detector);
+    vi.spyOn(detector, 'snapshot').mockImplementation(function* () {
+      const filler = Array.from({ length: 120 }, (_, i): [string, string] => [`x${i}`, '']);
+      yield* filler;
+      yield* snapshot();
+    });
+    vi.advanceTimersByTime(10_000);
+    plant.stream.add(...calm(100));
+    await settle();
+    expect(state.stored.get(CURSOR)).toBe('40');
+    const key = `watch/${LOG}/readings/detect/series/d1/temperature`;
+    expect(JSON.parse(state.stored.get(key) ?? '')).toMatchObject({ seen: 40 });
+    expect(plant.stream.all).toHaveLength(140);
+  });
+});
+
+describe('what fails', () => {
+  it('a log that cannot be read: it is read again, and nothing is skipped', async () => {
+    newPlant();
+    const { consumer } = await plant.start();
+    await plant.see(...calm(40));
+    vi.spyOn(consumer, 'read').mockRejectedValueOnce(new Error('EIO'));
+    await plant.see(80);
+    // The read that was under way has taken it; the next one fails.
+    expect(plant.logged).toContain('detection cannot read the log, trying again');
+    expect(consumer.rewinds).toBe(1);
+    plant.stream.add(20.1, 20.2);
+    await expect.poll(() => consumer.handledCount, { timeout: 5_000 }).toBe(43);
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end']);
+  });
+
+  it('flash, for an alert: it is tried until it is stored, in order', async () => {
+    newPlant();
+    await plant.start();
+    let failures = 1;
+    plant.append = async () => {
+      if (failures-- > 0) throw new Error('ENOSPC');
+    };
+    await plant.see(...calm(40), 80, 20, 20);
+    expect([plant.alerts, plant.lineActive]).toEqual([[], false]);
+    await expect.poll(() => kinds(plant.alerts), { timeout: 5_000 }).toEqual(['begin', 'end']);
+  });
+
+  it('flash, until the stop: no checkpoint passes the alert, which is raised again', async () => {
+    const { state } = newPlant();
+    await plant.start();
+    await plant.see(...calm(40));
+    plant.append = async () => {
+      throw new Error('ENOSPC');
+    };
+    await plant.see(80, 20, 20, ...calm(10));
+    await plant.stop();
+    expect([state.stored.get(CURSOR), plant.alerts]).toEqual(['0', []]);
+    plant.append = async () => {};
+    plant.state.stored.set(CURSOR, '0');
+    await plant.start();
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end']);
+  });
+});
