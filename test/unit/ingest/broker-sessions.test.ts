@@ -168,6 +168,23 @@ describe('wills', () => {
   });
 });
 
+test('what waited when the broker went down still counts against the bound', async () => {
+  const restarts = new Restarts({ maxOfflinePerSession: 3 });
+  const session = { clean: false, clientId: 'app' };
+  let { broker, port, logger } = await restarts.start();
+  const app = await TestClient.connect(port, session);
+  await app.subscribe('home/#');
+  await app.end();
+  const publish = (text: string) =>
+    broker.publish('home/x', Buffer.from(text), { retain: false, qos: 1 });
+  for (const text of ['1', '2']) await publish(text);
+  ({ broker, port, logger } = await restarts.start());
+  for (const text of ['3', '4']) await publish(text);
+  expect(logger.with('the queue of a session is full')).toHaveLength(1);
+  const back = await TestClient.connect(port, session);
+  expect((await back.hears(3)).map(({ payload }) => payload)).toEqual(['1', '2', '3']);
+});
+
 /** In memory and on a store. */
 describe.each(['memory', 'store'])('sessions in %s', (where) => {
   const start = (options = {}) =>
@@ -190,6 +207,23 @@ describe.each(['memory', 'store'])('sessions in %s', (where) => {
     expect(logger.with('missed messages')[0]?.fields).toMatchObject({ refused: 2 });
     await publish('6');
     expect((await back.hears(4)).map(({ payload }) => payload)).toEqual(['1', '2', '3', '6']);
+  });
+
+  test('the places of a session that begins afresh are free again', async () => {
+    const { port, broker, logger } = await start({ maxOfflinePerSession: 2 });
+    for (const [first, second] of ['12', '34']) {
+      // Clean, then persistent: whatever waited is gone.
+      await (await TestClient.connect(port, { clientId: 'app' })).end();
+      const app = await TestClient.connect(port, session);
+      await app.subscribe('home/#');
+      await app.end();
+      for (const text of [first, second]) {
+        await broker.publish('home/x', Buffer.from(text ?? ''), { retain: false, qos: 1 });
+      }
+    }
+    expect(logger.with('queue of a session')).toEqual([]);
+    const back = await TestClient.connect(port, session);
+    expect((await back.hears(2)).map(({ payload }) => payload)).toEqual(['3', '4']);
   });
 
   test('what is kept for one, and for all, is bounded in bytes', async () => {

@@ -203,6 +203,44 @@ describe('a journal', () => {
     await journal.close();
   });
 
+  it('refuses every batch that waits when one cannot be written, and gives its room back', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files, { maxPendingBytes: 200_000 });
+    files.fault = (operation) => (operation === 'write' ? 'EIO' : undefined);
+    // Two of them fill half a segment: the others wait in batches of their own.
+    const all = Array.from({ length: 7 }, () =>
+      append(journal, 0, reading('a', 'x'.repeat(12_000))),
+    );
+    const ended = await Promise.allSettled(all);
+    for (const one of ended) {
+      expect(one).toMatchObject({ status: 'rejected', reason: { code: 'LOG_NOT_DURABLE' } });
+    }
+    expect(journal.status()).toMatchObject({ state: 'stopped', pendingBytes: 0 });
+    files.fault = () => undefined;
+    await expect.poll(() => journal.status().state, { timeout: 3_000 }).toBe('durable');
+    expect(await append(journal, 0, reading('a', 'y'))).toBe(0);
+    await journal.close();
+  });
+
+  it('shows readers nothing before it is committed', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files);
+    await append(journal, 0, reading('a', 'first'));
+    const [active] = journal.segments();
+    const end = journal.endOf(active?.sequence ?? -1);
+    expect(end).toBeGreaterThan(0);
+    // As a reader sees it in the moment between the next write and its sync.
+    const then = {
+      segments: () => journal.segments(),
+      endOf: () => end,
+      indexOf: () => undefined,
+    };
+    await append(journal, 0, reading('a', 'second'));
+    expect((await readAll(files, then)).map(textOf)).toEqual(['first']);
+    expect((await readAll(files, journal)).map(textOf)).toEqual(['first', 'second']);
+    await journal.close();
+  });
+
   it('drops what is too old while it takes no data: that may be what makes room', async () => {
     const files = new FakeFiles();
     const clock = { mono: 0, wall: 0, monoMs: () => clock.mono, wallMs: () => clock.wall };

@@ -1,0 +1,63 @@
+import { stat } from 'node:fs/promises';
+import { request } from 'node:http';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { askControl, type Control, openControl } from '../../../src/ops/control.ts';
+import { nodeFiles } from '../../../src/os/node-files.ts';
+import { makeTemporaryFolder, removeFolder } from '../../../src/os/temporary-folder.ts';
+
+let folder: string;
+let socket: string;
+let control: Control | undefined;
+
+beforeEach(async () => {
+  folder = await makeTemporaryFolder('headgate-control-');
+  socket = `${folder}/control.sock`;
+});
+
+afterEach(async () => {
+  await control?.close();
+  control = undefined;
+  await removeFolder(folder);
+});
+
+async function open(): Promise<void> {
+  control = await openControl(nodeFiles, socket, new Map([['/status', () => ({ up: true })]]));
+}
+
+function statusOf(method: string, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const ask = request({ socketPath: socket, method, path }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    ask.on('error', reject);
+    ask.end();
+  });
+}
+
+it('answers its own user and group, and nobody else', async () => {
+  const before = process.umask();
+  await open();
+  expect(await askControl(socket, '/status')).toEqual({ up: true });
+  expect(((await stat(socket)).mode & 0o777).toString(8)).toBe('660');
+  expect(process.umask()).toBe(before);
+});
+
+it('takes the place of a socket that a killed daemon left', async () => {
+  await open();
+  const left = control;
+  await open();
+  expect(await askControl(socket, '/status')).toEqual({ up: true });
+  await left?.close();
+});
+
+it('has no other paths and no other methods', async () => {
+  await open();
+  expect(await statusOf('GET', '/status')).toBe(200);
+  expect(await statusOf('GET', '/other')).toBe(404);
+  expect(await statusOf('POST', '/status')).toBe(404);
+});
+
+it('is NOT_RUNNING where nobody answers', async () => {
+  await expect(askControl(socket, '/status')).rejects.toMatchObject({ code: 'NOT_RUNNING' });
+});

@@ -1,0 +1,48 @@
+import { open } from 'node:fs/promises';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { nodeFiles } from '../../../src/os/node-files.ts';
+import { makeTemporaryFolder, removeFolder } from '../../../src/os/temporary-folder.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await makeTemporaryFolder('headgate-files-');
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await removeFolder(folder);
+});
+
+// No test can see what a power cut would leave on a real card: this one sees that the card is told.
+it('sync asks the file for fdatasync, and makeFolder syncs the folders above what it made', async () => {
+  const handle = await open(`${folder}/other`, 'w');
+  const prototype = Object.getPrototypeOf(handle) as typeof handle;
+  await handle.close();
+  const datasync = vi.spyOn(prototype, 'datasync');
+  const sync = vi.spyOn(prototype, 'sync');
+  const file = await nodeFiles.open(`${folder}/segment`, 'write');
+  await file.write(Buffer.from('block'), 0);
+  expect(datasync).toHaveBeenCalledTimes(0);
+  await file.sync();
+  expect(datasync).toHaveBeenCalledTimes(1);
+  await file.close();
+  expect(sync).toHaveBeenCalledTimes(0);
+  await nodeFiles.syncFolder(folder);
+  expect(sync).toHaveBeenCalledTimes(1);
+  await nodeFiles.makeFolder(`${folder}/a/b`);
+  expect(sync).toHaveBeenCalledTimes(3);
+  await nodeFiles.makeFolder(`${folder}/a/b`);
+  expect(sync).toHaveBeenCalledTimes(3);
+});
+
+it('reads short at the end of a file, and grows and cuts it', async () => {
+  const file = await nodeFiles.open(`${folder}/f`, 'write');
+  await file.write(Buffer.from('hello'), 3);
+  const into = new Uint8Array(10);
+  expect(await file.read(into, 0)).toBe(8);
+  expect(Buffer.from(into).toString('latin1')).toBe('\0\0\0hello\0\0');
+  await file.truncate(4);
+  expect(await file.sizeBytes()).toBe(4);
+  await file.close();
+});
