@@ -15,6 +15,8 @@ const lane = (name: string, include: string[], testTimeout: number) => {
 export default defineConfig({
   test: {
     pool: 'forks',
+    // By default one core stays idle: half of a machine with two.
+    maxWorkers: '100%',
     coverage: { provider: 'v8', include: ['src/**', 'firmware-bridge/**'] },
     projects: [
       lane('unit', ['test/unit/**/*.test.ts', 'test/*.test.ts'], 10_000),

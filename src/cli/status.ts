@@ -13,7 +13,7 @@ function uplinkLine({ link, sinceSeconds, lastError }: Status['uplink']): string
 }
 
 function lines(status: Status): Array<[name: string, value: string]> {
-  const { mqtt, uplink, log } = status;
+  const { mqtt, uplink, log, detect } = status;
   const lost = [...log.telemetry.lost, ...log.events.lost];
   const damaged = lost.reduce((sum, { count }) => sum + count, 0);
   const damage: Array<[name: string, value: string]> =
@@ -38,7 +38,9 @@ function lines(status: Status): Array<[name: string, value: string]> {
       `${stream}: ${reason}`,
     ]),
     ['alerts', `${status.alerts} begun, ${status.activeAlerts} active, line: ${status.alertLine}`],
+    ['  series', `${detect.series} watched; ${detect.unwatched} values of others`],
     ['bytesWritten', `${mebibytes(status.bytesWritten)} in ${log.telemetry.commits} commits`],
+    ['  state', `${mebibytes(status.stateBytesWritten)} besides`],
     ['rssBytes', mebibytes(status.rssBytes)],
   ];
 }

@@ -95,7 +95,7 @@ export class IdWindow {
     this.#options = options;
   }
 
-  /** About 0.6 µs with its settling (`npm run bench`, row "claim"). */
+  /** About 1.2 µs with its settling (`npm run bench`, row "claim"). */
   claim({ device, topic }: IdPlace, id: string, runMs: number): Sighting {
     const ids = this.#idsOf(device, runMs);
     this.#evict(ids.durable, runMs);

@@ -96,7 +96,7 @@ export class Detector {
   }
 
   /**
-   * About 1.9 µs for a JSON reading with one number, a third of it parsing (`npm run bench`, row
+   * About 2 µs for a JSON reading with one number, a third of it parsing (`npm run bench`, row
    * "detect", on a shared x86 server core).
    */
   observe(record: LogRecord): Verdict[] {

@@ -53,7 +53,7 @@ export class BodyWriter {
   }
 
   /**
-   * `sinceBaseMs`: whole ms since the block's base. About 0.6 µs for a reading of 130 bytes (`npm
+   * `sinceBaseMs`: whole ms since the block's base. About 0.3 µs for a reading of 130 bytes (`npm
    * run bench`, row "encode").
    */
   add(reading: Reading, run: number, sinceBaseMs: number): void {

@@ -19,18 +19,9 @@ export interface Origin {
   readonly log: string;
 }
 
-export function envelopeOf(record: LogRecord, { gateway, log }: Origin): Envelope {
-  return { gateway, log, ...recordJson(record) };
-}
-
-export function encodeEnvelope(record: LogRecord, origin: Origin): Buffer {
-  return Buffer.from(JSON.stringify(envelopeOf(record, origin)));
-}
-
-/** The identity as one text, for logs and for far sides that want a single key. */
-export function identityOf(envelope: Envelope): string {
-  const { gateway, log, stream, partition, offset } = envelope;
-  return `${gateway}/${log}/${stream}/${partition}/${offset}`;
+export function encodeEnvelope(record: LogRecord, { gateway, log }: Origin): Buffer {
+  const envelope: Envelope = { gateway, log, ...recordJson(record) };
+  return Buffer.from(JSON.stringify(envelope));
 }
 
 /** The name as it is stands in the envelope. */

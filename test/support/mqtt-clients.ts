@@ -1,6 +1,7 @@
 import { connect, type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 import { DemoCloud } from '../../src/cli/demo-cloud.ts';
-import { type Envelope, identityOf } from '../../src/uplink/envelope.ts';
+import type { Envelope } from '../../src/uplink/envelope.ts';
+import { identityOf } from './identity.ts';
 import { until } from './until.ts';
 
 /**

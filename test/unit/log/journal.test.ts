@@ -203,20 +203,22 @@ describe('a journal', () => {
     await journal.close();
   });
 
-  it('refuses every batch that waits when one cannot be written, and gives its room back', async () => {
+  it('refuses all that waits when a batch cannot be written, and gives the room back', async () => {
     const files = new FakeFiles();
     const journal = await openTestJournal(files, { maxPendingBytes: 200_000 });
     files.fault = (operation) => (operation === 'write' ? 'EIO' : undefined);
-    // Two of them fill half a segment: the others wait in batches of their own.
+    // Two of them fill half a segment: the others wait in batches of their own. The flash is well
+    // again once the first is refused, but what comes after it must not get in before it.
     const all = Array.from({ length: 7 }, () =>
-      append(journal, 0, reading('a', 'x'.repeat(12_000))),
+      append(journal, 0, reading('a', 'x'.repeat(12_000))).finally(() => {
+        files.fault = () => undefined;
+      }),
     );
     const ended = await Promise.allSettled(all);
     for (const one of ended) {
       expect(one).toMatchObject({ status: 'rejected', reason: { code: 'LOG_NOT_DURABLE' } });
     }
     expect(journal.status()).toMatchObject({ state: 'stopped', pendingBytes: 0 });
-    files.fault = () => undefined;
     await expect.poll(() => journal.status().state, { timeout: 3_000 }).toBe('durable');
     expect(await append(journal, 0, reading('a', 'y'))).toBe(0);
     await journal.close();

@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 // No test can see what a power cut would leave on a real card: this one sees that the card is told.
-it('sync asks the file for fdatasync, and makeFolder syncs the folders above what it made', async () => {
+it('sync is fdatasync, and makeFolder syncs the folders above what it made', async () => {
   const handle = await open(`${folder}/other`, 'w');
   const prototype = Object.getPrototypeOf(handle) as typeof handle;
   await handle.close();

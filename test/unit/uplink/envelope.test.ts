@@ -2,12 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { LogRecord, MessageId } from '../../../src/base/reading.ts';
 import { recordJson } from '../../../src/base/record-json.ts';
-import {
-  cloudTopic,
-  type Envelope,
-  encodeEnvelope,
-  identityOf,
-} from '../../../src/uplink/envelope.ts';
+import { cloudTopic, type Envelope, encodeEnvelope } from '../../../src/uplink/envelope.ts';
+import { identityOf } from '../../support/identity.ts';
 
 const RECORD: LogRecord = {
   stream: 'readings',

@@ -5,10 +5,11 @@ import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
 import type { Consumer } from '../../../src/log/consumer.ts';
 import type { CloudLink, OpenLink } from '../../../src/uplink/cloud-client.ts';
-import { type Envelope, identityOf } from '../../../src/uplink/envelope.ts';
+import type { Envelope } from '../../../src/uplink/envelope.ts';
 import { Lane } from '../../../src/uplink/lane.ts';
 import { Uplink, type UplinkOptions } from '../../../src/uplink/uplink.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { identityOf } from '../../support/identity.ts';
 
 export const ORIGIN = { gateway: 'gw', log: 'a1b2' };
 
