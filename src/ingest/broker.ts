@@ -17,7 +17,7 @@ import { LeftWills } from './left-wills.ts';
 import { OfflineBound } from './offline-bound.ts';
 import { OpenMessages, type Settle } from './open-messages.ts';
 import { type GatedClient, type InboundPublish, PublishGate } from './publish-gate.ts';
-import { orderPublishes, type PublishingBroker } from './publish-order.ts';
+import { orderPublishes, type PublishingBroker, type PublishOrder } from './publish-order.ts';
 import { PublisherPressure } from './publisher-pressure.ts';
 import { type Persistence, type SessionLevel, SessionStore, type Will } from './session-store.ts';
 import { SlowReaders } from './slow-readers.ts';
@@ -121,6 +121,7 @@ class AedesBroker implements Broker {
   readonly #store: SessionStore;
   readonly #aedes: Aedes;
   readonly #inside: AedesInside;
+  readonly #order: PublishOrder;
   readonly #guarding: GuardOptions;
   #server: Server | undefined;
   #leftWills: LeftWills | undefined;
@@ -153,7 +154,7 @@ class AedesBroker implements Broker {
     this.#inside.clients = Object.create(null) as AedesInside['clients'];
     this.#inside.brokers = Object.create(null) as AedesInside['brokers'];
     const pressure = new PublisherPressure();
-    orderPublishes(this.#inside, {
+    this.#order = orderPublishes(this.#inside, {
       hasSessions: () => this.#store.hasSessions,
       begin: (client, packet) => pressure.begin(client, packet),
       end: (client, packet) => pressure.end(client, packet),
@@ -320,6 +321,8 @@ class AedesBroker implements Broker {
     await closed;
     // One that waits for its acceptance just now stays in the store.
     await Promise.race([this.#wills, deadline]);
+    // aedes acknowledges what is no reading before it stores it: retained, or for a session.
+    await Promise.race([this.#order.ended(), deadline]);
   }
 
   async close(): Promise<void> {

@@ -20,6 +20,10 @@ export class PublishOrder {
   /** Publishes without a ticket that have not been emitted: all are before those with one. */
   #plain = 0;
 
+  /** Publishes with a ticket that have not ended. */
+  #unended = 0;
+  #whenEnded: Array<() => void> = [];
+
   /** Nobody holds a ticket. */
   get isIdle(): boolean {
     return this.#head === this.#tickets.length;
@@ -36,6 +40,7 @@ export class PublishOrder {
   /** A publish begins; `counter`: the number that its message will bear. */
   begin(counter: number): Ticket {
     const ticket = { emit: undefined, isOver: false };
+    this.#unended += 1;
     this.#byCounter.set(counter, ticket);
     this.#tickets.push(ticket);
     return ticket;
@@ -57,9 +62,21 @@ export class PublishOrder {
 
   /** It ended, perhaps without a message: nobody waits for it any more. */
   end(counter: number, ticket: Ticket): void {
+    if (ticket.isOver) return;
     if (this.#byCounter.get(counter) === ticket) this.#byCounter.delete(counter);
     ticket.isOver = true;
     this.#advance();
+    this.#unended -= 1;
+    if (this.#unended > 0) return;
+    for (const resolve of this.#whenEnded.splice(0)) resolve();
+  }
+
+  /** What was to be stored of the publishes so far is stored: none that has a ticket goes on. */
+  async ended(): Promise<void> {
+    if (this.#unended === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#whenEnded.push(resolve);
+    });
   }
 
   #advance(): void {
@@ -134,8 +151,8 @@ function emitIfHeard(mq: PublishingBroker['mq']): PublishingBroker['mq']['emit']
   };
 }
 
-/** Puts `PublishOrder` between a broker's publish and what it emits. */
-export function orderPublishes(broker: PublishingBroker, watch: PublishWatch): void {
+/** Puts `PublishOrder` between a broker's publish and what it emits; returns it. */
+export function orderPublishes(broker: PublishingBroker, watch: PublishWatch): PublishOrder {
   const order = new PublishOrder();
   const publish = broker.publish.bind(broker);
   const emit = emitIfHeard(broker.mq);
@@ -161,4 +178,5 @@ export function orderPublishes(broker: PublishingBroker, watch: PublishWatch): v
       done?.(error);
     });
   };
+  return order;
 }

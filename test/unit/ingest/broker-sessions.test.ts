@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { TestClient } from '../../support/mqtt-clients.ts';
 import { until } from '../../support/until.ts';
@@ -12,6 +13,8 @@ import {
 } from './broker-fixture.ts';
 
 const VERSIONS = [4, 5] as const;
+
+type Write = (...args: unknown[]) => Promise<unknown>;
 
 describe.each(VERSIONS)('across a restart, MQTT version %i', (version) => {
   test('retained messages are still there, and those taken back are not', async () => {
@@ -166,6 +169,30 @@ describe('wills', () => {
     accepting.answer = accepted;
     expect(accepting.texts).toEqual(['rude']);
   });
+});
+
+test('what is acknowledged and not yet stored is stored before the broker is down', async () => {
+  const restarts = new Restarts();
+  const before = await restarts.start();
+  const client = await TestClient.connect(before.port);
+  await client.publish('home/a', 'taken back', { retain: true });
+  // The store is slow: aedes acknowledges without waiting for it.
+  const sessions = before.level.sessions as unknown as Record<'del' | 'put', Write>;
+  for (const name of ['del', 'put'] as const) {
+    const write = sessions[name].bind(sessions);
+    sessions[name] = async (...args) => {
+      await wait(50);
+      return write(...args);
+    };
+  }
+  expect(await client.publish('home/a', '', { retain: true })).toBe(true);
+  expect(await client.publish('home/b', 'kept', { retain: true })).toBe(true);
+  const after = await restarts.start();
+  const late = await TestClient.connect(after.port);
+  await late.subscribe('home/#');
+  await late.hears(1);
+  await after.broker.publish('home/end', Buffer.from('end'), { retain: false, qos: 1 });
+  expect((await late.hears(2)).map(({ topic }) => topic)).toEqual(['home/b', 'home/end']);
 });
 
 test('what waited when the broker went down still counts against the bound', async () => {
