@@ -62,7 +62,7 @@ export const logTail: Command = {
       const records = await cursor.next();
       if (records === undefined) {
         await wait(POLL_MS);
-        await view.refresh();
+        await view.look();
       } else {
         read = records.filter((record) => filter.keeps(record)).every(show);
       }

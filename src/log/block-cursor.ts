@@ -1,8 +1,8 @@
 import { codeOf } from '../base/errors.ts';
 import type { FileHandle, Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
-import { type SegmentInfo, Slots } from './catalog.ts';
-import { BLOCK_DATA, type BlockHeader, type Run } from './format.ts';
+import { readSegmentHeader, type SegmentInfo, Slots } from './catalog.ts';
+import { type BlockHeader, holdsRecords, type Run } from './format.ts';
 import type { LogView } from './log-view.ts';
 
 /** A place in a store: a block to be read next. */
@@ -10,6 +10,8 @@ export interface BlockPlace {
   readonly sequence: number;
   readonly page: number;
   readonly number: number;
+  /** The file that page and number are of; without it, whichever there is. */
+  readonly path?: string;
 }
 
 /** What a cursor meets on its way. */
@@ -21,6 +23,7 @@ export type Met =
       readonly info: SegmentInfo;
       readonly page: number;
       readonly header: BlockHeader;
+      /** As it is stored. */
       readonly body: Uint8Array;
     }
   /** `runs`: what it held, if that can still be told. */
@@ -84,15 +87,22 @@ function firstOf(sequence: number): BlockPlace {
   return { sequence, page: 0, number: 0 };
 }
 
+interface Open {
+  readonly info: SegmentInfo;
+  readonly handle: FileHandle;
+  readonly scanner: BlockScanner;
+}
+
 /**
- * Walks the data blocks of a store in commit order, over segments that come and go. Holds one file
- * open. Never blocks the writer: it reads only pages that are committed and never written again.
+ * Walks the blocks with records of a store in commit order, over segments that come and go. Where
+ * one is packed meanwhile, its blocks may come again from the beginning. Holds one file open. Never
+ * blocks the writer: it reads only pages that are committed.
  */
 export class BlockCursor {
   readonly #files: Files;
   readonly #view: LogView;
   #place: BlockPlace | undefined;
-  #open: { info: SegmentInfo; handle: FileHandle; scanner: BlockScanner } | undefined;
+  #open: Open | undefined;
   #tornSeen = false;
   /** Of the segment after the one that is open. */
   #bases: { readonly sequence: number; readonly of: Bases } | undefined;
@@ -111,28 +121,48 @@ export class BlockCursor {
         const info = await this.#openSegment();
         return info === undefined ? { kind: 'end' } : { kind: 'segment', info };
       }
+      const { info } = open;
       // In this order: if a later segment is there already, the end that is seen then is final.
-      const { sequence } = open.info;
-      const later = this.#view.segments().find((info) => info.sequence > sequence);
-      const found = await open.scanner.next(this.#view.endOf(sequence));
+      const later = this.#view.segments().find(({ sequence }) => sequence > info.sequence);
+      const found = await open.scanner.next(this.#view.endOf(info.sequence));
       if (found.kind === 'good') {
-        if (found.header.kind !== BLOCK_DATA) continue;
+        if (!holdsRecords(found.header)) continue;
         if (later !== undefined && isVoid(found.header, await this.#basesOf(later))) continue;
         const { page, header, body } = found;
-        return { kind: 'block', info: open.info, page, header, body };
+        return { kind: 'block', info, page, header, body };
+      }
+      if (later !== undefined && !(await this.#isStillOwn(open))) {
+        await this.#moveTo(firstOf(info.sequence));
+        continue;
       }
       if (found.kind === 'corrupt') {
         const { runs } = found;
-        return { kind: 'corrupt', info: open.info, ...(runs === undefined ? {} : { runs }) };
+        return { kind: 'corrupt', info, ...(runs === undefined ? {} : { runs }) };
       }
       if (found.kind === 'torn' && !this.#tornSeen) {
         this.#tornSeen = true;
-        return { kind: 'torn', info: open.info, bytes: found.bytes };
+        return { kind: 'torn', info, bytes: found.bytes };
       }
       if (later === undefined) return { kind: 'end' };
-      await this.close();
-      this.#place = firstOf(later.sequence);
+      await this.#moveTo(firstOf(later.sequence));
     }
+  }
+
+  /**
+   * Is it still the segment's file? A sealed one may have been packed, and its file been renamed
+   * and written over from its header on, while we read.
+   */
+  async #isStillOwn({ info, handle }: Open): Promise<boolean> {
+    const header = await readSegmentHeader(handle, info.path);
+    if (header?.sequence === info.sequence) return true;
+    await this.#view.look();
+    const now = this.#view.segments().find(({ sequence }) => sequence === info.sequence);
+    return now?.path === info.path;
+  }
+
+  async #moveTo(place: BlockPlace): Promise<void> {
+    await this.close();
+    this.#place = place;
   }
 
   async #basesOf(later: SegmentInfo): Promise<Bases> {
@@ -144,24 +174,31 @@ export class BlockCursor {
 
   /** Opens the segment of the place, or the first one after it if retention has removed it. */
   async #openSegment(): Promise<SegmentInfo | undefined> {
+    let gone: string | undefined;
     for (;;) {
-      const segments = this.#view.segments();
       const wanted = this.#place?.sequence ?? 0;
-      const info = segments.find(({ sequence }) => sequence >= wanted);
+      const info = this.#view.segments().find(({ sequence }) => sequence >= wanted);
       if (info === undefined) return undefined;
-      const own = this.#place?.sequence === info.sequence ? this.#place : undefined;
-      const page = Math.max(own?.page ?? 0, info.header.pages);
-      const number = own?.number ?? 0;
       const handle = await openIfThere(this.#files, info.path);
       if (handle === undefined) {
-        this.#place = firstOf(info.sequence + 1);
+        // Packed or dropped since the view was made. Once more, and it is only dropped.
+        if (gone === info.path) this.#place = firstOf(info.sequence + 1);
+        else await this.#view.look();
+        gone = info.path;
         continue;
       }
+      const own = this.#place?.sequence === info.sequence ? this.#place : undefined;
+      // A place in the segment as it was written says nothing of the packed one.
+      const known = own?.path === undefined || own.path === info.path ? own : undefined;
+      const page = Math.max(known?.page ?? 0, info.header.pages);
+      const number = known?.number ?? 0;
       const { salt } = info.header;
       const at = { handle, salt, sequence: info.sequence, page, number };
       this.#tornSeen = false;
       this.#open = { info, handle, scanner: new BlockScanner(at) };
-      return info;
+      if (await this.#isStillOwn(this.#open)) return info;
+      // Packed or dropped, and written over, between the look and the opening.
+      await this.close();
     }
   }
 

@@ -2,12 +2,14 @@ import { codeOf, HeadgateError } from '../base/errors.ts';
 import type { FileHandle } from '../os/files.ts';
 import { PAGE_BYTES, pagesFor } from './bytes.ts';
 import {
-  BLOCK_DATA,
+  BLOCK_HEADER_BYTES,
   type BlockHeader,
   blockBody,
   blockHeadBytes,
   blockPages,
+  claimsToBeOf,
   decodeBlockHeader,
+  holdsRecords,
   type Run,
   unknownIn,
 } from './format.ts';
@@ -17,6 +19,7 @@ export interface Good {
   readonly page: number;
   readonly pages: number;
   readonly header: BlockHeader;
+  /** As it is stored. */
   readonly body: Uint8Array;
 }
 
@@ -62,6 +65,8 @@ export class BlockScanner {
   #number: number | undefined;
   #window: Uint8Array = new Uint8Array(0);
   #windowPage = 0;
+  /** How the page began at which the end was found: while it is the same, nothing has come. */
+  #endSeen: { readonly page: number; readonly begins: Buffer; readonly as: Scanned } | undefined;
 
   constructor(options: ScanOptions) {
     this.#handle = options.handle;
@@ -86,21 +91,34 @@ export class BlockScanner {
     if (endPage !== undefined && page >= endPage) return { kind: 'end', page };
     const good = await this.#blockAt(page, this.#number, endPage);
     if (good !== undefined) return this.#passed(good);
-    const follows = await this.#findGood(page + 1, endPage);
-    if (follows !== undefined) {
-      // A live writer may have filled these pages since we looked: what stood before the good block
-      // was whole before that one was begun.
+    const rest = (await this.#bytesAt(page, 1, endPage)).subarray(0, PAGE_BYTES);
+    const begins = Buffer.from(rest.subarray(0, BLOCK_HEADER_BYTES));
+    const before = this.#endSeen;
+    if (before?.page === page && before.begins.equals(begins)) {
       this.#forgetWindow();
+      return before.as;
+    }
+    const follows = await this.#findGood(page + 1, endPage);
+    // A live writer may have filled these pages since we looked: what stood before the good block
+    // was whole before that one was begun. Nor is the end ever answered from them twice.
+    this.#forgetWindow();
+    if (follows !== undefined) {
       const after = await this.#blockAt(page, this.#number, endPage);
       return after === undefined ? this.#corrupt(page, follows, endPage) : this.#passed(after);
     }
-    const rest = await this.#bytesAt(page, 1, endPage);
-    const untouched = rest.every((byte) => byte === 0) || this.#isOfAnotherLife(rest);
-    // The same: never answer from them twice.
-    this.#forgetWindow();
-    if (untouched) return { kind: 'end', page };
-    const bytes = Math.max(0, (await this.#handle.sizeBytes()) - page * PAGE_BYTES);
-    return { kind: 'torn', page, bytes };
+    const as = await this.#endAt(page, rest);
+    this.#endSeen = { page, begins, as };
+    return as;
+  }
+
+  /** Nothing good follows: what is at this page? */
+  async #endAt(page: number, rest: Uint8Array): Promise<Scanned> {
+    const isUnreadable = rest.length > 0 && rest.every((byte) => byte === UNREADABLE);
+    if (!isUnreadable && !claimsToBeOf(rest, this.#sequence)) return { kind: 'end', page };
+    const header = decodeBlockHeader(rest, this.#salt);
+    const bytes = (header === undefined ? 1 : blockPages(header)) * PAGE_BYTES;
+    const there = (await this.#handle.sizeBytes()) - page * PAGE_BYTES;
+    return { kind: 'torn', page, bytes: Math.max(0, Math.min(bytes, there)) };
   }
 
   #passed(good: Good): Good {
@@ -116,14 +134,8 @@ export class BlockScanner {
     const isTold = header !== undefined && page + pages <= follows.page;
     this.#page = isTold ? page + pages : follows.page;
     this.#number = isTold ? header.number + 1 : follows.header.number;
-    const runs = isTold && header.kind === BLOCK_DATA ? header.runs : [];
+    const runs = isTold && holdsRecords(header) ? header.runs : [];
     return { kind: 'corrupt', page, pages: this.#page - page, runs: isTold ? runs : undefined };
-  }
-
-  /** A whole block that an earlier use of the file left: not ours, and not damage either. */
-  #isOfAnotherLife(bytes: Uint8Array): boolean {
-    const header = decodeBlockHeader(bytes, this.#salt);
-    return header !== undefined && header.sequence !== this.#sequence;
   }
 
   async #findGood(from: number, endPage?: number): Promise<Good | undefined> {

@@ -6,12 +6,13 @@ import { PAGE_BYTES } from './bytes.ts';
 import {
   decodeSegmentHeader,
   FORMAT_VERSION,
+  fileKind,
+  packedFileName,
   type SegmentHeader,
   type StreamTable,
   segmentFileName,
   segmentHeaderPages,
   segmentVersion,
-  sequenceOfFile,
 } from './format.ts';
 
 /** One segment file and what its header says. */
@@ -25,16 +26,37 @@ export interface SegmentInfo {
   readonly headerLost: boolean;
 }
 
-export interface Catalog {
+/** Files that are no segment's. */
+export interface LooseFiles {
+  /** Of the highest number, not begun yet: the next segment's. */
+  readonly ready: string | undefined;
+  /** The only files, with a name but no whole header: nobody knows what they were. */
+  readonly unborn: readonly string[];
+  /** What a packing has replaced, or was not finished. */
+  readonly leftovers: readonly string[];
+}
+
+export interface Catalog extends LooseFiles {
   /** By sequence number, oldest first. Empty: a store that never was. */
   readonly segments: readonly SegmentInfo[];
-  /** Files whose header never became whole and that hold no block that can be told for one. */
-  readonly unborn: readonly string[];
 }
 
 const MAX_HEADER_PAGES = 64;
 
+/** undefined: it is not whole, or the card gives it no more, which is damage like any other. */
 export async function readSegmentHeader(
+  handle: FileHandle,
+  path: string,
+): Promise<SegmentHeader | undefined> {
+  try {
+    return await readWholeHeader(handle, path);
+  } catch (error) {
+    if (codeOf(error) === 'EIO') return undefined;
+    throw error;
+  }
+}
+
+async function readWholeHeader(
   handle: FileHandle,
   path: string,
 ): Promise<SegmentHeader | undefined> {
@@ -58,11 +80,7 @@ export async function readSegmentHeader(
 async function lookAt(files: Files, path: string) {
   const handle = await files.open(path, 'read');
   try {
-    const header = await readSegmentHeader(handle, path).catch((error: unknown) => {
-      // A page that the card gives no more is damage like any other.
-      if (codeOf(error) === 'EIO') return undefined;
-      throw error;
-    });
+    const header = await readSegmentHeader(handle, path);
     return { header, sizeBytes: await handle.sizeBytes() };
   } finally {
     await handle.close();
@@ -77,26 +95,76 @@ function standIn(neighbour: SegmentHeader, sequence: number): SegmentHeader {
   return { ...neighbour, pages: 1, sequence, indexPage: 0, previousIndexPage: 0 };
 }
 
+interface Found {
+  readonly sequence: number;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly header: SegmentHeader | undefined;
+}
+
+/** The file of each segment by its name: a packed one stands for the one that it was made from. */
+function filesByName(folder: string, names: readonly string[]) {
+  const bySequence = new Map<number, string>();
+  const leftovers: string[] = [];
+  const kinds = names.flatMap((name) => {
+    const found = fileKind(name);
+    return found === undefined ? [] : [{ ...found, path: join(folder, name) }];
+  });
+  for (const { kind, sequence, path } of kinds)
+    if (kind === 'packed') bySequence.set(sequence, path);
+  for (const { kind, sequence, path } of kinds) {
+    if (kind === 'tmp' || (kind === 'segment' && bySequence.has(sequence))) leftovers.push(path);
+    else if (kind === 'segment') bySequence.set(sequence, path);
+  }
+  const files = [...bySequence].sort(([a], [b]) => a - b);
+  return { files, leftovers };
+}
+
+/** undefined: retention or packing has taken it away meanwhile. */
+async function lookIfThere(
+  files: Files,
+  sequence: number,
+  path: string,
+): Promise<Found | undefined> {
+  try {
+    const { header, sizeBytes } = await lookAt(files, path);
+    return {
+      sequence,
+      path,
+      sizeBytes,
+      header: header?.sequence === sequence ? header : undefined,
+    };
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Files that a live gateway changes while they are listed are listed again, so many times. */
+const MAX_LOOKS = 5;
+
 /**
  * The segments of a store, from their headers alone: a page a segment, whatever the size of the
- * log. Files that vanish meanwhile (retention at work in a live gateway) are left out.
+ * log.
  */
 export async function readCatalog(files: Files, folder: string): Promise<Catalog> {
-  const found: Array<Omit<SegmentInfo, 'header' | 'headerLost'> & { header?: SegmentHeader }> = [];
-  for (const name of await files.list(folder)) {
-    const sequence = sequenceOfFile(name);
-    if (sequence === undefined) continue;
-    const path = join(folder, name);
-    try {
-      const { header, sizeBytes } = await lookAt(files, path);
-      const whole = header?.sequence === sequence ? { header } : {};
-      found.push({ sequence, path, sizeBytes, ...whole });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  for (let look = 1; ; look++) {
+    const byName = filesByName(folder, await files.list(folder));
+    const found: Found[] = [];
+    for (const [sequence, path] of byName.files) {
+      const one = await lookIfThere(files, sequence, path);
+      if (one !== undefined) found.push(one);
     }
+    // Dropped by retention, or packed and somewhere else by now.
+    if (found.length < byName.files.length && look < MAX_LOOKS) continue;
+    return { ...(await segmentsOf(files, found)), leftovers: byName.leftovers };
   }
+}
+
+async function segmentsOf(files: Files, found: readonly Found[]) {
   const segments: SegmentInfo[] = [];
   const unborn: string[] = [];
+  let ready: string | undefined;
   for (const [i, { header, ...file }] of found.entries()) {
     const later = found.slice(i).find((other) => other.header !== undefined);
     const neighbour = later?.header ?? segments.at(-1)?.header;
@@ -105,14 +173,13 @@ export async function readCatalog(files: Files, folder: string): Promise<Catalog
     } else if (neighbour === undefined) {
       unborn.push(file.path);
     } else {
-      const header = standIn(neighbour, file.sequence);
-      const info = { ...file, header, headerLost: true };
-      const last = i === found.length - 1;
-      if (last && !(await holdsBlocks(files, info))) unborn.push(file.path);
+      const info = { ...file, header: standIn(neighbour, file.sequence), headerLost: true };
+      const isLast = i === found.length - 1;
+      if (isLast && !(await holdsBlocks(files, info))) ready = file.path;
       else segments.push(info);
     }
   }
-  return { segments, unborn };
+  return { segments, unborn, ready };
 }
 
 async function holdsBlocks(files: Files, info: SegmentInfo): Promise<boolean> {
@@ -129,6 +196,10 @@ async function holdsBlocks(files: Files, info: SegmentInfo): Promise<boolean> {
 
 export function segmentPath(folder: string, sequence: number): string {
   return join(folder, segmentFileName(sequence));
+}
+
+export function packedPath(folder: string, sequence: number): string {
+  return join(folder, packedFileName(sequence));
 }
 
 /** A header's next offsets as one row, stream after stream: the order of index entries too. */

@@ -5,7 +5,7 @@ import type { LogView } from './log-view.ts';
 
 /**
  * A store seen from its files alone: for the command line, beside a live gateway or without one.
- * Takes the segments that are there when it is made; `refresh` looks again.
+ * Takes the segments that are there when it is made; `look` looks again.
  */
 export class FolderView implements LogView {
   readonly #files: Files;
@@ -20,14 +20,14 @@ export class FolderView implements LogView {
   /** Throws NO_LOG if there is no store in the folder. */
   static async open(files: Files, folder: string): Promise<FolderView> {
     const view = new FolderView(files, folder);
-    await view.refresh();
+    await view.look();
     if (view.#segments.length === 0) {
       throw new HeadgateError('NO_LOG', `nothing in ${folder}`);
     }
     return view;
   }
 
-  async refresh(): Promise<void> {
+  async look(): Promise<void> {
     this.#segments = (await readCatalog(this.#files, this.#folder)).segments;
   }
 

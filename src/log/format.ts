@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { ByteReader, PAGE_BYTES, pagesFor, readU64, viewOf, writeU64 } from './bytes.ts';
+import { CODEC_NONE, codecFault, type StoredBody } from './codec.ts';
 
 /**
  * Segment headers and block headers as bytes: docs/log-format.md in code, shared by writer and
@@ -12,8 +13,9 @@ export const BLOCK_HEADER_BYTES = 80;
 export const RUN_BYTES = 16;
 export const BLOCK_DATA = 1;
 export const BLOCK_INDEX = 2;
-export const CODEC_NONE = 0;
+export const BLOCK_PACKED = 3;
 
+const KINDS: ReadonlySet<number> = new Set([BLOCK_DATA, BLOCK_INDEX, BLOCK_PACKED]);
 const SEGMENT_MAGIC = 0x47534748; // "HGSG"
 const BLOCK_MAGIC = 0x4b424748; // "HGBK"
 const SEGMENT_HEADER_BYTES = 80;
@@ -82,8 +84,12 @@ export interface BlockHeader {
 
 /** What of a block that is whole this version can't read; undefined: it can. */
 export function unknownIn({ kind, codec }: BlockHeader): string | undefined {
-  if (codec !== CODEC_NONE) return `a block with codec ${codec}`;
-  return kind === BLOCK_DATA || kind === BLOCK_INDEX ? undefined : `a block of kind ${kind}`;
+  return KINDS.has(kind) ? codecFault(codec) : `a block of kind ${kind}`;
+}
+
+/** It holds records, by itself or in others. */
+export function holdsRecords({ kind }: Pick<BlockHeader, 'kind'>): boolean {
+  return kind === BLOCK_DATA || kind === BLOCK_PACKED;
 }
 
 /** Where the body of a block starts. */
@@ -104,9 +110,18 @@ export function segmentFileName(sequence: number): string {
   return `${String(sequence).padStart(16, '0')}.segment`;
 }
 
-/** The sequence number in a file name, or undefined if the name is no segment's. */
-export function sequenceOfFile(name: string): number | undefined {
-  return /^\d{16}\.segment$/.test(name) ? Number(name.slice(0, 16)) : undefined;
+export function packedFileName(sequence: number): string {
+  return `${String(sequence).padStart(16, '0')}.packed`;
+}
+
+/** What a file in a store's folder is, by its name; undefined: none of the log's. */
+export function fileKind(
+  name: string,
+): { readonly sequence: number; readonly kind: 'segment' | 'packed' | 'tmp' } | undefined {
+  const [, digits, kind] = /^(\d{16})\.(segment|packed|packed\.tmp)$/.exec(name) ?? [];
+  if (digits === undefined) return undefined;
+  const sequence = Number(digits);
+  return { sequence, kind: kind === 'segment' || kind === 'packed' ? kind : 'tmp' };
 }
 
 /** The seed of a block's checksums: bytes that do not know the salt cannot pass for a block. */
@@ -227,27 +242,33 @@ export interface BlockParts {
   /** As stored. */
   readonly moment: Moment;
   readonly runs: readonly Run[];
-  /** Plain bytes; copied. */
-  readonly body: Uint8Array;
+  /** Copied. */
+  readonly body: StoredBody;
+}
+
+/** A body that is stored as it is. */
+export function plainBody(bytes: Uint8Array): StoredBody {
+  return { codec: CODEC_NONE, bytes, plainBytes: bytes.length };
 }
 
 /** A whole block, padded with zeros to full pages. */
 export function encodeBlock(parts: BlockParts, salt: Uint8Array): Uint8Array {
+  const { body } = parts;
   const start = bodyStart(parts.runs.length);
-  const bytes = new Uint8Array(pagesFor(start + parts.body.length) * PAGE_BYTES);
+  const bytes = new Uint8Array(pagesFor(start + body.bytes.length) * PAGE_BYTES);
   const view = viewOf(bytes);
   const seed = seedOf(salt, parts.sequence, parts.number);
   view.setUint32(0, BLOCK_MAGIC, true);
   bytes[4] = FORMAT_VERSION;
   bytes[5] = parts.kind;
-  bytes[6] = CODEC_NONE;
+  bytes[6] = body.codec;
   writeU64(view, 8, parts.sequence);
   view.setUint32(16, parts.number, true);
   view.setUint32(20, parts.runs.length, true);
-  view.setUint32(24, parts.body.length, true);
-  view.setUint32(28, parts.body.length, true);
+  view.setUint32(24, body.bytes.length, true);
+  view.setUint32(28, body.plainBytes, true);
   view.setUint32(32, parts.records, true);
-  view.setUint32(36, crc32(parts.body, seed), true);
+  view.setUint32(36, crc32(body.bytes, seed), true);
   bytes.set(parts.moment.boot, 40);
   writeU64(view, 48, Math.round(parts.moment.monoMs * 1000));
   writeU64(view, 56, parts.moment.wallMs);
@@ -261,8 +282,15 @@ export function encodeBlock(parts: BlockParts, salt: Uint8Array): Uint8Array {
     at += RUN_BYTES;
   }
   view.setUint32(76, headerCrc(bytes, BLOCK_HEADER_BYTES, start - BLOCK_HEADER_BYTES, seed), true);
-  bytes.set(parts.body, start);
+  bytes.set(body.bytes, start);
   return bytes;
+}
+
+/** A block of this segment began here, whole or not. */
+export function claimsToBeOf(bytes: Uint8Array, sequence: number): boolean {
+  if (bytes.length < 16) return false;
+  const view = viewOf(bytes);
+  return view.getUint32(0, true) === BLOCK_MAGIC && readU64(view, 8) === sequence;
 }
 
 /** Bytes of header and runs of the block that seems to start here, or undefined if none does. */

@@ -1,6 +1,7 @@
 import type { Clock, Random } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Files } from '../os/files.ts';
+import type { Compression } from './codec.ts';
 import type { DroppedOffsets, Retention } from './retention.ts';
 
 export interface JournalOptions {
@@ -15,6 +16,10 @@ export interface JournalOptions {
   /** Longest wait for company before a commit, ms. */
   readonly lingerMs: number;
   readonly segmentBytes: number;
+  /** Default `auto`. */
+  readonly compression?: Compression;
+  /** Default true: sealed segments that are mostly padding are packed. */
+  readonly packing?: boolean;
   readonly maxPendingBytes: number;
   readonly retention: Retention;
   /**

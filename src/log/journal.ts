@@ -3,8 +3,9 @@ import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Reading } from '../base/reading.ts';
 import { Batch, type Settle } from './batch.ts';
 import type { SegmentInfo } from './catalog.ts';
+import { packBody } from './codec.ts';
 import { Commit } from './commit.ts';
-import { asStored, BLOCK_DATA, type Moment } from './format.ts';
+import { asStored, BLOCK_DATA, bodyStart, type Moment } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
 import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
@@ -94,7 +95,7 @@ export class Journal implements LogView {
    */
   static async open(options: JournalOptions): Promise<Journal> {
     const journal = new Journal(options, await openJournalFiles(options));
-    await journal.#row.enforceRetention(journal.runMs(options.clock.monoMs()));
+    await journal.retain();
     return journal;
   }
 
@@ -210,7 +211,6 @@ export class Journal implements LogView {
   #startCommit(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // Also while retention is at work: what is on its way then schedules anew when it ends.
     if (this.#committing !== undefined) return;
     let batch = this.#waiting.shift();
     if (batch === undefined) {
@@ -232,7 +232,9 @@ export class Journal implements LogView {
     const bytes = batch.bodyBytes;
     const moment = this.#momentAt(batch.firstMonoMs);
     try {
-      const { runs, body } = batch.block(this.#slots, this.#next);
+      const { runs, body: plain } = batch.block(this.#slots, this.#next);
+      const { compression = 'auto' } = this.#options;
+      const body = await packBody(plain, bodyStart(runs.length), compression);
       const block = { kind: BLOCK_DATA, records: batch.records, moment, runs, body };
       await this.#row.append(block, this.#next);
     } catch (error) {
@@ -291,9 +293,7 @@ export class Journal implements LogView {
   }
 
   #probeLater(): void {
-    this.#probeTimer = setTimeout(async () => {
-      // Retention may be at work.
-      while (this.#committing !== undefined) await this.#committing;
+    this.#probeTimer = setTimeout(() => {
       if (this.#state !== 'stopped') return;
       this.#committing = this.#tryAgain().finally(() => {
         this.#committing = undefined;
@@ -318,21 +318,19 @@ export class Journal implements LogView {
   }
 
   /**
-   * Drops what is too old, between two commits: age passes even where nothing is written. Also
-   * while stopped, since that may be what makes room.
+   * Drops what is too old, beside the commits: age passes even where nothing is written. Also while
+   * stopped, since that may be what makes room.
    */
   async retain(): Promise<void> {
-    await this.#committing;
-    if (this.#committing !== undefined || this.#state === 'closed') return;
-    const runMs = this.runMs(this.#options.clock.monoMs());
-    this.#committing = this.#row.enforceRetention(runMs).then(() => {
-      this.#committing = undefined;
-      this.#schedule();
-    });
-    await this.#committing;
+    if (this.#state === 'closed') return;
+    await this.#row.retain(this.runMs(this.#options.clock.monoMs()));
   }
 
   // What readers see.
+
+  look(): Promise<void> {
+    return this.#row.look();
+  }
 
   segments(): readonly SegmentInfo[] {
     return this.#row.segments();

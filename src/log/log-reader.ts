@@ -1,11 +1,11 @@
 import type { LogRecord } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
 import { BlockCursor, type BlockPlace, openIfThere } from './block-cursor.ts';
+import { recordsIn } from './block-records.ts';
 import { BlockScanner } from './block-scanner.ts';
 import { type SegmentInfo, Slots } from './catalog.ts';
 import { BLOCK_INDEX, type Run, type SegmentHeader, type StreamTable } from './format.ts';
 import type { LogView } from './log-view.ts';
-import { decodeRecords } from './record-codec.ts';
 import type { LostOffsets } from './recovery.ts';
 import { type IndexEntry, SparseIndex } from './sparse-index.ts';
 
@@ -94,7 +94,7 @@ export class StreamCursor {
       if (met.kind !== 'block') continue;
       if (!met.header.runs.some((run) => run.stream === table.number)) continue;
       const names = new Map([[table.number, table.name]]);
-      const records = decodeRecords(met.header, met.body, names).filter((r) => this.#isNext(r));
+      const records = recordsIn(met.header, met.body, names).filter((r) => this.#isNext(r));
       if (records.length > 0) return records;
     }
   }
@@ -168,7 +168,7 @@ async function findPlace(
     table.nextOffsets.some((_, p) => (entry.nextOffsets[first + p] ?? 0) > (wanted.from[p] ?? 0));
   const entry = index?.before(passes);
   const page = entry?.page ?? info.header.pages;
-  return { sequence: info.sequence, page, number: entry?.number ?? 0 };
+  return { sequence: info.sequence, page, number: entry?.number ?? 0, path: info.path };
 }
 
 /** The index of a sealed segment, whose page the next header names. Missing or bad: undefined. */

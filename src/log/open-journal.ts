@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { basename } from 'node:path';
+import { codeOf, messageOf } from '../base/errors.ts';
 import { PAGE_BYTES } from './bytes.ts';
-import { readCatalog, type SegmentInfo } from './catalog.ts';
-import { logName, type SegmentHeader, type StreamTable } from './format.ts';
+import { readCatalog, type SegmentInfo, segmentPath } from './catalog.ts';
+import { fileKind, logName, type SegmentHeader, type StreamTable } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
+import { discard, growingFile, type ReadyFile, zeroedFile } from './ready-file.ts';
 import { type LostOffsets, type Recovered, recoverTail } from './recovery.ts';
 import { ActiveSegment } from './segment.ts';
 
@@ -10,6 +13,8 @@ import { ActiveSegment } from './segment.ts';
 export interface JournalFiles {
   readonly sealed: readonly SegmentInfo[];
   readonly active: ActiveSegment;
+  /** The file of the next segment, if there is one. */
+  readonly ready: ReadyFile | undefined;
   readonly tables: readonly StreamTable[];
   /** Next offset of each slot, in the order of the tables. */
   readonly nextOffsets: number[];
@@ -40,12 +45,13 @@ function mergeStreams(there: readonly StreamTable[], wanted: Wanted): StreamTabl
 export async function openJournalFiles(options: JournalOptions): Promise<JournalFiles> {
   const { files, folder, logger } = options;
   await files.makeFolder(folder);
-  const { segments, unborn } = await readCatalog(files, folder);
+  const { segments, unborn, ready: readyPath, leftovers } = await readCatalog(files, folder);
   for (const path of unborn) {
     // Never deleted: it may be the only segment, damaged, and somebody may want to look at it.
     logger.warn({ path }, 'a segment without a whole header and without blocks is set aside');
     await files.rename(path, `${path}.unborn`);
   }
+  for (const path of leftovers) await files.remove(path);
   const last = segments.at(-1);
   if (last === undefined) return createStore(options);
   const tail = await recoverTail(files, segments);
@@ -55,19 +61,41 @@ export async function openJournalFiles(options: JournalOptions): Promise<Journal
   report(options, last, recovered);
   warnOfPartitions(options, last.header.streams);
   const tables = mergeStreams(last.header.streams, options.streams);
-  const active = await ActiveSegment.resume(files, last, recovered);
-  const opened = {
-    sealed: segments.slice(0, -1),
-    active,
+  const found = {
     tables,
     nextOffsets: recovered.nextOffsets,
     runMs: recovered.runMs,
-    bytesWritten: 0,
     found: recovered,
   };
+  const ready = readyPath === undefined ? undefined : await readyAgain(options, readyPath);
+  const isPacked = last.path !== segmentPath(folder, last.sequence);
+  const active = isPacked ? undefined : await ActiveSegment.resume(files, last, recovered);
   const isGrown = tables.length > last.header.streams.length;
   const isDamaged = last.headerLost || lost.length > 0 || recovered.corruptBlocks > 0;
-  return isGrown || isDamaged ? startNewSegment(options, opened) : opened;
+  if (active !== undefined && !isGrown && !isDamaged) {
+    return { ...found, sealed: segments.slice(0, -1), active, ready, bytesWritten: 0 };
+  }
+  await active?.close();
+  const sealed = [...segments.slice(0, -1), active?.sealedInfo() ?? last];
+  const started = await startNewSegment(options, last, { ...found, ready });
+  return { ...found, sealed, ...started };
+}
+
+/** A file that was made ready by an earlier process; undefined: it is of another size, and goes. */
+async function readyAgain(
+  { files, folder, segmentBytes }: JournalOptions,
+  path: string,
+): Promise<ReadyFile | undefined> {
+  const handle = await files.open(path, 'write');
+  const sizeBytes = await handle.sizeBytes();
+  const kind = fileKind(basename(path));
+  if (sizeBytes === segmentBytes && kind !== undefined) {
+    // It may have been renamed just before the power went.
+    await files.syncFolder(folder);
+    return { sequence: kind.sequence, path, handle, sizeBytes, isNamed: true };
+  }
+  await discard(files, { path, handle });
+  return undefined;
 }
 
 /**
@@ -103,31 +131,42 @@ async function aheadOf(
  */
 async function startNewSegment(
   options: JournalOptions,
-  opened: JournalFiles,
-): Promise<JournalFiles> {
-  const { active, tables } = opened;
-  await active.close();
+  last: SegmentInfo,
+  {
+    tables,
+    nextOffsets,
+    runMs,
+    ready,
+  }: Pick<JournalFiles, 'tables' | 'nextOffsets' | 'runMs' | 'ready'>,
+): Promise<Pick<JournalFiles, 'active' | 'ready' | 'nextOffsets' | 'bytesWritten'>> {
   let at = 0;
   const streams = tables.map((table) => {
-    const nextOffsets = table.nextOffsets.map((offset) => opened.nextOffsets[at++] ?? offset);
-    return { ...table, nextOffsets };
+    const own = table.nextOffsets.map((offset) => nextOffsets[at++] ?? offset);
+    return { ...table, nextOffsets: own };
   });
-  const header = {
-    ...active.info.header,
-    sequence: active.info.sequence + 1,
-    ...clocks(options, opened.runMs),
+  const file = ready ?? (await newFile(options, last.sequence + 1));
+  const active = ActiveSegment.begin(options.files, file, {
+    ...last.header,
+    ...clocks(options, runMs),
     previousIndexPage: 0,
     indexPage: 0,
     streams,
-  };
-  const created = await ActiveSegment.create(options.files, options.folder, header);
-  return {
-    ...opened,
-    sealed: [...opened.sealed, active.sealedInfo()],
-    active: created,
-    nextOffsets: streams.flatMap((stream) => stream.nextOffsets),
-    bytesWritten: created.sizeBytes,
-  };
+  });
+  const bytesWritten = file.sizeBytes + (await active.flush());
+  const next = streams.flatMap((stream) => stream.nextOffsets);
+  return { active, ready: undefined, nextOffsets: next, bytesWritten };
+}
+
+/** A file of full size; where there is no room for one, a file that grows. */
+async function newFile(options: JournalOptions, sequence: number): Promise<ReadyFile> {
+  const { files, folder, segmentBytes, logger } = options;
+  try {
+    return await zeroedFile(files, folder, { sequence, sizeBytes: segmentBytes });
+  } catch (error) {
+    const fields = { code: codeOf(error), error: messageOf(error) };
+    logger.warn(fields, 'no room for a segment of full size: one that grows is used');
+    return growingFile(files, folder, sequence);
+  }
 }
 
 function clocks(
@@ -143,8 +182,8 @@ async function createStore(options: JournalOptions): Promise<JournalFiles> {
   // Numbers never repeat, so that what was set aside keeps a name of its own.
   const used = names.map((name) => Number.parseInt(name, 10)).filter(Number.isSafeInteger);
   const tables = mergeStreams([], options.streams);
-  const active = await ActiveSegment.create(files, folder, {
-    sequence: Math.max(0, ...used) + 1,
+  const file = await newFile(options, Math.max(0, ...used) + 1);
+  const active = ActiveSegment.begin(files, file, {
     logId: randomBytes(16),
     salt: randomBytes(8),
     ...clocks(options, 0),
@@ -152,13 +191,15 @@ async function createStore(options: JournalOptions): Promise<JournalFiles> {
     previousIndexPage: 0,
     streams: tables,
   });
+  const bytesWritten = file.sizeBytes + (await active.flush());
   return {
     sealed: [],
     active,
+    ready: undefined,
     tables,
     nextOffsets: tables.flatMap((table) => table.nextOffsets),
     runMs: 0,
-    bytesWritten: active.sizeBytes,
+    bytesWritten,
     found: { tornBytes: 0, corruptBlocks: 0, lost: [] },
   };
 }

@@ -2,7 +2,7 @@ import type { RecordPosition } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
 import { flatOffsets, type SegmentInfo, Slots } from './catalog.ts';
-import { BLOCK_DATA, type Run } from './format.ts';
+import { holdsRecords, type Run } from './format.ts';
 import type { PageRange, ResumedEnd } from './segment.ts';
 import { SparseIndex } from './sparse-index.ts';
 
@@ -119,7 +119,7 @@ async function recoverSegment(
       if (found.kind === 'good') {
         const { header, page } = found;
         lastBlock = { page, pages: found.pages };
-        if (header.kind !== BLOCK_DATA) continue;
+        if (!holdsRecords(header)) continue;
         const { number, wallMs } = header;
         index.note({ page, number, runMs: header.runMs, wallMs, nextOffsets: tracker.next });
         for (const run of header.runs) tracker.take(run);

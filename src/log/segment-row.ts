@@ -1,31 +1,46 @@
 import { codeOf, messageOf } from '../base/errors.ts';
+import { PAGE_BYTES } from './bytes.ts';
 import type { SegmentInfo } from './catalog.ts';
 import { logName, type Moment, type StreamTable } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
 import type { LogView } from './log-view.ts';
 import type { JournalFiles } from './open-journal.ts';
-import { droppedBy, expiredSegments } from './retention.ts';
-import { ActiveSegment, type NewBlock } from './segment.ts';
+import { growingFile } from './ready-file.ts';
+import { ActiveSegment, type NewBlock, newBlockPages } from './segment.ts';
 import type { SparseIndex } from './sparse-index.ts';
+import { Numbers, Upkeep } from './upkeep.ts';
 
 /**
  * The segments of a store: a row of sealed ones and the active one at its end. Appends a block,
- * rolls to the next segment when one is full, gives up one that failed, and drops what is too much
- * or too old. One call at a time: the journal sees to that.
+ * goes on in the next segment when one is full, and gives up one that failed. One append at a time:
+ * the journal sees to that. What is not an append (the next file, indexes, packing, retention) is
+ * upkeep, and goes on beside it.
  */
 export class SegmentRow implements LogView {
   readonly #options: JournalOptions;
   readonly #tables: readonly StreamTable[];
-  #sealed: readonly SegmentInfo[];
+  readonly #upkeep: Upkeep;
   #active: ActiveSegment;
+  /** The active segment failed: nothing is appended to it any more. */
+  #isGivenUp = false;
+  readonly #numbers: Numbers;
+  #lastBegun: number;
   #bytesWritten: number;
 
   constructor(options: JournalOptions, opened: JournalFiles) {
     this.#options = options;
     this.#tables = opened.tables;
-    this.#sealed = opened.sealed;
     this.#active = opened.active;
+    this.#lastBegun = opened.active.info.sequence;
+    this.#numbers = new Numbers(Math.max(this.#lastBegun, opened.ready?.sequence ?? 0));
     this.#bytesWritten = opened.bytesWritten;
+    this.#upkeep = new Upkeep({
+      ...options,
+      sealed: opened.sealed,
+      ready: opened.ready,
+      active: () => this.#active,
+      numbers: this.#numbers,
+    });
   }
 
   get logId(): string {
@@ -33,7 +48,7 @@ export class SegmentRow implements LogView {
   }
 
   get bytesWritten(): number {
-    return this.#bytesWritten;
+    return this.#bytesWritten + this.#upkeep.bytesWritten;
   }
 
   /**
@@ -42,61 +57,87 @@ export class SegmentRow implements LogView {
    * one. Rejects if that fails too; the block is then nowhere.
    */
   async append(block: NewBlock, nextOffsets: readonly number[]): Promise<void> {
-    const { segmentBytes, logger } = this.#options;
-    const full = this.#active.sizeBytes + block.body.length > segmentBytes;
-    if (full) await this.#roll(block.moment, nextOffsets);
     try {
-      this.#bytesWritten += await this.#active.append(block, nextOffsets);
+      if (this.#isGivenUp || !this.#hasRoom(block)) await this.#beginWith(block, nextOffsets);
+      else await this.#appendHere(block, nextOffsets);
     } catch (error) {
       const fields = { code: codeOf(error), error: messageOf(error) };
-      logger.warn(fields, 'log write failed, trying once more in a new segment');
-      await this.#active.dropTail();
-      await this.startSegment(block.moment, nextOffsets);
-      await this.#appendLastTry(block, nextOffsets);
+      this.#options.logger.warn(fields, 'log write failed, trying once more in a new segment');
+      await this.#beginWith(block, nextOffsets);
     }
   }
 
-  async #appendLastTry(block: NewBlock, nextOffsets: readonly number[]): Promise<void> {
+  async #appendHere(block: NewBlock, nextOffsets: readonly number[]): Promise<void> {
     try {
       this.#bytesWritten += await this.#active.append(block, nextOffsets);
     } catch (error) {
+      this.#isGivenUp = true;
       await this.#active.dropTail();
       throw error;
     }
+    if (this.#isHalfFull()) this.#upkeep.prepare();
   }
 
-  async #roll(moment: Moment, nextOffsets: readonly number[]): Promise<void> {
-    const { indexPage, bytes } = await this.#active.seal(moment);
-    this.#bytesWritten += bytes;
-    await this.startSegment(moment, nextOffsets, indexPage);
-    await this.enforceRetention(moment.runMs);
+  /** With room for its index behind it. */
+  #hasRoom(block: NewBlock): boolean {
+    const { endPage, indexPages } = this.#active;
+    const pages = endPage + newBlockPages(block) + indexPages + 1;
+    return pages * PAGE_BYTES <= this.#options.segmentBytes;
+  }
+
+  #isHalfFull(): boolean {
+    return this.#active.endPage * PAGE_BYTES * 2 >= this.#options.segmentBytes;
+  }
+
+  /** The first block of the next segment, with its header in one write. */
+  async #beginWith(block: NewBlock, nextOffsets: readonly number[]): Promise<void> {
+    const next = await this.#begin(block.moment, nextOffsets);
+    await this.#goOnIn(next, () => next.append(block, nextOffsets));
   }
 
   /**
    * Leaves the active segment as it stands and starts the next one, whose header voids what a
    * failed commit may have left beyond. A crash before the new header is durable changes nothing.
    */
-  async startSegment(
-    moment: Moment,
-    nextOffsets: readonly number[],
-    previousIndexPage = 0,
-  ): Promise<void> {
+  async startSegment(moment: Moment, nextOffsets: readonly number[]): Promise<void> {
+    const next = await this.#begin(moment, nextOffsets);
+    await this.#goOnIn(next, () => next.flush());
+  }
+
+  async #begin(moment: Moment, nextOffsets: readonly number[]): Promise<ActiveSegment> {
     const { files, folder } = this.#options;
-    const old = this.#active;
-    const created = await ActiveSegment.create(files, folder, {
-      ...old.info.header,
-      sequence: old.info.sequence + 1,
-      runMs: moment.runMs,
-      wallMs: moment.wallMs,
-      boot: moment.boot,
-      indexPage: 0,
-      previousIndexPage,
-      streams: this.#tablesWith(nextOffsets),
+    const file =
+      this.#upkeep.takeReady(this.#lastBegun) ??
+      (await growingFile(files, folder, this.#numbers.next()));
+    this.#lastBegun = file.sequence;
+    const { runMs, wallMs, boot } = moment;
+    const { logId, salt } = this.#active.info.header;
+    const places = { indexPage: 0, previousIndexPage: this.#indexPage };
+    const streams = this.#tablesWith(nextOffsets);
+    return ActiveSegment.begin(files, file, {
+      ...{ logId, salt, runMs, wallMs, boot, streams },
+      ...places,
     });
-    await old.close();
-    this.#sealed = [...this.#sealed, old.sealedInfo()];
-    this.#active = created;
-    this.#bytesWritten += created.sizeBytes;
+  }
+
+  /** Where the index of the active segment will be once it is sealed; 0: nowhere. */
+  get #indexPage(): number {
+    return this.#isGivenUp ? 0 : this.#active.endPage;
+  }
+
+  /** A segment joins the row when what begins it is durable. */
+  async #goOnIn(next: ActiveSegment, write: () => Promise<number>): Promise<void> {
+    try {
+      this.#bytesWritten += await write();
+    } catch (error) {
+      await next.discard();
+      throw error;
+    }
+    const old = this.#active;
+    const hasIndex = !this.#isGivenUp;
+    this.#active = next;
+    this.#isGivenUp = false;
+    this.#upkeep.seal(old, hasIndex, next.info);
   }
 
   #tablesWith(nextOffsets: readonly number[]): StreamTable[] {
@@ -108,33 +149,17 @@ export class SegmentRow implements LogView {
     });
   }
 
-  /**
-   * Whole sealed segments go, oldest first. A failure to remove one is logged and tried again with
-   * the next call. A crash between two removals leaves a shorter row, which is as good.
-   */
-  async enforceRetention(runMs: number): Promise<void> {
-    const { files, folder, retention, logger, onDrop } = this.#options;
-    const limits = { ...retention, runMs };
-    const expired = expiredSegments(this.segments(), this.#active.sizeBytes, limits);
-    for (const info of expired) {
-      try {
-        const rest = this.#sealed.slice(1);
-        await files.remove(info.path);
-        await files.syncFolder(folder);
-        this.#sealed = rest;
-        onDrop?.(droppedBy(info, rest[0] ?? this.#active.info));
-        const fields = { segment: info.sequence, repeatKey: info.sequence };
-        logger.info(fields, 'retention removed a segment');
-      } catch (error) {
-        const fields = { code: codeOf(error), error: messageOf(error) };
-        logger.error(fields, 'retention could not remove a segment');
-        return;
-      }
-    }
+  /** Drops what is too much or too old. */
+  retain(runMs: number): Promise<void> {
+    return this.#upkeep.retain(runMs);
+  }
+
+  async look(): Promise<void> {
+    // What is there is always known here.
   }
 
   segments(): readonly SegmentInfo[] {
-    return [...this.#sealed, this.#active.info];
+    return [...this.#upkeep.sealed, this.#active.info];
   }
 
   endOf(sequence: number): number | undefined {
@@ -145,7 +170,8 @@ export class SegmentRow implements LogView {
     return sequence === this.#active.info.sequence ? this.#active.index : undefined;
   }
 
-  close(): Promise<void> {
-    return this.#active.close();
+  async close(): Promise<void> {
+    await this.#upkeep.close();
+    await this.#active.close();
   }
 }

@@ -1,19 +1,26 @@
 import { dirname } from 'node:path';
 import type { FileHandle, Files } from '../os/files.ts';
-import { PAGE_BYTES } from './bytes.ts';
-import { type SegmentInfo, segmentPath } from './catalog.ts';
+import { PAGE_BYTES, pagesFor } from './bytes.ts';
+import type { SegmentInfo } from './catalog.ts';
 import {
   BLOCK_INDEX,
   type BlockParts,
+  bodyStart,
   encodeBlock,
   encodeSegmentHeader,
   type Moment,
+  plainBody,
   type SegmentHeader,
 } from './format.ts';
+import { discard, type ReadyFile } from './ready-file.ts';
 import { SparseIndex } from './sparse-index.ts';
 
 /** A data block before the segment has given it a place. */
 export type NewBlock = Omit<BlockParts, 'sequence' | 'number'>;
+
+export function newBlockPages({ runs, body }: NewBlock): number {
+  return pagesFor(bodyStart(runs.length) + body.bytes.length);
+}
 
 export interface SegmentEnd {
   readonly page: number;
@@ -46,50 +53,54 @@ async function rewrite(handle: FileHandle, { page, pages }: PageRange): Promise<
  */
 export class ActiveSegment {
   readonly info: SegmentInfo;
+  readonly #files: Files;
   readonly #handle: FileHandle;
   readonly #index: SparseIndex;
   #page: number;
   #number: number;
+  /** Goes out with the first block. */
+  #header: Uint8Array | undefined;
+  #isNamed: boolean;
+  #fileBytes: number;
 
-  private constructor(info: SegmentInfo, handle: FileHandle, end: SegmentEnd) {
+  private constructor(
+    files: Files,
+    { handle, info, isNamed }: { handle: FileHandle; info: SegmentInfo; isNamed: boolean },
+    end: SegmentEnd & { readonly header?: Uint8Array },
+  ) {
     this.info = info;
+    this.#files = files;
     this.#handle = handle;
     this.#page = end.page;
     this.#number = end.number;
     this.#index = end.index;
+    this.#header = end.header;
+    this.#isNamed = isNamed;
+    this.#fileBytes = info.sizeBytes;
   }
 
   /**
-   * Starts a segment: its header is durable, and so is its name, before any block can be written. A
-   * crash before that leaves a file without a whole header, which the next start takes for unborn.
+   * A segment in a file that is ready for it. Nothing is written: header and first block are one
+   * write and one sync, so that beginning a segment costs a commit nothing. A crash before that
+   * leaves a file that has not begun.
    */
-  static async create(
+  static begin(
     files: Files,
-    folder: string,
-    header: Omit<SegmentHeader, 'pages'>,
-  ): Promise<ActiveSegment> {
-    const path = segmentPath(folder, header.sequence);
-    const bytes = encodeSegmentHeader(header);
+    file: ReadyFile,
+    header: Omit<SegmentHeader, 'pages' | 'sequence'>,
+  ): ActiveSegment {
+    const { sequence, path } = file;
+    const bytes = encodeSegmentHeader({ ...header, sequence });
     const pages = bytes.length / PAGE_BYTES;
-    const handle = await files.open(path, 'write');
-    try {
-      await handle.write(bytes, 0);
-      await handle.sync();
-      await files.syncFolder(folder);
-    } catch (error) {
-      await handle.close().catch(() => {
-        // The write's error is the one to report; the file is abandoned either way.
-      });
-      throw error;
-    }
     const info = {
-      sequence: header.sequence,
+      sequence,
       path,
-      header: { ...header, pages },
-      sizeBytes: bytes.length,
+      header: { ...header, sequence, pages },
+      sizeBytes: Math.max(file.sizeBytes, bytes.length),
       headerLost: false,
     };
-    return new ActiveSegment(info, handle, { page: pages, number: 0, index: new SparseIndex() });
+    const end = { page: pages, number: 0, index: new SparseIndex(), header: bytes };
+    return new ActiveSegment(files, { ...file, info }, end);
   }
 
   /**
@@ -97,13 +108,13 @@ export class ActiveSegment {
    * after one that failed; the kernel takes such pages for clean, and the next sync says that all
    * is well. So what may be in the page cache alone, the header and the last block, is written once
    * more, the same bytes to the same place, before the sync that counts; and the name is synced
-   * too. A crash in between leaves what is there, since no byte changes; a cut-off commit is
-   * dropped.
+   * too. Where a torn commit began, zeros are written: nobody is to find it again. A crash in
+   * between leaves what is there, or less of what was never acknowledged.
    */
   static async resume(files: Files, info: SegmentInfo, end: ResumedEnd): Promise<ActiveSegment> {
     const handle = await files.open(info.path, 'write');
     try {
-      if (end.tornBytes > 0) await handle.truncate(end.page * PAGE_BYTES);
+      if (end.tornBytes > 0) await handle.write(new Uint8Array(PAGE_BYTES), end.page * PAGE_BYTES);
       if (!info.headerLost) await rewrite(handle, { page: 0, pages: info.header.pages });
       if (end.lastBlock !== undefined) await rewrite(handle, end.lastBlock);
       await handle.sync();
@@ -114,7 +125,7 @@ export class ActiveSegment {
       });
       throw error;
     }
-    return new ActiveSegment(info, handle, end);
+    return new ActiveSegment(files, { handle, info, isNamed: true }, end);
   }
 
   /** First page that holds nothing committed. */
@@ -126,8 +137,14 @@ export class ActiveSegment {
     return this.#index;
   }
 
+  /** Of its file. */
   get sizeBytes(): number {
-    return this.#page * PAGE_BYTES;
+    return Math.max(this.#fileBytes, this.#page * PAGE_BYTES);
+  }
+
+  /** Pages that its index would take. */
+  get indexPages(): number {
+    return pagesFor(bodyStart(0) + this.#index.sizeBytes);
   }
 
   /**
@@ -138,49 +155,43 @@ export class ActiveSegment {
   async append(block: NewBlock, nextOffsets: readonly number[]): Promise<number> {
     const place = { sequence: this.info.sequence, number: this.#number };
     const bytes = encodeBlock({ ...block, ...place }, this.info.header.salt);
-    await this.#handle.write(bytes, this.#page * PAGE_BYTES);
-    await this.#handle.sync();
-    this.#index.note({
-      page: this.#page,
-      number: this.#number,
-      runMs: block.moment.runMs,
-      wallMs: block.moment.wallMs,
-      nextOffsets,
-    });
+    const written = await this.#write(bytes);
+    const { runMs, wallMs } = block.moment;
+    this.#index.note({ page: this.#page, number: this.#number, runMs, wallMs, nextOffsets });
     this.#page += bytes.length / PAGE_BYTES;
     this.#number += 1;
+    return written;
+  }
+
+  /** Makes the header durable by itself. */
+  flush(): Promise<number> {
+    return this.#write(new Uint8Array(0));
+  }
+
+  async #write(block: Uint8Array): Promise<number> {
+    const header = this.#header;
+    const bytes = header === undefined ? block : Buffer.concat([header, block]);
+    await this.#handle.write(bytes, header === undefined ? this.#page * PAGE_BYTES : 0);
+    await this.#handle.sync();
+    if (!this.#isNamed) await this.#files.syncFolder(dirname(this.info.path));
+    this.#isNamed = true;
+    this.#header = undefined;
     return bytes.length;
   }
 
   /**
-   * Ends the segment with its index; returns the index's page, 0 if it could not be written. A
-   * crash anywhere in here costs the index only, and that is made anew by a scan.
+   * Writes its index behind its last block; returns the bytes written. Only a sealed segment has
+   * one, so nothing else is written here any more. A crash costs the index only, and that is made
+   * anew by a scan.
    */
-  async seal(moment: Moment): Promise<{ indexPage: number; bytes: number }> {
-    const indexPage = this.#page;
-    const bytes = encodeBlock(
-      {
-        kind: BLOCK_INDEX,
-        sequence: this.info.sequence,
-        number: this.#number,
-        records: 0,
-        moment,
-        runs: [],
-        body: this.#index.encode(),
-      },
-      this.info.header.salt,
-    );
-    try {
-      await this.#handle.write(bytes, indexPage * PAGE_BYTES);
-      await this.#handle.sync();
-      this.#page += bytes.length / PAGE_BYTES;
-      return { indexPage, bytes: bytes.length };
-    } catch {
-      // No reading is at stake: without an index the segment is scanned when it is read.
-      return { indexPage: 0, bytes: 0 };
-    } finally {
-      await this.close();
-    }
+  async writeIndex(moment: Moment): Promise<number> {
+    const { sequence, header } = this.info;
+    const body = plainBody(this.#index.encode());
+    const block = { kind: BLOCK_INDEX, records: 0, moment, runs: [], body };
+    const bytes = encodeBlock({ ...block, sequence, number: this.#number }, header.salt);
+    await this.#handle.write(bytes, this.#page * PAGE_BYTES);
+    await this.#handle.sync();
+    return bytes.length;
   }
 
   /**
@@ -188,7 +199,8 @@ export class ActiveSegment {
    * Best effort: it was never acknowledged, and the next segment's header voids it.
    */
   async dropTail(): Promise<void> {
-    await this.#handle.truncate(this.sizeBytes).catch(() => {});
+    this.#fileBytes = this.#page * PAGE_BYTES;
+    await this.#handle.truncate(this.#fileBytes).catch(() => {});
   }
 
   /** The segment once it is sealed: what readers and retention know it by. */
@@ -201,5 +213,10 @@ export class ActiveSegment {
     await this.#handle.close().catch(() => {
       // Nothing is buffered here, so nothing can be lost by a failing close.
     });
+  }
+
+  /** Of a segment whose first block failed: nothing in it counts. */
+  discard(): Promise<void> {
+    return discard(this.#files, { path: this.info.path, handle: this.#handle });
   }
 }

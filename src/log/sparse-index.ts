@@ -41,9 +41,13 @@ export class SparseIndex {
     return this.#entries[low - 1];
   }
 
+  /** Of what `encode` gives. */
+  get sizeBytes(): number {
+    return this.#entries.reduce((sum, e) => sum + FIXED_BYTES + 8 * e.nextOffsets.length, 0);
+  }
+
   encode(): Uint8Array {
-    const size = this.#entries.reduce((sum, e) => sum + FIXED_BYTES + 8 * e.nextOffsets.length, 0);
-    const bytes = new Uint8Array(size);
+    const bytes = new Uint8Array(this.sizeBytes);
     const view = viewOf(bytes);
     let at = 0;
     for (const entry of this.#entries) {

@@ -1,8 +1,8 @@
 import type { Files } from '../os/files.ts';
 import { BlockCursor } from './block-cursor.ts';
+import { recordsIn } from './block-records.ts';
 import { FolderView } from './folder-view.ts';
 import { earliestOffsets } from './log-reader.ts';
-import { decodeRecords } from './record-codec.ts';
 import { type LostOffsets, OffsetTracker } from './recovery.ts';
 
 /** What `headgate log verify` finds in a store. */
@@ -58,7 +58,7 @@ export async function verifyStore(files: Files, folder: string): Promise<Verifie
         blocks += 1;
         const { streams } = met.info.header;
         const names = new Map(streams.map(({ number, name }) => [number, name]));
-        records += decodeRecords(met.header, met.body, names).length;
+        records += recordsIn(met.header, met.body, names).length;
         for (const run of met.header.runs) tracker?.take(run);
       }
     }
@@ -66,7 +66,7 @@ export async function verifyStore(files: Files, folder: string): Promise<Verifie
     await cursor.close();
   }
   // What retention has removed from under us is not lost by damage.
-  await view.refresh();
+  await view.look();
   const lost = (tracker?.lost ?? []).flatMap((range) => stillKept(view, range));
   const lostOffsets = lost.reduce((sum, { count }) => sum + count, 0);
   return { records, blocks, corruptBlocks, lostOffsets, lost, tornBytes };

@@ -24,6 +24,9 @@ export function openTestJournal(
     boot: new Uint8Array(8),
     lingerMs: 0,
     segmentBytes: 64 * 1024,
+    // Bytes stay where a test has put them; compression and packing have tests of their own.
+    compression: 'none',
+    packing: false,
     maxPendingBytes: 1024 * 1024,
     retention: { maxBytes: 1024 * 1024 * 1024, maxAgeMs: 0 },
     ...more,

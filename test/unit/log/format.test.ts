@@ -9,6 +9,7 @@ import {
   type BlockParts,
   encodeBlock,
   encodeSegmentHeader,
+  plainBody,
 } from '../../../src/log/format.ts';
 import { BodyWriter } from '../../../src/log/record-codec.ts';
 import { SparseIndex } from '../../../src/log/sparse-index.ts';
@@ -69,7 +70,7 @@ function dataBlock(): BlockParts {
     { stream: 2, partition: 0, records: 1, firstOffset: 0 },
   ];
   const place = { sequence: 7, number: 0, records: 4, moment };
-  return { kind: BLOCK_DATA, ...place, runs, body: body.bytes() };
+  return { kind: BLOCK_DATA, ...place, runs, body: plainBody(body.bytes()) };
 }
 
 function indexBlock(): BlockParts {
@@ -77,7 +78,7 @@ function indexBlock(): BlockParts {
   const { wallMs, runMs } = moment;
   index.note({ page: 1, number: 0, runMs, wallMs, nextOffsets: [40, 4_294_967_296, 0] });
   const place = { sequence: 7, number: 1, records: 0, moment };
-  return { kind: BLOCK_INDEX, ...place, runs: [], body: index.encode() };
+  return { kind: BLOCK_INDEX, ...place, runs: [], body: plainBody(index.encode()) };
 }
 
 function written(): Buffer {
@@ -164,14 +165,14 @@ function u64(value: number): Buffer {
 }
 
 const flagged = ({ body, ...parts }: BlockParts): BlockParts => {
-  const changed = Uint8Array.from(body);
+  const changed = Uint8Array.from(body.bytes);
   changed[0] = (changed[0] ?? 0) | 0x40;
-  return { ...parts, body: changed };
+  return { ...parts, body: plainBody(changed) };
 };
 
 test.each([
-  ['codec', () => segmentWith((parts) => parts, 1)],
-  ['kind of block', () => segmentWith((parts) => ({ ...parts, kind: 3 }))],
+  ['codec', () => segmentWith((parts) => parts, 9)],
+  ['kind of block', () => segmentWith((parts) => ({ ...parts, kind: 9 }))],
   ['flag of a record', () => segmentWith(flagged)],
 ])('a %s that is not known is no damage: another version wrote it', async (_, make) => {
   await expect(verifyStore(await make(), FOLDER)).rejects.toThrow('LOG_FORMAT');

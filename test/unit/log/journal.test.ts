@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { FolderView } from '../../../src/log/folder-view.ts';
-import { BLOCK_DATA, encodeBlock } from '../../../src/log/format.ts';
+import { BLOCK_DATA, encodeBlock, plainBody } from '../../../src/log/format.ts';
 import { StreamCursor } from '../../../src/log/log-reader.ts';
 import { BodyWriter } from '../../../src/log/record-codec.ts';
 import { verifyStore } from '../../../src/log/verify.ts';
@@ -144,7 +144,7 @@ describe('a journal', () => {
 
   it('does not take bytes that a client sent for a block', async () => {
     const files = new FakeFiles();
-    const journal = await openTestJournal(files);
+    const journal = await openTestJournal(files, { compression: 'none' });
     await append(journal, 0, reading('a', 'honest'));
     // All of it right but the salt, which nobody outside knows.
     const body = new BodyWriter(100);
@@ -152,7 +152,7 @@ describe('a journal', () => {
     const runs = [{ stream: 1, partition: 0, records: 1, firstOffset: 1 }];
     const moment = { boot: new Uint8Array(8), monoMs: 0, wallMs: 0, runMs: 0 };
     const place = { kind: BLOCK_DATA, sequence: 1, number: 2, records: 1, moment, runs };
-    const forged = encodeBlock({ ...place, body: body.bytes() }, new Uint8Array(8));
+    const forged = encodeBlock({ ...place, body: plainBody(body.bytes()) }, new Uint8Array(8));
     // The block begins at page 2 of the file; of its first page this much is not the payload's.
     const before = 96 + 19;
     const payload = Buffer.concat([Buffer.alloc(4096 - before, 'x'), forged]);
@@ -166,7 +166,8 @@ describe('a journal', () => {
     files.powerCut((_, sector) => sector !== 16);
     const again = await openTestJournal(files);
     expect((await readAll(files, again)).map(textOf)).toEqual(['honest']);
-    expect(again.status().tornBytes).toBe(2 * 4096);
+    // What is left of it says nothing: it may be of an earlier life of the file.
+    expect(again.status().tornBytes).toBe(0);
     await again.close();
   });
 
@@ -233,6 +234,7 @@ describe('a journal', () => {
     expect(end).toBeGreaterThan(0);
     // As a reader sees it in the moment between the next write and its sync.
     const then = {
+      look: async () => {},
       segments: () => journal.segments(),
       endOf: () => end,
       indexOf: () => undefined,

@@ -1,0 +1,191 @@
+import { codeOf, messageOf } from '../base/errors.ts';
+import { type SegmentInfo, segmentPath } from './catalog.ts';
+import type { JournalOptions } from './journal-options.ts';
+import { packSegment } from './packing.ts';
+import { discard, type ReadyFile, recycledFile, zeroedFile } from './ready-file.ts';
+import { droppedBy, expiredSegments } from './retention.ts';
+import type { ActiveSegment } from './segment.ts';
+
+export interface UpkeepOptions extends JournalOptions {
+  readonly sealed: readonly SegmentInfo[];
+  readonly ready: ReadyFile | undefined;
+  readonly active: () => ActiveSegment;
+  readonly numbers: Numbers;
+}
+
+/** Sequence numbers: each is given out once, so no two files ever meet under one name. */
+export class Numbers {
+  #last: number;
+
+  constructor(last: number) {
+    this.#last = last;
+  }
+
+  next(): number {
+    this.#last += 1;
+    return this.#last;
+  }
+}
+
+/** Segments that an earlier process sealed last, and may not have come to pack. */
+const LATEST = 2;
+
+/**
+ * What a store needs beside its appends: the file of the next segment made ready ahead, indexes
+ * written, sparse segments packed, old ones dropped, files used again. One thing after the other,
+ * in the background; no commit ever waits for any of it, and what fails is logged and costs space
+ * or time, never a reading.
+ */
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  #sealed: readonly SegmentInfo[];
+  #ready: ReadyFile | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  #isPreparing = false;
+  #isClosed = false;
+  #bytesWritten = 0;
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+    this.#sealed = options.sealed;
+    this.#ready = options.ready;
+    const latest = this.#sealed.slice(-LATEST);
+    for (const info of latest) void this.#later('packing', () => this.#pack(info.sequence));
+  }
+
+  /** Oldest first. */
+  get sealed(): readonly SegmentInfo[] {
+    return this.#sealed;
+  }
+
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  #later(what: string, task: () => Promise<void>): Promise<void> {
+    this.#turn = this.#turn.then(async () => {
+      if (this.#isClosed) return;
+      try {
+        await task();
+      } catch (error) {
+        const { logger, folder } = this.#options;
+        const fields = { what, folder, code: codeOf(error), error: messageOf(error) };
+        logger.warn(fields, 'the upkeep of the log met an error; no reading is at stake');
+      }
+    });
+    return this.#turn;
+  }
+
+  /**
+   * The file for the segment after number `after`, if there is one by now. It is the caller's then.
+   */
+  takeReady(after: number): ReadyFile | undefined {
+    const ready = this.#ready;
+    this.#ready = undefined;
+    if (ready === undefined || ready.sequence > after) return ready;
+    // It came too late: another segment has begun in a file of its own.
+    void this.#later('a late file', () => discard(this.#options.files, ready));
+    return undefined;
+  }
+
+  /** Makes the file of the next segment ready, unless it is, or is on its way. */
+  prepare(): void {
+    if (this.#ready !== undefined || this.#isPreparing) return;
+    this.#isPreparing = true;
+    void this.#later('a new file', () => this.#makeReady()).finally(() => {
+      this.#isPreparing = false;
+    });
+  }
+
+  async #makeReady(): Promise<void> {
+    if (this.#ready !== undefined) return;
+    const { files, folder, segmentBytes, numbers } = this.#options;
+    const place = { sequence: numbers.next(), sizeBytes: segmentBytes };
+    this.#ready = await zeroedFile(files, folder, place);
+    this.#bytesWritten += segmentBytes;
+  }
+
+  /** The active segment is over, and `following` has begun. */
+  seal(old: ActiveSegment, hasIndex: boolean, following: SegmentInfo): void {
+    const info = old.sealedInfo();
+    this.#sealed = [...this.#sealed, info];
+    void this.#later('packing', () => this.#pack(info.sequence));
+    void this.#later('an index', async () => {
+      if (hasIndex && this.#isAsItWas(info)) await this.#writeIndex(old, following);
+    });
+    // Whether or not the upkeep goes on.
+    this.#turn = this.#turn.then(() => old.close());
+    void this.retain(following.header.runMs);
+  }
+
+  #isAsItWas({ sequence, path }: SegmentInfo): boolean {
+    return this.#sealed.some((info) => info.sequence === sequence && info.path === path);
+  }
+
+  async #writeIndex(old: ActiveSegment, { header }: SegmentInfo): Promise<void> {
+    const { boot, runMs, wallMs } = header;
+    this.#bytesWritten += await old.writeIndex({ boot, runMs, wallMs, monoMs: 0 });
+  }
+
+  async #pack(sequence: number): Promise<void> {
+    const { files, folder, compression = 'auto', packing = true } = this.#options;
+    if (!packing) return;
+    const at = this.#sealed.findIndex((info) => info.sequence === sequence);
+    const info = this.#sealed[at];
+    const following = this.#sealed[at + 1] ?? this.#options.active().info;
+    if (info === undefined || info.path !== segmentPath(folder, sequence)) return;
+    if (following.headerLost) return;
+    const { streams } = following.header;
+    const packed = await packSegment({ files, folder, info, following: streams, compression });
+    if (packed === undefined) return;
+    this.#bytesWritten += packed.bytesWritten;
+    // From here on readers find the packed one: only then may its old file be written over.
+    this.#sealed = this.#sealed.map((one) => (one.sequence === sequence ? packed.info : one));
+    await this.#release(info);
+  }
+
+  /** The file of a segment that is not needed any more becomes that of the next, or goes. */
+  async #release({ path, sizeBytes }: SegmentInfo): Promise<void> {
+    const { files, folder, segmentBytes, numbers } = this.#options;
+    if (this.#ready === undefined && sizeBytes === segmentBytes) {
+      const place = { from: path, sequence: numbers.next(), sizeBytes };
+      this.#ready = await recycledFile(files, folder, place);
+      return;
+    }
+    await files.remove(path);
+    await files.syncFolder(folder);
+  }
+
+  /**
+   * Whole sealed segments go, oldest first. A failure to remove one is logged and tried again with
+   * the next call. A crash between two removals leaves a shorter row, which is as good.
+   */
+  retain(runMs: number): Promise<void> {
+    return this.#later('retention', async () => {
+      const { retention, logger, onDrop, active } = this.#options;
+      const { info, sizeBytes } = active();
+      const readyBytes = this.#ready?.sizeBytes ?? 0;
+      const limits = { ...retention, runMs };
+      const row = [...this.#sealed, info];
+      for (const expired of expiredSegments(row, sizeBytes + readyBytes, limits)) {
+        const rest = this.#sealed.slice(1);
+        // Named and counted before the file is another's.
+        this.#sealed = rest;
+        await this.#release(expired).catch((error: unknown) => {
+          this.#sealed = [expired, ...rest];
+          throw error;
+        });
+        onDrop?.(droppedBy(expired, rest[0] ?? active().info));
+        const fields = { segment: expired.sequence, repeatKey: expired.sequence };
+        logger.info(fields, 'retention removed a segment');
+      }
+    });
+  }
+
+  /** Ends what is under way, and begins nothing else. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#turn;
+    await this.#ready?.handle.close();
+  }
+}
