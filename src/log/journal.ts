@@ -58,7 +58,8 @@ export class Journal implements LogView {
   #waiting: Batch[] = [];
   #spare: Batch[] = [];
   #committing: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  /** Until the batch that is filling is due. */
+  #stopWaiting: (() => void) | undefined;
   #probeTimer: NodeJS.Timeout | undefined;
   #state: JournalStatus['state'] = 'durable';
   #lastError: string | undefined;
@@ -200,17 +201,29 @@ export class Journal implements LogView {
       this.#startCommit();
       return;
     }
-    if (this.#timer !== undefined || this.#filling.records === 0) return;
+    if (this.#stopWaiting !== undefined || this.#filling.records === 0) return;
     const lingered = this.#options.clock.monoMs() - this.#filling.firstMonoMs;
-    this.#timer = setTimeout(
-      () => this.#startCommit(),
-      Math.max(0, this.#options.lingerMs - lingered),
-    );
+    this.#waitFor(this.#options.lingerMs - lingered);
+  }
+
+  /** A timer of 0 ms takes at least 1: what is due is written with what else came by now. */
+  #waitFor(ms: number): void {
+    if (ms > 0) {
+      const timer = setTimeout(() => this.#startCommit(), ms);
+      this.#stopWaiting = () => clearTimeout(timer);
+    } else {
+      const soon = setImmediate(() => this.#startCommit());
+      this.#stopWaiting = () => clearImmediate(soon);
+    }
+  }
+
+  #waitNoMore(): void {
+    this.#stopWaiting?.();
+    this.#stopWaiting = undefined;
   }
 
   #startCommit(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#waitNoMore();
     if (this.#committing !== undefined) return;
     let batch = this.#waiting.shift();
     if (batch === undefined) {
@@ -282,8 +295,7 @@ export class Journal implements LogView {
   }
 
   #failWaiting(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#waitNoMore();
     for (const batch of [...this.#waiting, this.#filling]) {
       this.#pendingBytes -= batch.bodyBytes;
       batch.failed(this.#notDurable());
@@ -363,7 +375,7 @@ export class Journal implements LogView {
       await this.#committing;
     }
     this.#state = 'closed';
-    clearTimeout(this.#timer);
+    this.#waitNoMore();
     clearTimeout(this.#probeTimer);
     await this.#committing;
     await this.#row.close();

@@ -1,4 +1,4 @@
-import { seededRandom, systemClock } from '../../src/base/clock.ts';
+import { type Random, seededRandom, systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { LogRecord, Reading } from '../../src/base/reading.ts';
 import { Journal } from '../../src/log/journal.ts';
@@ -72,6 +72,13 @@ export async function readAll(
   }
   await cursor.close();
   return all;
+}
+
+/** Text that does not compress well. */
+export function noiseOf(random: Random, length: number): string {
+  let text = '';
+  while (text.length < length) text += random().toString(36).slice(2);
+  return text.slice(0, length);
 }
 
 export function textOf(record: LogRecord): string {

@@ -6,6 +6,7 @@ import { FakeFiles, type Life, NO_POWER, type Operation } from '../../support/fa
 import {
   append,
   FOLDER,
+  noiseOf,
   openTestJournal,
   readAll,
   reading,
@@ -54,7 +55,11 @@ class BadDay {
   async start(): Promise<void> {
     this.#life = this.files.live();
     try {
-      this.#journal = await openTestJournal(this.#life.files, { segmentBytes: 32 * 1024 });
+      this.#journal = await openTestJournal(this.#life.files, {
+        segmentBytes: 32 * 1024,
+        compression: 'auto',
+        packing: true,
+      });
     } catch {
       // A start that fails is tried again, as systemd would.
       this.#journal = undefined;
@@ -71,7 +76,8 @@ class BadDay {
     const burst = Array.from({ length: count }, async () => {
       const partition = this.#chance(0.5) ? 0 : 1;
       const size = Math.floor(this.#random() * 6_000);
-      const text = `${this.#numbered++} ${'x'.repeat(size)}`;
+      const filler = this.#chance(0.5) ? 'x'.repeat(size) : noiseOf(this.#random, size);
+      const text = `${this.#numbered++} ${filler}`;
       this.#sent.add(text);
       const offset = await append(journal, partition, reading('d', text));
       this.#durable.set(`${partition}:${offset}`, text);
