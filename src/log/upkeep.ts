@@ -44,6 +44,8 @@ export class Upkeep {
   #isPreparing = false;
   #isClosed = false;
   #bytesWritten = 0;
+  /** Files that are to go: of segments that are no more. One that cannot be removed stays here. */
+  readonly #doomed = new Set<string>();
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -147,37 +149,46 @@ export class Upkeep {
   /** The file of a segment that is not needed any more becomes that of the next, or goes. */
   async #release({ path, sizeBytes }: SegmentInfo): Promise<void> {
     const { files, folder, segmentBytes, numbers } = this.#options;
-    if (this.#ready === undefined && sizeBytes === segmentBytes) {
-      const place = { from: path, sequence: numbers.next(), sizeBytes };
-      this.#ready = await recycledFile(files, folder, place);
+    this.#doomed.add(path);
+    if (this.#ready !== undefined || sizeBytes !== segmentBytes) {
+      await this.#removeDoomed();
       return;
     }
-    await files.remove(path);
+    const sequence = numbers.next();
+    const to = segmentPath(folder, sequence);
+    this.#doomed.add(to);
+    this.#ready = await recycledFile(files, folder, { from: path, sequence, sizeBytes });
+    this.#doomed.delete(path);
+    this.#doomed.delete(to);
+  }
+
+  async #removeDoomed(): Promise<void> {
+    if (this.#doomed.size === 0) return;
+    const { files, folder } = this.#options;
+    for (const path of this.#doomed) await files.remove(path);
     await files.syncFolder(folder);
+    this.#doomed.clear();
   }
 
   /**
-   * Whole sealed segments go, oldest first. A failure to remove one is logged and tried again with
-   * the next call. A crash between two removals leaves a shorter row, which is as good.
+   * Whole sealed segments go, oldest first. A crash between two removals leaves a shorter row,
+   * which is as good; one before a removal is durable brings the segment back, to be dropped again.
    */
   retain(runMs: number): Promise<void> {
     return this.#later('retention', async () => {
+      await this.#removeDoomed();
       const { retention, logger, onDrop, active } = this.#options;
       const { info, sizeBytes } = active();
       const readyBytes = this.#ready?.sizeBytes ?? 0;
       const limits = { ...retention, runMs };
       const row = [...this.#sealed, info];
       for (const expired of expiredSegments(row, sizeBytes + readyBytes, limits)) {
-        const rest = this.#sealed.slice(1);
-        // Named and counted before the file is another's.
-        this.#sealed = rest;
-        await this.#release(expired).catch((error: unknown) => {
-          this.#sealed = [expired, ...rest];
-          throw error;
-        });
-        onDrop?.(droppedBy(expired, rest[0] ?? active().info));
+        // Readers know it no more, and it is counted: only then may its file be another's.
+        this.#sealed = this.#sealed.slice(1);
+        onDrop?.(droppedBy(expired, this.#sealed[0] ?? active().info));
         const fields = { segment: expired.sequence, repeatKey: expired.sequence };
         logger.info(fields, 'retention removed a segment');
+        await this.#release(expired);
       }
     });
   }

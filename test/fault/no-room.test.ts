@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
+import { FaultyFiles } from '../support/faulty-files.ts';
 import { cleanUp } from '../support/gateway-process.ts';
 import { textOf } from '../support/journals.ts';
 import { TestClient } from '../support/mqtt-clients.ts';
@@ -51,6 +53,15 @@ const TROUBLES: ReadonlyArray<{ what: string; code: string; begin: Trouble }> = 
   },
 ];
 
+/** Too little for a segment of full size, so that every commit needs room of its own. */
+const LITTLE_ROOM_BYTES = 512 * 1024;
+
+function start(): Promise<LocalGateway> {
+  const files = new FaultyFiles();
+  files.roomBytes = LITTLE_ROOM_BYTES;
+  return LocalGateway.start({ files });
+}
+
 function payloadOf(device: string, n: number): string {
   return JSON.stringify({ id: `${device}-${n}`, value: n });
 }
@@ -61,7 +72,7 @@ async function acknowledgedOn(gateway: LocalGateway): Promise<string[]> {
 
 describe.each(TROUBLES)('$what', ({ code, begin }) => {
   it('3.1.1: the connection closes without an acknowledgement', async () => {
-    const gateway = await LocalGateway.start();
+    const gateway = await start();
     const client = await TestClient.connect(gateway.port, { version: 4 });
     expect(await client.publish('sensors/a/t', payloadOf('a', 0))).toBe(true);
     begin(gateway);
@@ -75,7 +86,7 @@ describe.each(TROUBLES)('$what', ({ code, begin }) => {
   });
 
   it('5: DISCONNECT 0x97 says why, and no acknowledgement', async () => {
-    const gateway = await LocalGateway.start();
+    const gateway = await start();
     const client = await TestClient.connect(gateway.port, { version: 5 });
     expect(await client.publish('sensors/a/t', payloadOf('a', 0))).toBe(true);
     begin(gateway);
@@ -88,7 +99,7 @@ describe.each(TROUBLES)('$what', ({ code, begin }) => {
   });
 
   it('QoS 2: no PUBREC either', async () => {
-    const gateway = await LocalGateway.start();
+    const gateway = await start();
     begin(gateway);
     const client = await TestClient.connect(gateway.port);
     expect(await client.publish('sensors/a/t', payloadOf('a', 0), { qos: 2 })).toBe(false);
@@ -97,7 +108,7 @@ describe.each(TROUBLES)('$what', ({ code, begin }) => {
   });
 
   it('is said in the diagnostics and in the status, with its reason', async () => {
-    const gateway = await LocalGateway.start();
+    const gateway = await start();
     expect(gateway.status().health).toBe('ok');
     begin(gateway);
     const client = await TestClient.connect(gateway.port);
@@ -111,7 +122,7 @@ describe.each(TROUBLES)('$what', ({ code, begin }) => {
   });
 
   it('goes on by itself; what was acknowledged is in the log once and in order', async () => {
-    const gateway = await LocalGateway.start();
+    const gateway = await start();
     const url = `mqtt://127.0.0.1:${gateway.port}`;
     const devices = ['a', 'b', 'c'];
     const clients = devices.map((clientId) => new DeviceClient({ url, clientId, reconnectMs: 20 }));
@@ -146,7 +157,7 @@ describe.each(TROUBLES)('$what', ({ code, begin }) => {
   });
 
   it('holds back dead letters as it does readings', async () => {
-    const gateway = await LocalGateway.start();
+    const gateway = await start();
     begin(gateway);
     const client = await TestClient.connect(gateway.port);
     expect(await client.publish('sensors/a/t', 'no reading')).toBe(false);
@@ -157,6 +168,26 @@ describe.each(TROUBLES)('$what', ({ code, begin }) => {
     expect(await again.publish('sensors/a/t', 'no reading')).toBe(true);
     expect((await gateway.records('dead-letter')).map(textOf)).toEqual(['no reading']);
     await again.end();
+  });
+});
+
+describe('a disk that fills up while a segment has room', () => {
+  it('stops nothing until the segment is full: its file has its size already', async () => {
+    const gateway = await LocalGateway.start({ config: 'log: { segmentBytes: 1048576 }' });
+    const client = await TestClient.connect(gateway.port);
+    gateway.files.roomBytes = 0;
+    let acked = 0;
+    for (let n = 0; n < 40; n++) {
+      const noise = randomBytes(45_000).toString('base64');
+      const isAcked = await client.publish('sensors/a/t', JSON.stringify({ id: `${n}`, noise }));
+      if (!isAcked) break;
+      acked += 1;
+    }
+    // A record is 60 kB, and its segment 1 MiB.
+    expect(acked).toBeGreaterThan(10);
+    expect(acked).toBeLessThan(40);
+    expect(gateway.status().health).toContain('ENOSPC');
+    expect(await acknowledgedOn(gateway)).toEqual(client.acked);
   });
 });
 

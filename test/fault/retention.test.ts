@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { nodeFiles } from '../../src/os/node-files.ts';
+import { FaultyFiles } from '../support/faulty-files.ts';
 import { freePort } from '../support/free-port.ts';
 import { cleanUp } from '../support/gateway-process.ts';
 import { Cloud, TestClient } from '../support/mqtt-clients.ts';
@@ -90,32 +92,45 @@ describe('retention', () => {
   });
 
   it.each([
-    ['remove', '.segment'],
+    ['rename', '.segment'],
     ['syncFolder', 'telemetry'],
   ] as const)('counts each once, though a %s fails', async (operation, path) => {
     const gateway = await LocalGateway.start({ config: configFor(await nowhere()) });
     await fill(gateway, 25);
-    if (operation === 'remove') {
-      gateway.files.break({ operations: [operation], path, code: 'EIO', times: 2 });
+    if (operation === 'syncFolder') {
+      // The one after a file has got another name, not the one after a new one.
+      gateway.files.breakAfter('rename', { operations: [operation], path, code: 'EIO', times: 1 });
     } else {
-      // The one after a removal, not the one after a new segment.
-      gateway.files.breakAfter('remove', { operations: [operation], path, code: 'EIO', times: 1 });
+      gateway.files.break({ operations: [operation], path, code: 'EIO', times: 2 });
     }
     await fill(gateway, 65);
-    expect(gateway.said('retention could not remove a segment').length).toBeGreaterThan(0);
+    const errors = gateway.said('the upkeep of the log met an error');
+    expect(errors.map(({ fields }) => fields['what'])).toContain('retention');
     await expectNamed(gateway);
+    const names = await nodeFiles.list(gateway.data.telemetry);
+    expect(names.length, names.join()).toBeLessThanOrEqual(5);
   });
 
-  it('names and counts what it drops at a start, too', async () => {
-    const url = await nowhere();
-    const before = await LocalGateway.start({ config: configFor(url, 64 * 1024 * 1024) });
-    await fill(before, 70);
-    expect(before.status().expired).toBe(0);
-    await before.stop();
-    const gateway = await LocalGateway.start({ config: configFor(url), folder: before.data.root });
-    expect(gateway.said('retention removed a segment').length).toBeGreaterThan(0);
-    await expectNamed(gateway);
-  });
+  it.each([0, 2])(
+    'names and counts what it drops at a start, %i removes failing',
+    async (times) => {
+      const url = await nowhere();
+      const before = await LocalGateway.start({ config: configFor(url, 64 * 1024 * 1024) });
+      await fill(before, 70);
+      expect(before.status().expired).toBe(0);
+      await before.stop();
+      const files = new FaultyFiles();
+      if (times > 0) files.break({ operations: ['remove'], path: '.segment', code: 'EIO', times });
+      const config = configFor(url);
+      const gateway = await LocalGateway.start({ config, folder: before.data.root, files });
+      await fill(gateway, 25);
+      expect(gateway.said('retention removed a segment').length).toBeGreaterThan(0);
+      expect(gateway.said('the upkeep of the log met an error')).toHaveLength(times);
+      await expectNamed(gateway);
+      const names = await nodeFiles.list(gateway.data.telemetry);
+      expect(names.length, names.join()).toBeLessThanOrEqual(5);
+    },
+  );
 
   it('does not count what was forwarded before the restart', async () => {
     const cloud = new Cloud();

@@ -162,6 +162,15 @@ export class FaultyFiles implements Files {
     throw systemError('ENOSPC');
   }
 
+  async #sizeOf(path: string): Promise<number> {
+    try {
+      const handle = await this.#real.open(path, 'read');
+      return await handle.sizeBytes().finally(() => handle.close());
+    } catch {
+      return 0;
+    }
+  }
+
   async list(folder: string): Promise<string[]> {
     await this.#meet('list', folder);
     return this.#real.list(folder);
@@ -179,6 +188,7 @@ export class FaultyFiles implements Files {
 
   async remove(path: string): Promise<void> {
     await this.#meet('remove', path);
+    this.roomBytes += await this.#sizeOf(path);
     await this.#real.remove(path);
   }
 
