@@ -1,9 +1,9 @@
-import { codeOf } from '../base/errors.ts';
 import type { FileHandle, Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
-import { readSegmentHeader, type SegmentInfo, Slots } from './catalog.ts';
+import { type SegmentInfo, Slots } from './catalog.ts';
 import { type BlockHeader, holdsRecords, type Run } from './format.ts';
 import type { LogView } from './log-view.ts';
+import { openIfThere, readSegmentHeader } from './segment-file.ts';
 
 /** A place in a store: a block to be read next. */
 export interface BlockPlace {
@@ -70,16 +70,6 @@ async function basesOf(files: Files, info: SegmentInfo): Promise<Bases> {
     await handle.close();
   }
   return (stream, partition) => bases[slots.of(stream, partition)];
-}
-
-/** undefined: retention has removed it. */
-export async function openIfThere(files: Files, path: string): Promise<FileHandle | undefined> {
-  try {
-    return await files.open(path, 'read');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 /** The first block of a segment, wherever its header ends. */

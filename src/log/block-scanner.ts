@@ -23,11 +23,17 @@ export interface Good {
   readonly body: Uint8Array;
 }
 
+/** A place further on where a block of the segment begins. */
+interface Later {
+  readonly page: number;
+  readonly number: number;
+}
+
 /** What stands at a page where a block should start: docs/log-format.md, *Reading and recovery*. */
 export type Scanned =
   | Good
   /**
-   * Bad pages with a good block of this segment after them. `runs`: what the damaged block held, if
+   * Bad pages with a block of this segment after them. `runs`: what the damaged block held, if
    * its header is whole.
    */
   | {
@@ -37,7 +43,7 @@ export type Scanned =
       readonly runs: readonly Run[] | undefined;
     }
   | { readonly kind: 'end'; readonly page: number }
-  /** A commit that was cut off; nothing good follows. */
+  /** A commit that was cut off; nothing follows. */
   | { readonly kind: 'torn'; readonly page: number; readonly bytes: number };
 
 export interface ScanOptions {
@@ -98,8 +104,8 @@ export class BlockScanner {
       this.#forgetWindow();
       return before.as;
     }
-    const follows = await this.#findGood(page + 1, endPage);
-    // A live writer may have filled these pages since we looked: what stood before the good block
+    const follows = await this.#findLater(page + 1, endPage);
+    // A live writer may have filled these pages since we looked: what stood before a later block
     // was whole before that one was begun. Nor is the end ever answered from them twice.
     this.#forgetWindow();
     if (follows !== undefined) {
@@ -111,7 +117,7 @@ export class BlockScanner {
     return as;
   }
 
-  /** Nothing good follows: what is at this page? */
+  /** Nothing follows: what is at this page? */
   async #endAt(page: number, rest: Uint8Array): Promise<Scanned> {
     const isUnreadable = rest.length > 0 && rest.every((byte) => byte === UNREADABLE);
     if (!isUnreadable && !claimsToBeOf(rest, this.#sequence)) return { kind: 'end', page };
@@ -128,23 +134,28 @@ export class BlockScanner {
   }
 
   /** If its header is whole, the damaged block says itself which offsets go with it. */
-  async #corrupt(page: number, follows: Good, endPage?: number): Promise<Scanned> {
+  async #corrupt(page: number, follows: Later, endPage?: number): Promise<Scanned> {
     const header = await this.#headerAt(page, this.#number, endPage);
     const pages = header === undefined ? 0 : blockPages(header);
     const isTold = header !== undefined && page + pages <= follows.page;
     this.#page = isTold ? page + pages : follows.page;
-    this.#number = isTold ? header.number + 1 : follows.header.number;
+    this.#number = isTold ? header.number + 1 : follows.number;
     const runs = isTold && holdsRecords(header) ? header.runs : [];
     return { kind: 'corrupt', page, pages: this.#page - page, runs: isTold ? runs : undefined };
   }
 
-  async #findGood(from: number, endPage?: number): Promise<Good | undefined> {
+  /**
+   * The next place with a whole header of this segment. One commit is on its way at a time: whoever
+   * began a block knew that those before it were durable.
+   */
+  async #findLater(from: number, endPage?: number): Promise<Later | undefined> {
     for (let page = from; ; page++) {
       if (endPage !== undefined && page >= endPage) return undefined;
       const bytes = await this.#bytesAt(page, 1, endPage);
       if (bytes.length === 0) return undefined;
-      const good = await this.#blockAt(page, undefined, endPage);
-      if (good !== undefined && good.header.number >= (this.#number ?? 0)) return good;
+      const header = await this.#headerAt(page, undefined, endPage);
+      const number = header?.number ?? -1;
+      if (number >= (this.#number ?? 0)) return { page, number };
     }
   }
 

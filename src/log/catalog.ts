@@ -1,19 +1,16 @@
 import { join } from 'node:path';
-import { codeOf, HeadgateError } from '../base/errors.ts';
-import type { FileHandle, Files } from '../os/files.ts';
+import { codeOf } from '../base/errors.ts';
+import type { Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
-import { PAGE_BYTES } from './bytes.ts';
 import {
-  decodeSegmentHeader,
-  FORMAT_VERSION,
   fileKind,
   packedFileName,
   type SegmentHeader,
   type StreamTable,
   segmentFileName,
-  segmentHeaderPages,
-  segmentVersion,
 } from './format.ts';
+import { readHeaderCopy } from './header-copy.ts';
+import { readSegmentHeader } from './segment-file.ts';
 
 /** One segment file and what its header says. */
 export interface SegmentInfo {
@@ -39,42 +36,6 @@ export interface LooseFiles {
 export interface Catalog extends LooseFiles {
   /** By sequence number, oldest first. Empty: a store that never was. */
   readonly segments: readonly SegmentInfo[];
-}
-
-const MAX_HEADER_PAGES = 64;
-
-/** undefined: it is not whole, or the card gives it no more, which is damage like any other. */
-export async function readSegmentHeader(
-  handle: FileHandle,
-  path: string,
-): Promise<SegmentHeader | undefined> {
-  try {
-    return await readWholeHeader(handle, path);
-  } catch (error) {
-    if (codeOf(error) === 'EIO') return undefined;
-    throw error;
-  }
-}
-
-async function readWholeHeader(
-  handle: FileHandle,
-  path: string,
-): Promise<SegmentHeader | undefined> {
-  const first = new Uint8Array(PAGE_BYTES);
-  const read = await handle.read(first, 0);
-  if (read < PAGE_BYTES) return undefined;
-  const pages = segmentHeaderPages(first);
-  if (pages === undefined || pages > MAX_HEADER_PAGES) return undefined;
-  const all = new Uint8Array(pages * PAGE_BYTES);
-  await handle.read(all, 0);
-  const version = segmentVersion(all);
-  if (version !== undefined && version > FORMAT_VERSION) {
-    throw new HeadgateError(
-      'LOG_FORMAT',
-      `${path} is of format ${version}, known is ${FORMAT_VERSION}`,
-    );
-  }
-  return decodeSegmentHeader(all);
 }
 
 async function lookAt(files: Files, path: string) {
@@ -157,17 +118,24 @@ export async function readCatalog(files: Files, folder: string): Promise<Catalog
     }
     // Dropped by retention, or packed and somewhere else by now.
     if (found.length < byName.files.length && look < MAX_LOOKS) continue;
-    return { ...(await segmentsOf(files, found)), leftovers: byName.leftovers };
+    const copy = () => readHeaderCopy(files, folder);
+    return { ...(await segmentsOf(files, found, copy)), leftovers: byName.leftovers };
   }
 }
 
-async function segmentsOf(files: Files, found: readonly Found[]) {
+async function segmentsOf(
+  files: Files,
+  found: readonly Found[],
+  copy: () => Promise<SegmentHeader | undefined>,
+) {
+  const isKnown = found.some(({ header }) => header !== undefined);
+  const fallback = isKnown || found.length === 0 ? undefined : await copy();
   const segments: SegmentInfo[] = [];
   const unborn: string[] = [];
   let ready: string | undefined;
   for (const [i, { header, ...file }] of found.entries()) {
     const later = found.slice(i).find((other) => other.header !== undefined);
-    const neighbour = later?.header ?? segments.at(-1)?.header;
+    const neighbour = later?.header ?? segments.at(-1)?.header ?? fallback;
     if (header !== undefined) {
       segments.push({ ...file, header, headerLost: false });
     } else if (neighbour === undefined) {

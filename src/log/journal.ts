@@ -5,7 +5,7 @@ import { Batch, type Settle } from './batch.ts';
 import type { SegmentInfo } from './catalog.ts';
 import { packBody } from './codec.ts';
 import { Commit } from './commit.ts';
-import { asStored, BLOCK_DATA, bodyStart, type Moment } from './format.ts';
+import { asStored, BLOCK_DATA, bodyStart, type Moment, plainBody } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
 import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
@@ -33,6 +33,7 @@ export interface JournalStatus {
 const FULL_BYTES = 48 * 1024;
 /** A row that long is a card that is dying; `headgate log verify` names the rest. */
 const MAX_LOST_NAMED = 1_000;
+const QUIET_MS = 60_000;
 const PROBE_MIN_MS = 500;
 const PROBE_MAX_MS = 10_000;
 
@@ -64,6 +65,8 @@ export class Journal implements LogView {
   #state: JournalStatus['state'] = 'durable';
   #lastError: string | undefined;
   #commits = 0;
+  /** Run clock at the last block. */
+  #lastRunMs: number;
   #pendingBytes = 0;
 
   private constructor(options: JournalOptions, opened: JournalFiles) {
@@ -75,6 +78,7 @@ export class Journal implements LogView {
     this.#found = { tornBytes, corruptBlocks };
     this.#lost = [...lost];
     this.#runAtStart = opened.runMs;
+    this.#lastRunMs = opened.runMs;
     this.#monoAtStart = options.clock.monoMs();
     this.#maxBodyBytes = Math.floor(options.segmentBytes / 2);
     const { random } = options;
@@ -258,6 +262,7 @@ export class Journal implements LogView {
       return;
     }
     this.#commits += 1;
+    this.#lastRunMs = moment.runMs;
     this.#pendingBytes -= bytes;
     batch.committed(this.#next);
     const commit = new Commit(batch, moment);
@@ -367,6 +372,22 @@ export class Journal implements LogView {
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * The run clock goes on after a restart from the last block. After a quiet while a block without
+   * records keeps what has passed; a crash before it costs that time and nothing else.
+   */
+  async #noteRunClock(): Promise<void> {
+    const now = this.#options.clock.monoMs();
+    const quietMs = this.runMs(now) - this.#lastRunMs;
+    if (this.#state !== 'durable' || quietMs < QUIET_MS) return;
+    const block = { kind: BLOCK_DATA, records: 0, moment: this.#momentAt(now), runs: [] };
+    await this.#row
+      .append({ ...block, body: plainBody(new Uint8Array(0)) }, this.#next)
+      .catch(() => {
+        // No reading is at stake.
+      });
+  }
+
   /** Commits what is pending, then refuses everything. */
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
@@ -374,6 +395,7 @@ export class Journal implements LogView {
       this.#startCommit();
       await this.#committing;
     }
+    await this.#noteRunClock();
     this.#state = 'closed';
     this.#waitNoMore();
     clearTimeout(this.#probeTimer);

@@ -1,12 +1,13 @@
 import type { LogRecord } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
-import { BlockCursor, type BlockPlace, openIfThere } from './block-cursor.ts';
+import { BlockCursor, type BlockPlace } from './block-cursor.ts';
 import { recordsIn } from './block-records.ts';
 import { BlockScanner } from './block-scanner.ts';
 import { type SegmentInfo, Slots } from './catalog.ts';
 import { BLOCK_INDEX, type Run, type SegmentHeader, type StreamTable } from './format.ts';
 import type { LogView } from './log-view.ts';
 import type { LostOffsets } from './recovery.ts';
+import { openIfThere } from './segment-file.ts';
 import { type IndexEntry, SparseIndex } from './sparse-index.ts';
 
 export interface ReadOptions {
@@ -27,12 +28,21 @@ export function streamTable(view: LogView, stream: string): StreamTable | undefi
     ?.header.streams.find(({ name }) => name === stream);
 }
 
-/** The oldest offset that is kept of each partition of a stream. */
-export function earliestOffsets(view: LogView, stream: string): number[] {
+/** Of each partition of a stream, where the first segment with a whole header begins. */
+function firstKnownOffsets(view: LogView, stream: string): number[] {
   const partitions = streamTable(view, stream)?.nextOffsets.length ?? 0;
   const first = view.segments().find((info) => !info.headerLost);
   const table = first?.header.streams.find(({ name }) => name === stream);
   return Array.from({ length: partitions }, (_, p) => table?.nextOffsets[p] ?? 0);
+}
+
+/**
+ * The oldest offset that is kept of each partition of a stream. Where nobody knows, since the header
+ * of the oldest segment is damaged, it is 0: whatever is there comes after it.
+ */
+export function earliestOffsets(view: LogView, stream: string): number[] {
+  const known = firstKnownOffsets(view, stream);
+  return view.segments()[0]?.headerLost === true ? known.map(() => 0) : known;
 }
 
 /**
@@ -128,7 +138,7 @@ export class StreamCursor {
   /** Offsets before `end` that were expected and are kept: of others retention has told. */
   #tellLost(partition: number, end: number): void {
     const { stream, view, onLost } = this.#options;
-    const kept = earliestOffsets(view, stream)[partition] ?? 0;
+    const kept = firstKnownOffsets(view, stream)[partition] ?? 0;
     const offset = Math.max(this.#expected[partition] ?? 0, kept);
     const count = end - offset;
     if (count > 0) onLost?.({ stream, partition, offset, count });

@@ -4,6 +4,7 @@ import { codeOf, messageOf } from '../base/errors.ts';
 import { PAGE_BYTES } from './bytes.ts';
 import { readCatalog, type SegmentInfo, segmentPath } from './catalog.ts';
 import { fileKind, logName, type SegmentHeader, type StreamTable } from './format.ts';
+import { writeHeaderCopy } from './header-copy.ts';
 import type { JournalOptions } from './journal-options.ts';
 import { discard, growingFile, type ReadyFile, zeroedFile } from './ready-file.ts';
 import { type LostOffsets, type Recovered, recoverTail } from './recovery.ts';
@@ -23,6 +24,8 @@ export interface JournalFiles {
   readonly bytesWritten: number;
   readonly found: Pick<Recovered, 'tornBytes' | 'corruptBlocks' | 'lost'>;
 }
+
+const NO_INDEX = { indexPage: 0, previousIndexPage: 0 } as const;
 
 type Wanted = JournalOptions['streams'];
 
@@ -145,13 +148,9 @@ async function startNewSegment(
     return { ...table, nextOffsets: own };
   });
   const file = ready ?? (await newFile(options, last.sequence + 1));
-  const active = ActiveSegment.begin(options.files, file, {
-    ...last.header,
-    ...clocks(options, runMs),
-    previousIndexPage: 0,
-    indexPage: 0,
-    streams,
-  });
+  const header = { ...last.header, ...clocks(options, runMs), ...NO_INDEX, streams };
+  await writeHeaderCopy(options.files, options.folder, header);
+  const active = ActiveSegment.begin(options.files, file, header);
   const bytesWritten = file.sizeBytes + (await active.flush());
   const next = streams.flatMap((stream) => stream.nextOffsets);
   return { active, ready: undefined, nextOffsets: next, bytesWritten };
@@ -183,14 +182,10 @@ async function createStore(options: JournalOptions): Promise<JournalFiles> {
   const used = names.map((name) => Number.parseInt(name, 10)).filter(Number.isSafeInteger);
   const tables = mergeStreams([], options.streams);
   const file = await newFile(options, Math.max(0, ...used) + 1);
-  const active = ActiveSegment.begin(files, file, {
-    logId: randomBytes(16),
-    salt: randomBytes(8),
-    ...clocks(options, 0),
-    indexPage: 0,
-    previousIndexPage: 0,
-    streams: tables,
-  });
+  const identity = { logId: randomBytes(16), salt: randomBytes(8) };
+  const header = { ...identity, ...clocks(options, 0), ...NO_INDEX, streams: tables };
+  await writeHeaderCopy(files, folder, { ...header, sequence: file.sequence });
+  const active = ActiveSegment.begin(files, file, header);
   const bytesWritten = file.sizeBytes + (await active.flush());
   return {
     sealed: [],

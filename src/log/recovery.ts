@@ -28,11 +28,15 @@ export class OffsetTracker {
   /** Next offset expected of each slot, in the order of the newest tables seen. */
   next: number[];
   readonly lost: LostOffsets[] = [];
+  /** Slots of which nothing is known yet. */
+  #unknown = new Set<number>();
 
   constructor(info: SegmentInfo) {
     this.#slots = new Slots(info.header.streams);
     this.#names = namesOf(info);
     this.next = flatOffsets(info.header.streams);
+    // Nobody knows where its partitions begin: what comes first tells.
+    if (info.headerLost) this.#unknown = new Set(this.next.keys());
   }
 
   /** A following segment's header says where each partition goes on. */
@@ -58,6 +62,7 @@ export class OffsetTracker {
   /** A damaged block whose header still tells what it held. */
   lose(runs: readonly Run[]): void {
     for (const { stream, partition, records, firstOffset } of runs) {
+      this.#reach(stream, partition, firstOffset);
       this.#reach(stream, partition, firstOffset + records);
     }
   }
@@ -65,6 +70,7 @@ export class OffsetTracker {
   /** The partition goes on at `offset`: anything between is lost. */
   #reach(stream: number, partition: number, offset: number): void {
     const slot = this.#slots.of(stream, partition);
+    if (this.#unknown.delete(slot)) this.next[slot] = offset;
     const expected = this.next[slot];
     if (expected === undefined || offset <= expected) return;
     const name = this.#names.get(stream) ?? `#${stream}`;
