@@ -11,7 +11,8 @@ const lane = (name: string, include: string[], testTimeout: number) => {
 };
 
 // Lanes: unit (no sockets to speak of), fault (what breaks), e2e (child processes, real MQTT),
-// debian (e2e with real parts from Debian's packages; `.ci/run` installs them).
+// long (sweeps with more seeds), debian (e2e with real parts from Debian's packages; `.ci/run`
+// installs them).
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -22,6 +23,7 @@ export default defineConfig({
       lane('unit', ['test/unit/**/*.test.ts', 'test/*.test.ts'], 10_000),
       lane('fault', ['test/fault/**/*.test.ts'], 30_000),
       lane('e2e', ['test/e2e/**/*.test.ts'], 120_000),
+      lane('long', ['test/long/**/*.long.test.ts'], 600_000),
       lane('debian', ['test/e2e/**/*.debian.test.ts'], 600_000),
     ],
   },

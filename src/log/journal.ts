@@ -7,6 +7,7 @@ import { packBody } from './codec.ts';
 import { Commit } from './commit.ts';
 import { asStored, BLOCK_DATA, bodyStart, type Moment, plainBody } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
+import { KnownLosses } from './known-losses.ts';
 import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
 import { maxRecordBytes } from './record-codec.ts';
@@ -31,8 +32,6 @@ export interface JournalStatus {
 
 /** A batch this large gains nothing by lingering: its padding is a few percent of it at most. */
 const FULL_BYTES = 48 * 1024;
-/** A row that long is a card that is dying; `headgate log verify` names the rest. */
-const MAX_LOST_NAMED = 1_000;
 const QUIET_MS = 60_000;
 const PROBE_MIN_MS = 500;
 const PROBE_MAX_MS = 10_000;
@@ -51,7 +50,7 @@ export class Journal implements LogView {
   readonly #monoAtStart: number;
   readonly #runAtStart: number;
   readonly #found: Pick<JournalStatus, 'tornBytes' | 'corruptBlocks'>;
-  readonly #lost: LostOffsets[];
+  readonly #losses: KnownLosses;
   readonly #listeners = new Set<(commit: Commit) => void>();
   readonly #maxBodyBytes: number;
   readonly #probe: Backoff;
@@ -76,7 +75,7 @@ export class Journal implements LogView {
     this.#next = opened.nextOffsets;
     const { tornBytes, corruptBlocks, lost } = opened.found;
     this.#found = { tornBytes, corruptBlocks };
-    this.#lost = [...lost];
+    this.#losses = new KnownLosses(options.logger, lost);
     this.#runAtStart = opened.runMs;
     this.#lastRunMs = opened.runMs;
     this.#monoAtStart = options.clock.monoMs();
@@ -134,23 +133,16 @@ export class Journal implements LogView {
       pendingBytes: this.#pendingBytes,
       segments: this.#row.segments().length,
       ...this.#found,
-      lost: this.#lost,
+      lost: this.#losses.all,
     };
   }
 
   /**
    * A consumer came upon offsets that a damaged block has taken with it: sealed segments are not
-   * looked through at the start. Each is named once, however many consumers miss it.
+   * looked through at the start.
    */
   reportLost(lost: LostOffsets): void {
-    const { stream, partition, offset } = lost;
-    const isKnown = this.#lost.some(
-      (one) => one.stream === stream && one.partition === partition && one.offset === offset,
-    );
-    if (isKnown) return;
-    if (this.#lost.length < MAX_LOST_NAMED) this.#lost.push(lost);
-    const fields = { ...lost, repeatKey: `${stream}/${partition}/${offset}` };
-    this.#options.logger.error(fields, 'offsets are lost: a block of the log is damaged');
+    this.#losses.report(lost);
   }
 
   /**

@@ -99,10 +99,17 @@ export interface Life {
 /** The code of a fault after which nothing more happens to the files until `powerCut`. */
 export const NO_POWER = 'no power';
 
+interface NameChange {
+  readonly path: string;
+  apply(names: Map<string, FakeFile>): void;
+}
+
 export class FakeFiles implements Files {
   #files = new Map<string, FakeFile>();
   /** The names that a power cut leaves. */
   #durableNames = new Map<string, FakeFile>();
+  /** Creations, renames and removals since the folder was last synced, in their order. */
+  #nameChanges: NameChange[] = [];
   readonly #folders = new Set<string>();
   /** Asked before every operation; a returned code makes it fail. */
   fault: (operation: Operation, path: string) => string | undefined = () => undefined;
@@ -142,8 +149,9 @@ export class FakeFiles implements Files {
     let file = this.#files.get(path);
     if (file === undefined) {
       if (mode === 'read') throw systemError('ENOENT');
-      file = new FakeFile();
-      this.#files.set(path, file);
+      const made = new FakeFile();
+      this.#change(path, (names) => names.set(path, made));
+      file = made;
     }
     return this.#handle(path, file);
   }
@@ -201,13 +209,20 @@ export class FakeFiles implements Files {
     this.#check('rename', from);
     const file = this.#files.get(from);
     if (file === undefined) throw systemError('ENOENT');
-    this.#files.delete(from);
-    this.#files.set(to, file);
+    this.#change(to, (names) => {
+      names.delete(from);
+      names.set(to, file);
+    });
   }
 
   async remove(path: string): Promise<void> {
     this.#check('remove', path);
-    this.#files.delete(path);
+    if (this.#files.has(path)) this.#change(path, (names) => names.delete(path));
+  }
+
+  #change(path: string, apply: (names: Map<string, FakeFile>) => unknown): void {
+    apply(this.#files);
+    this.#nameChanges.push({ path, apply });
   }
 
   async syncFolder(folder: string): Promise<void> {
@@ -215,6 +230,7 @@ export class FakeFiles implements Files {
     const isIn = ([path]: [string, FakeFile]) => path.startsWith(`${folder}/`);
     const others = [...this.#durableNames].filter((entry) => !isIn(entry));
     this.#durableNames = new Map([...others, ...[...this.#files].filter(isIn)]);
+    this.#nameChanges = this.#nameChanges.filter(({ path }) => !path.startsWith(`${folder}/`));
   }
 
   async readText(path: string): Promise<string | undefined> {
@@ -273,15 +289,18 @@ export class FakeFiles implements Files {
 
   /**
    * A power cut: of each 512-byte sector written since the last sync, `keeps` says whether it
-   * reached the flash; without it, nothing that was not synced is left. Names that were not synced
-   * (creations, renames, removals) are undone, unless `keepsNames`.
+   * reached the flash; without it, nothing that was not synced is left. `keepsNames` says which of
+   * the names that were not synced (creations, renames, removals) are as they were changed: none,
+   * all, or any of them, in no order that anybody may rely on.
    */
   powerCut(
     keeps: (path: string, sector: number) => boolean = () => false,
-    { keepsNames = false } = {},
+    { keepsNames = false }: { keepsNames?: boolean | (() => boolean) } = {},
   ): void {
-    if (!keepsNames) this.#files = new Map(this.#durableNames);
-    this.#durableNames = new Map(this.#files);
+    const isKept = typeof keepsNames === 'function' ? keepsNames : () => keepsNames;
+    for (const { apply } of this.#nameChanges) if (isKept()) apply(this.#durableNames);
+    this.#nameChanges = [];
+    this.#files = new Map(this.#durableNames);
     for (const [path, file] of this.#files) file.powerCut((sector) => keeps(path, sector));
   }
 }

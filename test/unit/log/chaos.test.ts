@@ -98,7 +98,9 @@ class BadDay {
     this.files.fault = () => NO_POWER;
     this.kill();
     const share = [0, 1, this.#random()][Math.floor(this.#random() * 3)] ?? 0;
-    this.files.powerCut(() => this.#chance(share), { keepsNames: this.#chance(0.5) });
+    const names = [0, 1, 0.5][Math.floor(this.#random() * 3)] ?? 0;
+    const keepsNames = () => this.#chance(names);
+    this.files.powerCut(() => this.#chance(share), { keepsNames });
     this.files.fault = () => undefined;
     this.cuts += 1;
   }

@@ -186,3 +186,44 @@ describe('beside a live writer', () => {
     expect(verified.records).toBeLessThan(60);
   });
 });
+
+describe('the first page of the only segment', () => {
+  it('costs nothing: a copy of the header tells what the blocks are', async () => {
+    const files = await written(4);
+    files.bytes(FIRST).fill(7, 0, PAGE);
+    const verified = await verifyStore(files, FOLDER);
+    expect(verified).toMatchObject({ records: 4, corruptBlocks: 0, lostOffsets: 0 });
+    const journal = await reopen(files);
+    expect(journal.status().lost).toEqual([]);
+    expect(await append(journal, 0, reading('a', 'r4'))).toBe(2);
+    expect((await readAll(files, journal)).map(textOf)).toEqual(['r0', 'r1', 'r2', 'r3', 'r4']);
+    await journal.close();
+  });
+
+  it('with the copy gone too, leaves a file that is set aside, not a log that begins anew', async () => {
+    const files = await written(4);
+    files.bytes(FIRST).fill(7, 0, PAGE);
+    files.bytes(`${FOLDER}/header.copy`).fill(7, 0, PAGE);
+    const journal = await reopen(files);
+    expect(await files.list(FOLDER)).toContain('0000000000000001.segment.unborn');
+    await journal.close();
+  });
+});
+
+describe('several damaged blocks at the end', () => {
+  it('cost their own offsets: only the last can be a commit that was cut off', async () => {
+    const files = await written(6);
+    for (const text of ['r3', 'r4', 'r5']) {
+      flip(files, FIRST, Buffer.from(files.bytes(FIRST)).indexOf(text));
+    }
+    const journal = await reopen(files);
+    const lost = [
+      { stream: 'readings', partition: 1, offset: 1, count: 1 },
+      { stream: 'readings', partition: 0, offset: 2, count: 1 },
+    ];
+    expect(journal.status()).toMatchObject({ corruptBlocks: 2, lost, tornBytes: PAGE });
+    expect(await append(journal, 0, reading('a', 'new'))).toBe(3);
+    expect(await append(journal, 1, reading('a', 'new'))).toBe(2);
+    await journal.close();
+  });
+});

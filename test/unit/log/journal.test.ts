@@ -5,7 +5,7 @@ import { BLOCK_DATA, encodeBlock, plainBody } from '../../../src/log/format.ts';
 import { StreamCursor } from '../../../src/log/log-reader.ts';
 import { BodyWriter } from '../../../src/log/record-codec.ts';
 import { verifyStore } from '../../../src/log/verify.ts';
-import { FakeFiles } from '../../support/fake-files.ts';
+import { FakeFiles, NO_POWER } from '../../support/fake-files.ts';
 import {
   append,
   FOLDER,
@@ -288,6 +288,49 @@ describe('a journal', () => {
     await append(again, 0, reading('a', '2', { monoMs: clock.mono }));
     expect((await readAll(files, again)).map((r) => r.runMs)).toEqual([60_000, 67_000]);
     await again.close();
+  });
+
+  it('counts quiet time too, unless it is killed in it', async () => {
+    const files = new FakeFiles();
+    const clock = { mono: 0, wall: 0, monoMs: () => clock.mono, wallMs: () => clock.wall };
+    let journal = await openTestJournal(files, { clock });
+    await append(journal, 0, reading('a', 'x', { monoMs: 0 }));
+    for (let i = 0; i < 3; i++) {
+      clock.mono += 3_600_000;
+      await journal.close();
+      journal = await openTestJournal(files, { clock });
+    }
+    expect(journal.runMs(clock.mono)).toBe(3 * 3_600_000);
+    expect((await readAll(files, journal)).map(textOf)).toEqual(['x']);
+    expect(await verifyStore(files, FOLDER)).toMatchObject({ lostOffsets: 0, corruptBlocks: 0 });
+    await journal.close();
+  });
+
+  it('makes what it finds durable before anybody relies on it', async () => {
+    const files = new FakeFiles();
+    const life = files.live();
+    const journal = await openTestJournal(life.files);
+    await append(journal, 0, reading('a', 'r0'));
+    // The sync fails, so the kernel takes the page for clean; then the process is killed.
+    let hasFailed = false;
+    files.fault = (operation) => {
+      if (hasFailed) return NO_POWER;
+      hasFailed = operation === 'sync';
+      return hasFailed ? 'EIO' : undefined;
+    };
+    const sent = append(journal, 0, reading('a', 'r1')).catch(() => 'refused');
+    await expect.poll(() => hasFailed).toBe(true);
+    life.kill();
+    files.fault = () => undefined;
+    await sent;
+    // A start finds it, and would acknowledge a repeat of it.
+    const again = await openTestJournal(files);
+    const found = (await readAll(files, again)).map(textOf);
+    expect(found).toEqual(['r0', 'r1']);
+    files.powerCut(() => false);
+    const last = await openTestJournal(files);
+    expect((await readAll(files, last)).map(textOf)).toEqual(found);
+    await last.close();
   });
 
   it('finds an offset by the index, without reading what is before it', async () => {
