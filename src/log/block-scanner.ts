@@ -7,12 +7,13 @@ import {
   blockBody,
   blockHeadBytes,
   blockPages,
-  claimsToBeOf,
   decodeBlockHeader,
   holdsRecords,
   type Run,
+  sequenceNamed,
   unknownIn,
 } from './format.ts';
+import { casesOf, type PageFacts } from './page-case.ts';
 
 export interface Good {
   readonly kind: 'good';
@@ -26,7 +27,7 @@ export interface Good {
 /** A place further on where a block of the segment begins. */
 interface Later {
   readonly page: number;
-  readonly number: number;
+  readonly header: BlockHeader;
 }
 
 /** What stands at a page where a block should start: docs/log-format.md, *Reading and recovery*. */
@@ -34,7 +35,7 @@ export type Scanned =
   | Good
   /**
    * Bad pages with a block of this segment after them. `runs`: what the damaged block held, if
-   * its header is whole.
+   * it or the block after it tells.
    */
   | {
       readonly kind: 'corrupt';
@@ -110,17 +111,33 @@ export class BlockScanner {
     this.#forgetWindow();
     if (follows !== undefined) {
       const after = await this.#blockAt(page, this.#number, endPage);
-      return after === undefined ? this.#corrupt(page, follows, endPage) : this.#passed(after);
+      if (after !== undefined) return this.#passed(after);
     }
-    const as = await this.#endAt(page, rest);
+    const [met] = casesOf(this.#factsOf(rest, follows !== undefined));
+    if (follows !== undefined && met?.is === 'corrupt') {
+      return this.#corrupt(page, follows, endPage);
+    }
+    const as = met?.is === 'torn' ? await this.#torn(page, rest) : ({ kind: 'end', page } as const);
     this.#endSeen = { page, begins, as };
     return as;
   }
 
-  /** Nothing follows: what is at this page? */
-  async #endAt(page: number, rest: Uint8Array): Promise<Scanned> {
-    const isUnreadable = rest.length > 0 && rest.every((byte) => byte === UNREADABLE);
-    if (!isUnreadable && !claimsToBeOf(rest, this.#sequence)) return { kind: 'end', page };
+  /** Of a page where no block is whole. */
+  #factsOf(bytes: Uint8Array, follows: boolean): PageFacts {
+    const header = decodeBlockHeader(bytes, this.#salt);
+    const isUnreadable = bytes.length > 0 && bytes.every((byte) => byte === UNREADABLE);
+    const named = sequenceNamed(bytes);
+    const isThere = header === undefined ? 'damaged' : 'whole';
+    return {
+      header: isUnreadable ? 'unreadable' : named === undefined ? 'none' : isThere,
+      body: 'damaged',
+      sequence: named === this.#sequence ? 'own' : 'other',
+      number: header?.number === this.#number ? 'next' : 'other',
+      follows,
+    };
+  }
+
+  async #torn(page: number, rest: Uint8Array): Promise<Scanned> {
     const header = decodeBlockHeader(rest, this.#salt);
     const bytes = (header === undefined ? 1 : blockPages(header)) * PAGE_BYTES;
     const there = (await this.#handle.sizeBytes()) - page * PAGE_BYTES;
@@ -133,15 +150,20 @@ export class BlockScanner {
     return good;
   }
 
-  /** If its header is whole, the damaged block says itself which offsets go with it. */
+  /**
+   * If its header is whole, the damaged block says itself which offsets go with it; if not, the
+   * block behind it does.
+   */
   async #corrupt(page: number, follows: Later, endPage?: number): Promise<Scanned> {
     const header = await this.#headerAt(page, this.#number, endPage);
     const pages = header === undefined ? 0 : blockPages(header);
     const isTold = header !== undefined && page + pages <= follows.page;
+    const isNext = follows.header.number === (this.#number ?? Number.NaN) + 1;
+    const own = isTold ? (holdsRecords(header) ? header.runs : []) : undefined;
+    const runs = own ?? (isNext ? follows.header.before : undefined);
     this.#page = isTold ? page + pages : follows.page;
-    this.#number = isTold ? header.number + 1 : follows.number;
-    const runs = isTold && holdsRecords(header) ? header.runs : [];
-    return { kind: 'corrupt', page, pages: this.#page - page, runs: isTold ? runs : undefined };
+    this.#number = isTold ? header.number + 1 : follows.header.number;
+    return { kind: 'corrupt', page, pages: this.#page - page, runs };
   }
 
   /**
@@ -154,8 +176,7 @@ export class BlockScanner {
       const bytes = await this.#bytesAt(page, 1, endPage);
       if (bytes.length === 0) return undefined;
       const header = await this.#headerAt(page, undefined, endPage);
-      const number = header?.number ?? -1;
-      if (number >= (this.#number ?? 0)) return { page, number };
+      if (header !== undefined && header.number >= (this.#number ?? 0)) return { page, header };
     }
   }
 

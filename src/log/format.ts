@@ -80,6 +80,8 @@ export interface BlockHeader {
   readonly wallMs: number;
   readonly runMs: number;
   readonly runs: readonly Run[];
+  /** Those of the block before it in the segment: if that is damaged, they tell what it held. */
+  readonly before: readonly Run[];
 }
 
 /** What of a block that is whole this version can't read; undefined: it can. */
@@ -92,13 +94,13 @@ export function holdsRecords({ kind }: Pick<BlockHeader, 'kind'>): boolean {
   return kind === BLOCK_DATA || kind === BLOCK_PACKED;
 }
 
-/** Where the body of a block starts. */
+/** Where the body of a block starts; `runs`: its own and those of the block before it. */
 export function bodyStart(runs: number): number {
   return BLOCK_HEADER_BYTES + runs * RUN_BYTES;
 }
 
 export function blockPages(header: BlockHeader): number {
-  return pagesFor(bodyStart(header.runs.length) + header.storedBytes);
+  return pagesFor(bodyStart(header.runs.length + header.before.length) + header.storedBytes);
 }
 
 /** The log id as consumers and the cloud know it. */
@@ -242,6 +244,8 @@ export interface BlockParts {
   /** As stored. */
   readonly moment: Moment;
   readonly runs: readonly Run[];
+  /** Of the block before it; none in a segment's first. */
+  readonly before: readonly Run[];
   /** Copied. */
   readonly body: StoredBody;
 }
@@ -253,8 +257,8 @@ export function plainBody(bytes: Uint8Array): StoredBody {
 
 /** A whole block, padded with zeros to full pages. */
 export function encodeBlock(parts: BlockParts, salt: Uint8Array): Uint8Array {
-  const { body } = parts;
-  const start = bodyStart(parts.runs.length);
+  const { body, runs, before } = parts;
+  const start = bodyStart(runs.length + before.length);
   const bytes = new Uint8Array(pagesFor(start + body.bytes.length) * PAGE_BYTES);
   const view = viewOf(bytes);
   const seed = seedOf(salt, parts.sequence, parts.number);
@@ -264,7 +268,7 @@ export function encodeBlock(parts: BlockParts, salt: Uint8Array): Uint8Array {
   bytes[6] = body.codec;
   writeU64(view, 8, parts.sequence);
   view.setUint32(16, parts.number, true);
-  view.setUint32(20, parts.runs.length, true);
+  view.setUint32(20, runs.length, true);
   view.setUint32(24, body.bytes.length, true);
   view.setUint32(28, body.plainBytes, true);
   view.setUint32(32, parts.records, true);
@@ -273,8 +277,9 @@ export function encodeBlock(parts: BlockParts, salt: Uint8Array): Uint8Array {
   writeU64(view, 48, Math.round(parts.moment.monoMs * 1000));
   writeU64(view, 56, parts.moment.wallMs);
   writeU64(view, 64, parts.moment.runMs);
+  view.setUint32(72, before.length, true);
   let at = BLOCK_HEADER_BYTES;
-  for (const run of parts.runs) {
+  for (const run of [...runs, ...before]) {
     view.setUint16(at, run.stream, true);
     view.setUint16(at + 2, run.partition, true);
     view.setUint32(at + 4, run.records, true);
@@ -286,11 +291,11 @@ export function encodeBlock(parts: BlockParts, salt: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** A block of this segment began here, whole or not. */
-export function claimsToBeOf(bytes: Uint8Array, sequence: number): boolean {
-  if (bytes.length < 16) return false;
+/** The segment that a block header names, whole or not; undefined: none begins here. */
+export function sequenceNamed(bytes: Uint8Array): number | undefined {
+  if (bytes.length < 16) return undefined;
   const view = viewOf(bytes);
-  return view.getUint32(0, true) === BLOCK_MAGIC && readU64(view, 8) === sequence;
+  return view.getUint32(0, true) === BLOCK_MAGIC ? readU64(view, 8) : undefined;
 }
 
 /** Bytes of header and runs of the block that seems to start here, or undefined if none does. */
@@ -298,8 +303,8 @@ export function blockHeadBytes(bytes: Uint8Array): number | undefined {
   if (bytes.length < BLOCK_HEADER_BYTES) return undefined;
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== BLOCK_MAGIC || bytes[4] !== FORMAT_VERSION) return undefined;
-  const runs = view.getUint32(20, true);
-  return runs <= MAX_RUNS ? bodyStart(runs) : undefined;
+  const runs = view.getUint32(20, true) + view.getUint32(72, true);
+  return runs <= 2 * MAX_RUNS ? bodyStart(runs) : undefined;
 }
 
 /**
@@ -315,9 +320,9 @@ export function decodeBlockHeader(bytes: Uint8Array, salt: Uint8Array): BlockHea
   const seed = seedOf(salt, sequence, number);
   const crc = headerCrc(bytes, BLOCK_HEADER_BYTES, head - BLOCK_HEADER_BYTES, seed);
   if (view.getUint32(76, true) !== crc) return undefined;
-  const runs: Run[] = [];
+  const all: Run[] = [];
   for (let at = BLOCK_HEADER_BYTES; at < head; at += RUN_BYTES) {
-    runs.push({
+    all.push({
       stream: view.getUint16(at, true),
       partition: view.getUint16(at + 2, true),
       records: view.getUint32(at + 4, true),
@@ -337,7 +342,8 @@ export function decodeBlockHeader(bytes: Uint8Array, salt: Uint8Array): BlockHea
     monoMs: readU64(view, 48) / 1000,
     wallMs: readU64(view, 56),
     runMs: readU64(view, 64),
-    runs,
+    runs: all.slice(0, view.getUint32(20, true)),
+    before: all.slice(view.getUint32(20, true)),
   };
 }
 
@@ -347,7 +353,7 @@ export function blockBody(
   header: BlockHeader,
   salt: Uint8Array,
 ): Uint8Array | undefined {
-  const start = bodyStart(header.runs.length);
+  const start = bodyStart(header.runs.length + header.before.length);
   if (bytes.length < start + header.storedBytes) return undefined;
   const body = bytes.subarray(start, start + header.storedBytes);
   const seed = seedOf(salt, header.sequence, header.number);

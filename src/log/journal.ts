@@ -243,7 +243,7 @@ export class Journal implements LogView {
     try {
       const { runs, body: plain } = batch.block(this.#slots, this.#next);
       const { compression = 'auto' } = this.#options;
-      const body = await packBody(plain, bodyStart(runs.length), compression);
+      const body = await packBody(plain, bodyStart(2 * runs.length), compression);
       const block = { kind: BLOCK_DATA, records: batch.records, moment, runs, body };
       await this.#row.append(block, this.#next);
     } catch (error) {

@@ -96,6 +96,7 @@ class PackedWriter {
   #blocks: PlainBlock[] = [];
   #joined = new JoinedRuns();
   #bytes = 0;
+  #lastRuns: readonly Run[] = [];
   #page: number;
   #number = 0;
 
@@ -128,12 +129,11 @@ class PackedWriter {
     const { salt } = this.#options.info.header;
     const plain = encodePacked(blocks, runs, moment.boot);
     const { compression } = this.#options;
-    const body = await packBody(plain, bodyStart(runs.length), compression, 'dense');
+    const body = await packBody(plain, bodyStart(2 * runs.length), compression, 'dense');
     const records = runs.reduce((sum, run) => sum + run.records, 0);
-    const bytes = encodeBlock(
-      { kind: BLOCK_PACKED, ...this.#place(), records, moment, runs, body },
-      salt,
-    );
+    const block = { kind: BLOCK_PACKED, records, moment, runs, body };
+    const bytes = encodeBlock({ ...block, ...this.#place() }, salt);
+    this.#lastRuns = runs;
     this.#index.note({
       page: this.#page,
       number: this.#number,
@@ -148,7 +148,8 @@ class PackedWriter {
   }
 
   #place() {
-    return { sequence: this.#options.info.sequence, number: this.#number };
+    const { sequence } = this.#options.info;
+    return { sequence, number: this.#number, before: this.#lastRuns };
   }
 
   async #put(bytes: Uint8Array): Promise<void> {

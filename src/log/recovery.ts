@@ -120,11 +120,13 @@ async function recoverSegment(
     let runMs = info.header.runMs;
     let corruptBlocks = 0;
     let lastBlock: PageRange | undefined;
+    let lastRuns: readonly Run[] = [];
     for (;;) {
       const found = await scanner.next();
       if (found.kind === 'good') {
         const { header, page } = found;
         lastBlock = { page, pages: found.pages };
+        lastRuns = header.runs;
         if (!holdsRecords(header)) continue;
         const { number, wallMs } = header;
         index.note({ page, number, runMs: header.runMs, wallMs, nextOffsets: tracker.next });
@@ -137,7 +139,8 @@ async function recoverSegment(
         const tornBytes = found.kind === 'torn' ? found.bytes : 0;
         const { page, number } = scanner.position;
         const { next, lost } = tracker;
-        const seen = { page, number, lastBlock, index, tornBytes, corruptBlocks, lost };
+        const last = { lastBlock, lastRuns };
+        const seen = { page, number, ...last, index, tornBytes, corruptBlocks, lost };
         return { ...seen, nextOffsets: next, runMs };
       }
     }

@@ -6,7 +6,7 @@ import type { JournalOptions } from './journal-options.ts';
 import type { LogView } from './log-view.ts';
 import type { JournalFiles } from './open-journal.ts';
 import { growingFile } from './ready-file.ts';
-import { ActiveSegment, type NewBlock, newBlockPages } from './segment.ts';
+import { ActiveSegment, type NewBlock } from './segment.ts';
 import type { SparseIndex } from './sparse-index.ts';
 import { Numbers, Upkeep } from './upkeep.ts';
 
@@ -81,7 +81,7 @@ export class SegmentRow implements LogView {
   /** With room for its index behind it. */
   #hasRoom(block: NewBlock): boolean {
     const { endPage, indexPages } = this.#active;
-    const pages = endPage + newBlockPages(block) + indexPages + 1;
+    const pages = endPage + this.#active.pagesOf(block) + indexPages + 1;
     return pages * PAGE_BYTES <= this.#options.segmentBytes;
   }
 

@@ -10,22 +10,21 @@ import {
   encodeSegmentHeader,
   type Moment,
   plainBody,
+  type Run,
   type SegmentHeader,
 } from './format.ts';
 import { discard, type ReadyFile } from './ready-file.ts';
 import { SparseIndex } from './sparse-index.ts';
 
 /** A data block before the segment has given it a place. */
-export type NewBlock = Omit<BlockParts, 'sequence' | 'number'>;
-
-export function newBlockPages({ runs, body }: NewBlock): number {
-  return pagesFor(bodyStart(runs.length) + body.bytes.length);
-}
+export type NewBlock = Omit<BlockParts, 'sequence' | 'number' | 'before'>;
 
 export interface SegmentEnd {
   readonly page: number;
   readonly number: number;
   readonly index: SparseIndex;
+  /** Runs of its last block. */
+  readonly lastRuns: readonly Run[];
 }
 
 /** Pages of a segment that belong together. */
@@ -58,6 +57,7 @@ export class ActiveSegment {
   readonly #index: SparseIndex;
   #page: number;
   #number: number;
+  #lastRuns: readonly Run[];
   /** Goes out with the first block. */
   #header: Uint8Array | undefined;
   #isNamed: boolean;
@@ -74,6 +74,7 @@ export class ActiveSegment {
     this.#page = end.page;
     this.#number = end.number;
     this.#index = end.index;
+    this.#lastRuns = end.lastRuns;
     this.#header = end.header;
     this.#isNamed = isNamed;
     this.#fileBytes = info.sizeBytes;
@@ -99,7 +100,8 @@ export class ActiveSegment {
       sizeBytes: Math.max(file.sizeBytes, bytes.length),
       headerLost: false,
     };
-    const end = { page: pages, number: 0, index: new SparseIndex(), header: bytes };
+    const index = new SparseIndex();
+    const end = { page: pages, number: 0, index, lastRuns: [], header: bytes };
     return new ActiveSegment(files, { ...file, info }, end);
   }
 
@@ -142,9 +144,13 @@ export class ActiveSegment {
     return Math.max(this.#fileBytes, this.#page * PAGE_BYTES);
   }
 
+  pagesOf({ runs, body }: NewBlock): number {
+    return pagesFor(bodyStart(runs.length + this.#lastRuns.length) + body.bytes.length);
+  }
+
   /** Pages that its index would take. */
   get indexPages(): number {
-    return pagesFor(bodyStart(0) + this.#index.sizeBytes);
+    return pagesFor(bodyStart(this.#lastRuns.length) + this.#index.sizeBytes);
   }
 
   /**
@@ -153,13 +159,15 @@ export class ActiveSegment {
    * segment must not be used again: what the kernel holds of it is unknown.
    */
   async append(block: NewBlock, nextOffsets: readonly number[]): Promise<number> {
-    const place = { sequence: this.info.sequence, number: this.#number };
+    const before = this.#lastRuns;
+    const place = { sequence: this.info.sequence, number: this.#number, before };
     const bytes = encodeBlock({ ...block, ...place }, this.info.header.salt);
     const written = await this.#write(bytes);
     const { runMs, wallMs } = block.moment;
     this.#index.note({ page: this.#page, number: this.#number, runMs, wallMs, nextOffsets });
     this.#page += bytes.length / PAGE_BYTES;
     this.#number += 1;
+    this.#lastRuns = block.runs;
     return written;
   }
 
@@ -187,7 +195,8 @@ export class ActiveSegment {
   async writeIndex(moment: Moment): Promise<number> {
     const { sequence, header } = this.info;
     const body = plainBody(this.#index.encode());
-    const block = { kind: BLOCK_INDEX, records: 0, moment, runs: [], body };
+    const before = this.#lastRuns;
+    const block = { kind: BLOCK_INDEX, records: 0, moment, runs: [], before, body };
     const bytes = encodeBlock({ ...block, sequence, number: this.#number }, header.salt);
     await this.#handle.write(bytes, this.#page * PAGE_BYTES);
     await this.#handle.sync();

@@ -69,7 +69,7 @@ function dataBlock(): BlockParts {
     { stream: 1, partition: 1, records: 1, firstOffset: 4_294_967_296 },
     { stream: 2, partition: 0, records: 1, firstOffset: 0 },
   ];
-  const place = { sequence: 7, number: 0, records: 4, moment };
+  const place = { sequence: 7, number: 0, records: 4, moment, before: [] };
   return { kind: BLOCK_DATA, ...place, runs, body: plainBody(body.bytes()) };
 }
 
@@ -77,7 +77,7 @@ function indexBlock(): BlockParts {
   const index = new SparseIndex();
   const { wallMs, runMs } = moment;
   index.note({ page: 1, number: 0, runMs, wallMs, nextOffsets: [40, 4_294_967_296, 0] });
-  const place = { sequence: 7, number: 1, records: 0, moment };
+  const place = { sequence: 7, number: 1, records: 0, moment, before: [] };
   return { kind: BLOCK_INDEX, ...place, runs: [], body: plainBody(index.encode()) };
 }
 

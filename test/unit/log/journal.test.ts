@@ -151,10 +151,18 @@ describe('a journal', () => {
     body.add(reading('a', 'forged'), 0, 0);
     const runs = [{ stream: 1, partition: 0, records: 1, firstOffset: 1 }];
     const moment = { boot: new Uint8Array(8), monoMs: 0, wallMs: 0, runMs: 0 };
-    const place = { kind: BLOCK_DATA, sequence: 1, number: 2, records: 1, moment, runs };
+    const place = {
+      kind: BLOCK_DATA,
+      sequence: 1,
+      number: 2,
+      records: 1,
+      moment,
+      runs,
+      before: [],
+    };
     const forged = encodeBlock({ ...place, body: plainBody(body.bytes()) }, new Uint8Array(8));
     // The block begins at page 2 of the file; of its first page this much is not the payload's.
-    const before = 96 + 19;
+    const before = 112 + 19;
     const payload = Buffer.concat([Buffer.alloc(4096 - before, 'x'), forged]);
     files.stopAt('sync');
     const sent = append(journal, 0, { ...reading('a', ''), payload });

@@ -117,6 +117,7 @@ describe('a packed block', () => {
       wallMs: 0,
       runMs: 0,
       runs: [],
+      before: [],
       ...more,
     };
   }
