@@ -37,8 +37,8 @@ function firstKnownOffsets(view: LogView, stream: string): number[] {
 }
 
 /**
- * The oldest offset that is kept of each partition of a stream. Where nobody knows, since the header
- * of the oldest segment is damaged, it is 0: whatever is there comes after it.
+ * The oldest offset that is kept of each partition of a stream. Where nobody knows, since the
+ * header of the oldest segment is damaged, it is 0: whatever is there comes after it.
  */
 export function earliestOffsets(view: LogView, stream: string): number[] {
   const known = firstKnownOffsets(view, stream);

@@ -40,7 +40,7 @@ export async function zeroedFile(
 
 /**
  * The file of a segment that is not needed any more, under the name of one to come. A crash before
- * the folder is synced leaves it under one of the two names, and the next start finds it either way.
+ * the folder is synced leaves it under one of the two names; the next start finds it either way.
  */
 export async function recycledFile(
   files: Files,

@@ -26,7 +26,7 @@ function coin(seed: number): () => boolean {
   return () => random() < 0.5;
 }
 
-/** Seven pages for blocks: a few commits fill one. Small records make it sparse, large ones dense. */
+/** A few commits fill a segment: small records leave it sparse, large ones dense. */
 const STORE = {
   segmentBytes: 32 * 1024,
   retention: { maxBytes: 160 * 1024, maxAgeMs: 0 },

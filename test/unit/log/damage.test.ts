@@ -200,7 +200,7 @@ describe('the first page of the only segment', () => {
     await journal.close();
   });
 
-  it('with the copy gone too, leaves a file that is set aside, not a log that begins anew', async () => {
+  it('with the copy gone too, leaves a file that is set aside', async () => {
     const files = await written(4);
     files.bytes(FIRST).fill(7, 0, PAGE);
     files.bytes(`${FOLDER}/header.copy`).fill(7, 0, PAGE);

@@ -2,15 +2,19 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import type { MessageId, Reading } from '../../../src/base/reading.ts';
+import { packBody } from '../../../src/log/codec.ts';
 import { FolderView } from '../../../src/log/folder-view.ts';
 import {
   BLOCK_DATA,
   BLOCK_INDEX,
+  BLOCK_PACKED,
   type BlockParts,
   encodeBlock,
   encodeSegmentHeader,
+  type Moment,
   plainBody,
 } from '../../../src/log/format.ts';
+import { encodePacked, type PlainBlock } from '../../../src/log/packed.ts';
 import { BodyWriter } from '../../../src/log/record-codec.ts';
 import { SparseIndex } from '../../../src/log/sparse-index.ts';
 import { verifyStore } from '../../../src/log/verify.ts';
@@ -121,6 +125,50 @@ test('a segment of format 1 is read as it ever was', async () => {
   expect(other).toMatchObject({ device: 'x'.repeat(100), topic: `sensors/${'x'.repeat(100)}/t` });
   expect(other?.payload).toHaveLength(5_000);
   expect(await verifyStore(files, FOLDER)).toMatchObject({ records: 4, blocks: 1, tornBytes: 0 });
+});
+
+/** Two data blocks, of two boots, in one packed one, deflated; then the index. */
+async function packedFile(): Promise<Buffer> {
+  const blockOf = (text: string, own: Moment, firstOffset: number): PlainBlock => {
+    const body = new BodyWriter(64);
+    body.add(readingOf('d1', text), 0, 0);
+    const runs = [{ stream: 1, partition: 0, records: 1, firstOffset }];
+    const place = { kind: BLOCK_DATA, codec: 0, sequence: 7, number: 0, before: [] };
+    const sizes = { storedBytes: 0, plainBytes: 0, records: 1, bodyCrc: 0 };
+    return { header: { ...place, ...sizes, ...own, runs }, body: Buffer.from(body.bytes()) };
+  };
+  const later = {
+    boot: Uint8Array.from(boot, (b) => b + 1),
+    monoMs: 7.5,
+    wallMs: 9,
+    runMs: 86_500_000,
+  };
+  const blocks = [blockOf('x'.repeat(9_000), moment, 40), blockOf('second', later, 41)];
+  const runs = [{ stream: 1, partition: 0, records: 2, firstOffset: 40 }];
+  const body = await packBody(encodePacked(blocks, runs, boot), 112, 'deflate', 'dense');
+  expect(body.codec).toBe(1);
+  const place = { sequence: 7, number: 0, records: 2, moment, before: [] };
+  const packed = encodeBlock({ kind: BLOCK_PACKED, ...place, runs, body }, salt);
+  const index = { ...indexBlock(), before: runs };
+  const head = encodeSegmentHeader({ ...header, indexPage: 1 + packed.length / 4096 });
+  return Buffer.concat([head, packed, encodeBlock(index, salt)]);
+}
+
+const GOLDEN_PACKED = new URL('../../golden/format-1.packed', import.meta.url);
+
+test('a packed segment of format 1 is read as it ever was', async () => {
+  if (process.env['WRITE_GOLDEN'] === '1') {
+    writeFileSync(GOLDEN_PACKED, await packedFile(), { flag: 'wx' });
+  }
+  const files = new FakeFiles();
+  const handle = await files.open(PATH.replace('.segment', '.packed'), 'write');
+  await handle.write(readFileSync(GOLDEN_PACKED), 0);
+  const records = await readAll(files, await FolderView.open(files, FOLDER), 'readings');
+  expect(records.map((r) => [r.offset, textOf(r), r.monoMs, r.receivedAtMs, r.runMs])).toEqual([
+    [40, 'x'.repeat(9_000), moment.monoMs, moment.wallMs, moment.runMs],
+    [41, 'second', 7.5, 9, 86_500_000],
+  ]);
+  expect(await verifyStore(files, FOLDER)).toMatchObject({ records: 2, blocks: 1, lostOffsets: 0 });
 });
 
 test('a block that another salt, segment or place gave its checksum is none', async () => {

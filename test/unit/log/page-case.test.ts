@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BlockScanner } from '../../../src/log/block-scanner.ts';
 import { PAGE_BYTES } from '../../../src/log/bytes.ts';
@@ -30,6 +31,24 @@ it('every page meets exactly one case, and every case is met by some page', () =
   }
   expect(met.size).toBe(PAGE_CASES.length);
   expect(new Set(PAGE_CASES.map(({ name }) => name)).size).toBe(PAGE_CASES.length);
+});
+
+it('the specification has the same table', () => {
+  const spec = readFileSync(new URL('../../../docs/log-format.md', import.meta.url), 'utf8');
+  const rows = spec.split('\n').filter((line) => /\| (good|torn|corrupt|end) \|$/.test(line));
+  const cells = (line: string) =>
+    line
+      .split('|')
+      .map((cell) => cell.trim())
+      .slice(1, -1);
+  const follows = { yes: true, no: false } as const;
+  const told = rows.map(cells).map(([name, header, sequence, number, body, later, is]) => {
+    const named = Object.entries({ header, sequence, number, body }).filter(([, value]) => value);
+    const when = Object.fromEntries(named);
+    const then = later === 'yes' || later === 'no' ? { follows: follows[later] } : {};
+    return { name, when: { ...when, ...then }, is };
+  });
+  expect(told).toEqual(PAGE_CASES.map(({ name, when, is }) => ({ name, when: { ...when }, is })));
 });
 
 const SALT = new Uint8Array(8).fill(5);
