@@ -136,19 +136,32 @@ export class Watcher {
   /**
    * Once, when all of before the start has been read again: the alerts that are active by the
    * stream and those that are by the state must be the same. They differ when the state was lost,
-   * or the settings changed.
+   * the settings changed, or nobody watched for a while.
    */
   async #settle(): Promise<void> {
     const { alerter, states, consumer } = this.#options;
     if (this.#toReplay === undefined) return;
     if (this.#toReplay > 0 && consumer.backlog() > 0) return;
     this.#toReplay = undefined;
-    const active = states.active();
-    const known = new Set(active.map(({ id }) => id));
-    for (const event of active) if (!alerter.isActive(event.id)) this.#raise(event);
+    for (const event of states.active()) {
+      if (alerter.isActive(event.id)) continue;
+      if (alerter.hasEnded(event)) this.#drop(event);
+      else this.#raise(event);
+    }
+    const known = new Set(states.active().map(({ id }) => id));
     await alerter.endOrphans(
       ({ alert, cause }) => cause.stream === consumer.stream && !known.has(alert),
     );
+  }
+
+  /**
+   * What the alert was about may go on: the next anomaly begins a new one. To be stored now: a
+   * crash would read the readings from here on again under the alert that is over.
+   */
+  #drop(begun: AlertEvent): void {
+    this.#options.states.forget(begun);
+    this.#unsaved = true;
+    this.#saving = this.#saving.then(() => this.#save());
   }
 
   /** One record: state, alerts and position move on together, in one turn of the event loop. */
@@ -164,7 +177,7 @@ export class Watcher {
 
   /** Events of one series reach the flash one after the other. */
   #raise(event: AlertEvent): void {
-    this.#options.alerter.see(event);
+    if (!this.#options.alerter.see(event)) return;
     const series = JSON.stringify([event.device, event.metric]);
     const before = this.#last.get(series) ?? Promise.resolve();
     const raised = before

@@ -19,6 +19,8 @@ export interface AlertEvent {
    */
   readonly id: string;
   readonly kind: 'begin' | 'end';
+  /** Of an end: the id of its beginning. */
+  readonly begunId?: string;
   readonly device: string;
   readonly metric: string;
   readonly value: number;
@@ -73,7 +75,9 @@ function eventOf(log: string, verdict: Verdict, begun?: AlertEvent): AlertEvent 
   const id = `${kind}:${keyOf(verdict)}:${log}:${stream}:${partition}:${offset}`;
   const facts = { device, metric, value, score, expectedLow, expectedHigh, cause };
   const { sinceMs, sinceRunMs } = begun ?? { sinceMs: atMs, sinceRunMs: atRunMs };
-  return { id, kind, ...facts, sinceMs, sinceRunMs, atMs, atRunMs, suppressed: 0 };
+  const times = { sinceMs, sinceRunMs, atMs, atRunMs };
+  const of = begun === undefined ? {} : { begunId: begun.id };
+  return { id, kind, ...of, ...facts, ...times, suppressed: 0 };
 }
 
 /**
@@ -137,6 +141,11 @@ export class AlertStates {
     const untilRunMs = verdict.atRunMs + coolDownMs;
     this.#set(key, { kind: 'cooling', untilRunMs, suppressed: 0 });
     return eventOf(log, verdict, state.begun);
+  }
+
+  /** The series is idle: its alert has ended without a reading that ends it. */
+  forget(series: { device: string; metric: string }): void {
+    this.#set(keyOf(series), undefined);
   }
 
   #set(key: string, state: SeriesState | undefined): void {

@@ -73,23 +73,26 @@ export class Alerter {
 
   /**
    * First sight of an event, at once: a siren must not wait for flash. The line, the count, the
-   * word to the operator. Nothing, if the stream has it.
+   * word to the operator. False, and nothing: the stream has it, or an end of the same alert.
    */
-  see(event: AlertEvent): void {
+  see(event: AlertEvent): boolean {
     const alert = alertMessage(event);
-    if (this.#options.isStored(alert)) return;
+    if (this.#options.isStored(alert)) return false;
+    const { begunId } = event;
+    if (begunId !== undefined && this.#hasEnded({ ...alert, alert: begunId })) return false;
     const { counters, logger } = this.#options;
     const fields = { alert: alert.alert, reason: alert.reason, repeatKey: alert.alert };
     if (alert.kind === 'end') {
       this.#active.delete(seriesOf(alert));
       this.#drive();
       logger.info(fields, 'an alert has ended');
-      return;
+      return true;
     }
     this.#active.set(seriesOf(alert), alert);
     this.#drive();
     counters.alerts += 1;
     logger.warn(fields, 'an alert has begun');
+    return true;
   }
 
   /**
@@ -115,6 +118,15 @@ export class Alerter {
   isActive(alert: string): boolean {
     for (const begun of this.#active.values()) if (begun.alert === alert) return true;
     return false;
+  }
+
+  /** The stream has this beginning, and its end. */
+  hasEnded(begun: AlertEvent): boolean {
+    return this.#hasEnded(alertMessage(begun));
+  }
+
+  #hasEnded(begun: AlertMessage): boolean {
+    return this.#options.isStored(begun) && !this.isActive(begun.alert);
   }
 
   /**

@@ -1,0 +1,59 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { calm, kinds, Plant } from './plant.ts';
+
+// Alerts by the stream and alerts by the state of detection: what happens when they differ.
+
+let plant: Plant;
+
+function newPlant(): Plant {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  plant = new Plant();
+  return plant;
+}
+
+afterEach(async () => {
+  vi.useRealTimers();
+  plant.append = async () => {};
+  await plant.stop();
+});
+
+describe('detection that was off for one start', () => {
+  /** An alert lasts; then nobody watches, while these values come. */
+  async function unwatched(...values: number[]) {
+    newPlant();
+    await plant.start();
+    await plant.see(...calm(40), 80, 80);
+    await plant.stop();
+    await plant.startUnwatched();
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end']);
+    plant.stream.add(...values);
+    return plant.start();
+  }
+
+  it('raises a new alert if the value is still out of bounds, which ends once', async () => {
+    const { counters, alerter } = await unwatched(80);
+    await plant.see(80, 80);
+    expect([plant.lineActive, alerter.active, counters.alerts]).toEqual([true, 1, 1]);
+    await plant.see(20, 20);
+    expect(plant.lineActive).toBe(false);
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end', 'begin', 'end']);
+    expect(new Set(plant.alerts).size).toBe(4);
+  });
+
+  it('tells of no second end if the value was calm meanwhile', async () => {
+    const { counters } = await unwatched(20, 20, 20);
+    expect([plant.lineActive, counters.alerts]).toEqual([false, 0]);
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end']);
+    await plant.see(80);
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end', 'begin']);
+  });
+
+  it('keeps the new alert over a crash', async () => {
+    await unwatched();
+    await plant.see(80, 80);
+    // No checkpoint was due since: what came is read again.
+    const { alerter, counters } = await plant.start();
+    expect([plant.lineActive, alerter.active, counters.alerts]).toEqual([true, 1, 0]);
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end', 'begin']);
+  });
+});
