@@ -75,6 +75,8 @@ export class Watcher {
       this.#changes.set(this.#prefix + key, undefined);
       this.#options.logger.warn({ key }, 'the state of an alert is not readable and is forgotten');
     }
+    // Of series that no longer have a place, say: the settling ends their alerts.
+    states.forgetUnwatched((device, metric) => detector.watches(device, metric));
     // A first checkpoint before the first reading: a crash before the next one then forgets
     // nothing.
     await this.#save();

@@ -50,6 +50,16 @@ function keyOf({ device, metric }: { device: string; metric: string }): string {
   return `${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
 }
 
+/** undefined: no key that `keyOf` gives. */
+function namesOf(key: string): { device: string; metric: string } | undefined {
+  try {
+    const [device = '', metric = ''] = key.split('/').map(decodeURIComponent);
+    return { device, metric };
+  } catch {
+    return undefined;
+  }
+}
+
 /** What was stored, or undefined if this version can't read it. */
 function storedState(text: string): SeriesState | undefined {
   try {
@@ -146,6 +156,14 @@ export class AlertStates {
   /** The series is idle: its alert has ended without a reading that ends it. */
   forget(series: { device: string; metric: string }): void {
     this.#set(keyOf(series), undefined);
+  }
+
+  /** Every series that `isWatched` does not know is idle: no reading will ever end its alert. */
+  forgetUnwatched(isWatched: (device: string, metric: string) => boolean): void {
+    for (const key of [...this.#series.keys()]) {
+      const names = namesOf(key);
+      if (names === undefined || !isWatched(names.device, names.metric)) this.#set(key, undefined);
+    }
   }
 
   #set(key: string, state: SeriesState | undefined): void {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { calm, kinds, Plant } from './plant.ts';
+import { calm, kinds, LOG, Plant, settle } from './plant.ts';
 
 // Alerts by the stream and alerts by the state of detection: what happens when they differ.
 
@@ -55,5 +55,37 @@ describe('detection that was off for one start', () => {
     const { alerter, counters } = await plant.start();
     expect([plant.lineActive, alerter.active, counters.alerts]).toEqual([true, 1, 0]);
     expect(kinds(plant.alerts)).toEqual(['begin', 'end', 'begin']);
+  });
+});
+
+describe('a series that lost its place', () => {
+  it('has no alert any more: it ends, and stays ended', async () => {
+    const { state } = newPlant();
+    await plant.start();
+    for (const value of calm(40)) {
+      plant.stream.addOf('d0', value);
+      plant.stream.addOf('d1', value);
+    }
+    plant.stream.addOf('d1', 80);
+    await settle();
+    expect(plant.lineActive).toBe(true);
+    await plant.stop();
+    const { alerter } = await plant.start({ maxSeries: 1 });
+    expect([alerter.active, plant.lineActive]).toEqual([0, false]);
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end']);
+    expect([...state.stored.keys()].filter((key) => key.includes('/d1/'))).toEqual([]);
+    plant.stream.addOf('d0', 80);
+    await settle();
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end', 'begin']);
+  });
+
+  it('has none either if an earlier version left its state behind', async () => {
+    const { state } = newPlant();
+    await plant.start();
+    await plant.see(...calm(40), 80);
+    await plant.stop();
+    state.stored.delete(`watch/${LOG}/readings/detect/series/d1/temperature`);
+    await plant.start();
+    expect([plant.lineActive, kinds(plant.alerts)]).toEqual([false, ['begin', 'end']]);
   });
 });
