@@ -89,3 +89,20 @@ describe('a series that lost its place', () => {
     expect([plant.lineActive, kinds(plant.alerts)]).toEqual([false, ['begin', 'end']]);
   });
 });
+
+describe('settings that changed after a crash', () => {
+  it('leave no beginning without its end', async () => {
+    newPlant();
+    await plant.start();
+    // A mild anomaly begins the alert; the next settings ask for more.
+    await plant.see(...calm(40), 24, 24, 80);
+    expect(kinds(plant.alerts)).toEqual(['begin']);
+    const { alerter } = await plant.start({ threshold: 60 });
+    expect(alerter.active).toBe(1);
+    await plant.see(20, 20, 20);
+    expect([plant.lineActive, kinds(plant.alerts)]).toEqual([
+      false,
+      ['begin', 'end', 'begin', 'end'],
+    ]);
+  });
+});

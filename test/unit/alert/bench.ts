@@ -13,6 +13,8 @@ export class Bench {
   readonly told: string[] = [];
   readonly alerts: AlertMessage[] = [];
   readonly logged: string[] = [];
+  /** By topic: the alert whose message a new subscriber gets. */
+  readonly retained = new Map<string, string>();
   /** Ids that the stream has. */
   readonly stored = new Set<string>();
   lineActive = false;
@@ -34,6 +36,8 @@ export class Bench {
       await this.publish(topic);
       const text = Buffer.from(payload).toString();
       const kind = text === '' ? 'nothing' : JSON.parse(text).kind;
+      if (retain && text === '') this.retained.delete(topic);
+      else if (retain) this.retained.set(topic, JSON.parse(text).alert);
       this.told.push(`publish ${topic} ${kind}${retain ? ' retained' : ''}`);
     },
     line: {
