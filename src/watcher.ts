@@ -25,6 +25,8 @@ export interface WatcherOptions {
 const RECORDS_PER_TURN = 256;
 const MAX_PENDING_ALERTS = 64;
 const RETRY_MS = 1_000;
+/** How long a replay waits for its next record before it looks whether there is one. */
+const MAX_SILENCE_MS = 1_000;
 const ROOT = 'watch/';
 /**
  * Flash is for readings: a checkpoint is due when so many times its size has been written to the
@@ -120,10 +122,12 @@ export class Watcher {
     while (!signal.aborted) {
       try {
         await this.#settle();
-        const records = await consumer.read(RECORDS_PER_TURN, signal);
+        const records = await this.#read();
         while (this.#copying !== undefined) await this.#copying;
         for (const record of records) this.#take(record);
         if (this.#toReplay !== undefined) this.#toReplay -= records.length;
+        // Records that are in memory come without one: acknowledgements are waiting.
+        await turn();
         while (this.#pending.size > MAX_PENDING_ALERTS) await Promise.race(this.#pending);
       } catch (error) {
         // The log could not be read just now. Nothing was taken, so nothing is skipped.
@@ -132,6 +136,27 @@ export class Watcher {
         consumer.rewind();
         await this.#pause();
       }
+    }
+  }
+
+  /**
+   * The next records. While the end of a replay is awaited, there may be none after a second: the
+   * rest of it may be lost, which no record tells.
+   */
+  async #read(): Promise<readonly LogRecord[]> {
+    const { consumer } = this.#options;
+    const { signal } = this.#abort;
+    if (this.#toReplay === undefined) return consumer.read(RECORDS_PER_TURN, signal);
+    if (signal.aborted) return [];
+    const patience = new AbortController();
+    const end = () => patience.abort();
+    const timer = setTimeout(end, MAX_SILENCE_MS);
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      return await consumer.read(RECORDS_PER_TURN, patience.signal);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
     }
   }
 

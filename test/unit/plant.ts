@@ -20,6 +20,8 @@ class Stream {
   readonly #records = new Records();
   readonly all: LogRecord[] = [];
   wake: () => void = () => {};
+  /** Records after the last one that count as waiting until a reader finds them gone. */
+  lost = 0;
 
   add(...values: number[]): void {
     this.addOf('d1', ...values);
@@ -46,7 +48,7 @@ class MemoryConsumer implements Consumer {
   }
 
   backlog(): number {
-    return this.#of.all.length - this.handledCount;
+    return this.#of.all.length + this.#of.lost - this.handledCount;
   }
 
   async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
@@ -54,6 +56,7 @@ class MemoryConsumer implements Consumer {
       const records = this.#of.all.slice(this.#next, this.#next + maxRecords);
       this.#next += records.length;
       if (records.length > 0) return records;
+      this.#of.lost = 0;
       await new Promise<void>((resolve) => {
         this.#of.wake = resolve;
         signal.addEventListener('abort', () => resolve(), { once: true });

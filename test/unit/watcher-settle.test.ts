@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { calm, kinds, LOG, Plant, settle } from './plant.ts';
+import { alertMessage } from '../../src/alert/alert-message.ts';
+import { until } from '../support/until.ts';
+import { alertAt } from './alert/verdicts.ts';
+import { CURSOR, calm, kinds, LOG, Plant, settle } from './plant.ts';
 
 // Alerts by the stream and alerts by the state of detection: what happens when they differ.
 
@@ -105,4 +108,37 @@ describe('settings that changed after a crash', () => {
       ['begin', 'end', 'begin', 'end'],
     ]);
   });
+});
+
+describe('a replay whose last records are lost', () => {
+  it('comes to its end without another reading', async () => {
+    const { state, stream } = newPlant();
+    await plant.start();
+    await plant.see(...calm(40), 80);
+    state.stored.clear();
+    state.stored.set(CURSOR, '41');
+    stream.lost = 4;
+    const { alerter } = await plant.start();
+    expect(alerter.active).toBe(1);
+    await until('the alert of the lost state has ended', () => !plant.lineActive);
+    expect(kinds(plant.alerts)).toEqual(['begin', 'end']);
+  });
+
+  it('is no reason to wait at a stop', async () => {
+    const { state, stream } = newPlant();
+    stream.lost = 4;
+    state.stored.set(CURSOR, '0');
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+    await plant.start();
+    await plant.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+it('ends no alert of another stream', async () => {
+  newPlant();
+  const [begin] = alertAt(1, { cause: { stream: 'other', partition: 0, offset: 1 } });
+  plant.messages.push(alertMessage(begin));
+  const { alerter } = await plant.start();
+  expect([alerter.active, plant.lineActive, plant.alerts]).toEqual([1, true, []]);
 });

@@ -1,4 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { until } from '../support/until.ts';
 import { CURSOR, calm, kinds, LOG, Plant, settle } from './plant.ts';
 
 // The consumer "detect" over a stream in memory: what a restart, a full disk or a log that cannot
@@ -171,6 +173,65 @@ describe('a checkpoint', () => {
     const key = `watch/${LOG}/readings/detect/series/d1/temperature`;
     expect(JSON.parse(state.stored.get(key) ?? '')).toMatchObject({ seen: 40 });
     expect(plant.stream.all).toHaveLength(140);
+  });
+});
+
+describe('a backlog', () => {
+  it('leaves turns of the event loop to others', async () => {
+    const { stream, state } = newPlant();
+    state.stored.set(CURSOR, '0');
+    stream.add(...calm(2_000));
+    const { consumer } = await plant.start();
+    expect(consumer.handledCount).toBe(2_000);
+    const taken: number[] = [];
+    stream.add(...calm(2_000));
+    while (consumer.backlog() > 0) {
+      taken.push(consumer.handledCount);
+      await turn();
+    }
+    expect(taken.length).toBeGreaterThanOrEqual(2_000 / 256 - 1);
+  });
+
+  it('waits for flash if it raises more alerts than that takes', async () => {
+    newPlant();
+    const { consumer } = await plant.start();
+    const stored: Array<() => void> = [];
+    plant.append = () => new Promise((resolve) => stored.push(resolve));
+    // One alert in eight readings: 64 events in a read of 256.
+    const cycle = [80, ...calm(7)];
+    plant.stream.add(...calm(40), ...Array.from({ length: 128 }, () => cycle).flat());
+    await settle();
+    expect(consumer.handledCount).toBeLessThanOrEqual(3 * 256);
+    plant.append = async () => {};
+    for (const one of stored) one();
+    await until('all is handled', () => consumer.backlog() === 0);
+    expect(plant.alerts).toHaveLength(256);
+  });
+});
+
+describe('a stop', () => {
+  it('does not checkpoint into a checkpoint that is being written', async () => {
+    const { state } = newPlant();
+    await plant.start();
+    await plant.see(...calm(40));
+    plant.logBytes = 1e9;
+    const written: Array<() => void> = [];
+    const write = state.write.bind(state);
+    vi.spyOn(state, 'write').mockImplementation(async (changes) => {
+      await new Promise<void>((resolve) => written.push(resolve));
+      await write(changes);
+    });
+    vi.advanceTimersByTime(10_000);
+    await plant.see(...calm(10));
+    const stopped = plant.stop();
+    await settle();
+    expect(written).toHaveLength(1);
+    written[0]?.();
+    await settle();
+    expect(written).toHaveLength(2);
+    written[1]?.();
+    await stopped;
+    expect(state.stored.get(CURSOR)).toBe('50');
   });
 });
 
