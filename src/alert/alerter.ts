@@ -107,7 +107,7 @@ export class Alerter {
     const { clock, logger } = this.#options;
     const old = this.#active.get(seriesOf(begun));
     this.#active.set(seriesOf(begun), begun);
-    if (old === undefined) return;
+    if (old === undefined || old.alert === begun.alert) return;
     const end = abandoned(old, clock.wallMs());
     this.#replaced.set(begun.alert, end);
     const fields = { alert: end.alert, reason: end.reason, repeatKey: end.alert };

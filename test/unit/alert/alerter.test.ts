@@ -231,6 +231,16 @@ describe('an alert that another one of its series replaces', () => {
     expect([bench.lineActive, bench.alerter.isActive(begin.id)]).toEqual([true, true]);
   });
 
+  it('is not the same one, which the stream has though its id is forgotten', async () => {
+    const bench = new Bench();
+    const [begin] = alertAt(1);
+    await bench.restart([begin]);
+    bench.stored.clear();
+    await bench.handle(begin);
+    expect(bench.alerts.map(({ alert }) => alert)).toEqual([begin.id]);
+    expect(bench.lineActive).toBe(true);
+  });
+
   it('is no orphan any more, nor is the one that replaced it', async () => {
     const bench = new Bench();
     const [begin] = alertAt(5);

@@ -87,7 +87,7 @@ describe('when a stream gets no further', () => {
     expect(alerts.backlog()).toBe(1);
   });
 
-  test('a record that ends every link is named from the second time on, until it is taken', async () => {
+  test('a record that ends every link is named from the second on, until it is taken', async () => {
     const cloud = new FakeCloud();
     const consumer = new FakeConsumer('readings', cloud);
     consumer.append(3);
