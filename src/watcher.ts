@@ -25,6 +25,8 @@ export interface WatcherOptions {
 const RECORDS_PER_TURN = 256;
 const MAX_PENDING_ALERTS = 64;
 const RETRY_MS = 1_000;
+/** How long a replay waits for its next record before it looks whether there is one. */
+const MAX_SILENCE_MS = 1_000;
 const ROOT = 'watch/';
 /**
  * Flash is for readings: a checkpoint is due when so many times its size has been written to the
@@ -75,6 +77,8 @@ export class Watcher {
       this.#changes.set(this.#prefix + key, undefined);
       this.#options.logger.warn({ key }, 'the state of an alert is not readable and is forgotten');
     }
+    // Of series that no longer have a place, say: the settling ends their alerts.
+    states.forgetUnwatched((device, metric) => detector.watches(device, metric));
     // A first checkpoint before the first reading: a crash before the next one then forgets
     // nothing.
     await this.#save();
@@ -118,10 +122,12 @@ export class Watcher {
     while (!signal.aborted) {
       try {
         await this.#settle();
-        const records = await consumer.read(RECORDS_PER_TURN, signal);
+        const records = await this.#read();
         while (this.#copying !== undefined) await this.#copying;
         for (const record of records) this.#take(record);
         if (this.#toReplay !== undefined) this.#toReplay -= records.length;
+        // Records that are in memory come without one: acknowledgements are waiting.
+        await turn();
         while (this.#pending.size > MAX_PENDING_ALERTS) await Promise.race(this.#pending);
       } catch (error) {
         // The log could not be read just now. Nothing was taken, so nothing is skipped.
@@ -134,21 +140,55 @@ export class Watcher {
   }
 
   /**
+   * The next records. While the end of a replay is awaited, there may be none after a second: the
+   * rest of it may be lost, which no record tells.
+   */
+  async #read(): Promise<readonly LogRecord[]> {
+    const { consumer } = this.#options;
+    const { signal } = this.#abort;
+    if (this.#toReplay === undefined) return consumer.read(RECORDS_PER_TURN, signal);
+    if (signal.aborted) return [];
+    const patience = new AbortController();
+    const end = () => patience.abort();
+    const timer = setTimeout(end, MAX_SILENCE_MS);
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      return await consumer.read(RECORDS_PER_TURN, patience.signal);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+    }
+  }
+
+  /**
    * Once, when all of before the start has been read again: the alerts that are active by the
    * stream and those that are by the state must be the same. They differ when the state was lost,
-   * or the settings changed.
+   * the settings changed, or nobody watched for a while.
    */
   async #settle(): Promise<void> {
     const { alerter, states, consumer } = this.#options;
     if (this.#toReplay === undefined) return;
     if (this.#toReplay > 0 && consumer.backlog() > 0) return;
     this.#toReplay = undefined;
-    const active = states.active();
-    const known = new Set(active.map(({ id }) => id));
-    for (const event of active) if (!alerter.isActive(event.id)) this.#raise(event);
+    for (const event of states.active()) {
+      if (alerter.isActive(event.id)) continue;
+      if (alerter.hasEnded(event)) this.#drop(event);
+      else this.#raise(event);
+    }
+    const known = new Set(states.active().map(({ id }) => id));
     await alerter.endOrphans(
       ({ alert, cause }) => cause.stream === consumer.stream && !known.has(alert),
     );
+  }
+
+  /**
+   * What the alert was about may go on: the next anomaly begins a new one. To be stored now: a
+   * crash would read the readings from here on again under the alert that is over.
+   */
+  #drop(begun: AlertEvent): void {
+    this.#options.states.forget(begun);
+    this.#unsaved = true;
+    this.#saving = this.#saving.then(() => this.#save());
   }
 
   /** One record: state, alerts and position move on together, in one turn of the event loop. */
@@ -164,7 +204,7 @@ export class Watcher {
 
   /** Events of one series reach the flash one after the other. */
   #raise(event: AlertEvent): void {
-    this.#options.alerter.see(event);
+    if (!this.#options.alerter.see(event)) return;
     const series = JSON.stringify([event.device, event.metric]);
     const before = this.#last.get(series) ?? Promise.resolve();
     const raised = before

@@ -19,6 +19,8 @@ export interface AlertEvent {
    */
   readonly id: string;
   readonly kind: 'begin' | 'end';
+  /** Of an end: the id of its beginning. */
+  readonly begunId?: string;
   readonly device: string;
   readonly metric: string;
   readonly value: number;
@@ -48,6 +50,16 @@ function keyOf({ device, metric }: { device: string; metric: string }): string {
   return `${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
 }
 
+/** undefined: no key that `keyOf` gives. */
+function namesOf(key: string): { device: string; metric: string } | undefined {
+  try {
+    const [device = '', metric = ''] = key.split('/').map(decodeURIComponent);
+    return { device, metric };
+  } catch {
+    return undefined;
+  }
+}
+
 /** What was stored, or undefined if this version can't read it. */
 function storedState(text: string): SeriesState | undefined {
   try {
@@ -73,7 +85,9 @@ function eventOf(log: string, verdict: Verdict, begun?: AlertEvent): AlertEvent 
   const id = `${kind}:${keyOf(verdict)}:${log}:${stream}:${partition}:${offset}`;
   const facts = { device, metric, value, score, expectedLow, expectedHigh, cause };
   const { sinceMs, sinceRunMs } = begun ?? { sinceMs: atMs, sinceRunMs: atRunMs };
-  return { id, kind, ...facts, sinceMs, sinceRunMs, atMs, atRunMs, suppressed: 0 };
+  const times = { sinceMs, sinceRunMs, atMs, atRunMs };
+  const of = begun === undefined ? {} : { begunId: begun.id };
+  return { id, kind, ...of, ...facts, ...times, suppressed: 0 };
 }
 
 /**
@@ -137,6 +151,19 @@ export class AlertStates {
     const untilRunMs = verdict.atRunMs + coolDownMs;
     this.#set(key, { kind: 'cooling', untilRunMs, suppressed: 0 });
     return eventOf(log, verdict, state.begun);
+  }
+
+  /** The series is idle: its alert has ended without a reading that ends it. */
+  forget(series: { device: string; metric: string }): void {
+    this.#set(keyOf(series), undefined);
+  }
+
+  /** Every series that `isWatched` does not know is idle: no reading will ever end its alert. */
+  forgetUnwatched(isWatched: (device: string, metric: string) => boolean): void {
+    for (const key of [...this.#series.keys()]) {
+      const names = namesOf(key);
+      if (names === undefined || !isWatched(names.device, names.metric)) this.#set(key, undefined);
+    }
   }
 
   #set(key: string, state: SeriesState | undefined): void {

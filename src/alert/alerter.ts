@@ -37,6 +37,8 @@ export class Alerter {
   readonly #options: AlerterOptions;
   /** By series: the beginning of the alert that is active. */
   readonly #active = new Map<string, AlertMessage>();
+  /** By the name of a beginning: the end of the alert whose place it took. */
+  readonly #replaced = new Map<string, AlertMessage>();
   /** Topics of ends in the stream: the last ones may never have been cleared. */
   #ended: string[] = [];
   #lineTimer: NodeJS.Timeout | undefined;
@@ -66,38 +68,61 @@ export class Alerter {
   /** Then: what was active before is active still, on the line and on MQTT. */
   async start(): Promise<void> {
     this.#drive();
-    for (const topic of new Set(this.#ended)) if (!this.#isShown(topic)) await this.#clear(topic);
+    for (const topic of new Set(this.#ended)) {
+      if (this.#shownOn(topic).length === 0) await this.#clear(topic);
+    }
     this.#ended = [];
     for (const alert of this.#active.values()) await this.#publish(alert, true);
   }
 
   /**
    * First sight of an event, at once: a siren must not wait for flash. The line, the count, the
-   * word to the operator. Nothing, if the stream has it.
+   * word to the operator. False, and nothing: the stream has it, or an end of the same alert.
    */
-  see(event: AlertEvent): void {
+  see(event: AlertEvent): boolean {
     const alert = alertMessage(event);
-    if (this.#options.isStored(alert)) return;
+    if (this.#options.isStored(alert)) return false;
+    const { begunId } = event;
+    if (begunId !== undefined && this.#hasEnded({ ...alert, alert: begunId })) return false;
     const { counters, logger } = this.#options;
     const fields = { alert: alert.alert, reason: alert.reason, repeatKey: alert.alert };
     if (alert.kind === 'end') {
       this.#active.delete(seriesOf(alert));
       this.#drive();
       logger.info(fields, 'an alert has ended');
-      return;
+      return true;
     }
-    this.#active.set(seriesOf(alert), alert);
+    this.#replace(alert);
     this.#drive();
     counters.alerts += 1;
     logger.warn(fields, 'an alert has begun');
+    return true;
+  }
+
+  /**
+   * Another alert of the series is active if the settings have changed since a crash: what is read
+   * again ends no alert that it would not begin. That one ends here.
+   */
+  #replace(begun: AlertMessage): void {
+    const { clock, logger } = this.#options;
+    const old = this.#active.get(seriesOf(begun));
+    this.#active.set(seriesOf(begun), begun);
+    if (old === undefined || old.alert === begun.alert) return;
+    const end = abandoned(old, clock.wallMs());
+    this.#replaced.set(begun.alert, end);
+    const fields = { alert: end.alert, reason: end.reason, repeatKey: end.alert };
+    logger.info(fields, 'an alert has ended');
   }
 
   /**
    * Then: makes the event durable and publishes it. Rejects only if it could not be made durable:
    * hand it in again then. Events of one series one after the other, so that no end is stored
-   * before its beginning.
+   * before its beginning, and no beginning before the end of the alert that it replaces.
    */
   async keep(event: AlertEvent): Promise<void> {
+    const replaced = this.#replaced.get(event.id);
+    if (replaced !== undefined) await this.#keep(replaced);
+    this.#replaced.delete(event.id);
     await this.#keep(alertMessage(event));
   }
 
@@ -107,14 +132,31 @@ export class Alerter {
     if (!isNew) return;
     // What has ended by now is told, but not retained: nothing would clear it.
     await this.#publish(alert, this.isActive(alert.alert));
-    const topic = alertTopic(alert);
-    if (alert.kind === 'end' && !this.#isShown(topic)) await this.#clear(topic);
+    if (alert.kind === 'end') await this.#showLast(alertTopic(alert));
+  }
+
+  /** An alert has ended: what lasts on its topic takes its place there. */
+  async #showLast(topic: string): Promise<void> {
+    const lasting = this.#shownOn(topic);
+    if (lasting.length === 0) return this.#clear(topic);
+    // One that is not on flash yet is published once it is.
+    const last = lasting.findLast((begun) => this.#options.isStored(begun));
+    if (last !== undefined) await this.#publish(last, true);
   }
 
   /** By the name of the event with which it began. */
   isActive(alert: string): boolean {
     for (const begun of this.#active.values()) if (begun.alert === alert) return true;
     return false;
+  }
+
+  /** The stream has this beginning, and its end. */
+  hasEnded(begun: AlertEvent): boolean {
+    return this.#hasEnded(alertMessage(begun));
+  }
+
+  #hasEnded(begun: AlertMessage): boolean {
+    return this.#options.isStored(begun) && !this.isActive(begun.alert);
   }
 
   /**
@@ -124,7 +166,8 @@ export class Alerter {
   async endOrphans(isOrphan: (begun: AlertMessage) => boolean): Promise<void> {
     const { clock, logger } = this.#options;
     for (const [series, begun] of [...this.#active]) {
-      if (!isOrphan(begun)) continue;
+      // What has ended or was replaced while another one was stored is no orphan any more.
+      if (!isOrphan(begun) || this.#active.get(series) !== begun) continue;
       this.#active.delete(series);
       this.#drive();
       const end = abandoned(begun, clock.wallMs());
@@ -140,9 +183,8 @@ export class Alerter {
   }
 
   /** Names that differ in unsafe characters only share a topic. */
-  #isShown(topic: string): boolean {
-    for (const active of this.#active.values()) if (alertTopic(active) === topic) return true;
-    return false;
+  #shownOn(topic: string): AlertMessage[] {
+    return [...this.#active.values()].filter((active) => alertTopic(active) === topic);
   }
 
   #drive(): void {

@@ -90,6 +90,11 @@ export class Detector {
     return this.#watched;
   }
 
+  /** There is a baseline of this series. */
+  watches(device: string, metric: string): boolean {
+    return this.#devices.get(device)?.has(metric) === true;
+  }
+
   /** Values that nobody watches: of series beyond `maxSeries`, or with too long a name. */
   get unwatched(): number {
     return this.#unwatched;

@@ -28,7 +28,7 @@ export function maxRecordBytes(reading: Reading): number {
   return RECORD_OVERHEAD_BYTES + text + payload.length;
 }
 
-/** A body that grows: records are encoded as they arrive, so nothing of the socket's is held. */
+/** A body that grows: records are encoded as they arrive, so a commit only has to write them. */
 export class BodyWriter {
   #bytes: Buffer;
   #view: DataView;

@@ -99,11 +99,6 @@ export class StreamConsumer implements Consumer {
     return this.#handled[partition] ?? 0;
   }
 
-  /** Records read and not given out. */
-  get held(): number {
-    return this.#rest.length;
-  }
-
   async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
     while (!signal.aborted) {
       if (this.#rest.length > 0) return this.#give(maxRecords);

@@ -48,6 +48,8 @@ export class Lane {
   #onEmpty: () => void = () => {};
   /** Something was completed since the link began. */
   #hasMoved = false;
+  /** The last link on which it sent anything ended with nothing completed. */
+  #wasStuck = false;
   #restMs = 0;
   #trouble: string | undefined;
   /** Of the read that is under way. */
@@ -57,16 +59,23 @@ export class Lane {
     this.#options = options;
   }
 
-  /**
-   * A new link: everything that is not acknowledged is to be sent again, `window` records at a time
-   * counted from the first that lacks its acknowledgement.
-   */
+  /** A new link: `window` records at a time, from the first that lacks its acknowledgement. */
   begin(window: number): void {
-    // It may be what ended the link before: a record that is too large, say.
-    const isStuck = this.#sent.length > 0 && !this.#hasMoved;
-    this.#restMs = isStuck ? this.#options.backoff.nextMs() : 0;
-    this.#hasMoved = false;
     this.#window = window;
+    this.#hasMoved = false;
+  }
+
+  /**
+   * The link is gone, for this reason, and nothing is on its way any more: everything that is not
+   * acknowledged is to be sent again. Until then no file is held open: retention may remove it.
+   */
+  end(why: string): void {
+    // It may be what ended the link: a record that is too large, say. Once, it was hardly that.
+    const isStuck = this.#sent.length > 0 && !this.#hasMoved;
+    if (isStuck && this.#wasStuck) this.#trouble = `the link ended before an answer: ${why}`;
+    // A lane that rested for as long as the link was up has learnt nothing.
+    if (isStuck || this.#hasMoved) this.#wasStuck = isStuck;
+    this.#restMs = isStuck ? this.#options.backoff.nextMs() : 0;
     this.#restart();
   }
 

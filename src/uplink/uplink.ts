@@ -119,6 +119,7 @@ export class Uplink {
     if (signal.aborted) await publisher.drain(graceMs);
     await link.close();
     await Promise.all([ended, publisher.settled(), ...fed]);
+    for (const lane of lanes) lane.end(reason);
     return reason;
   }
 }

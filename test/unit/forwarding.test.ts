@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { seededRandom, systemClock } from '../../src/base/clock.ts';
 import { newCounters } from '../../src/base/counters.ts';
@@ -137,6 +138,32 @@ it('tries again to store what could not be stored, and says so', async () => {
   ]);
   await until('it is stored', () => offsetsOf(state, 'readings') !== undefined);
   expect(write.mock.calls.length).toBeGreaterThan(1);
+});
+
+it('stores where it ends after what is being stored, not into it', async () => {
+  const { forwarding, state } = await start();
+  const written: Array<() => void> = [];
+  const write = state.write.bind(state);
+  vi.spyOn(state, 'write').mockImplementation(async (entries) => {
+    await new Promise<void>((resolve) => written.push(resolve));
+    await write(entries);
+  });
+  await store('readings', 3);
+  await until('the progress is being stored', () => written.length > 0);
+  await until('all is sent', () => forwarding.backlog() === 0);
+  let isStopped = false;
+  const stopped = forwarding.stop().then(() => {
+    isStopped = true;
+  });
+  await until('the link is closed', () => forwarding.status().lastError === 'stopped');
+  for (let i = 0; i < 20; i++) await turn();
+  expect([written.length, isStopped]).toEqual([1, false]);
+  await until('it has stopped', () => {
+    for (const one of written.splice(0)) one();
+    return isStopped;
+  });
+  await stopped;
+  expect(offsetsOf(state, 'readings')).toEqual([3]);
 });
 
 it('names what retention drops before the cloud has had it', async () => {

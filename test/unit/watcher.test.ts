@@ -1,156 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { AlertStates } from '../../src/alert/alert-state.ts';
-import { Alerter } from '../../src/alert/alerter.ts';
-import { newCounters } from '../../src/base/counters.ts';
-import { type Logger, silentLogger } from '../../src/base/logger.ts';
-import type { LogRecord } from '../../src/base/reading.ts';
-import { Detector } from '../../src/detect/detector.ts';
-import type { Consumer } from '../../src/log/consumer.ts';
-import { Watcher } from '../../src/watcher.ts';
-import { FakeClock } from '../support/fake-clock.ts';
-import { type MemoryState, memoryState } from '../support/memory-state.ts';
-import { ALERT_OPTIONS } from './alert/verdicts.ts';
-import { Records } from './detect/records.ts';
+import { until } from '../support/until.ts';
+import { CURSOR, calm, kinds, LOG, Plant, settle } from './plant.ts';
 
 // The consumer "detect" over a stream in memory: what a restart, a full disk or a log that cannot
 // be read does to alerts.
 
-const LOG = 'a1b2';
-const CURSOR = 'cursor/detect/readings';
-
-/** A stream in memory that outlives its consumers. */
-class Stream {
-  readonly #records = new Records();
-  readonly all: LogRecord[] = [];
-  wake: () => void = () => {};
-
-  add(...values: number[]): void {
-    for (const value of values) this.all.push(this.#records.next({ value }));
-    this.wake();
-  }
-}
-
-class MemoryConsumer implements Consumer {
-  readonly name = 'detect';
-  readonly stream = 'readings';
-  rewinds = 0;
-  handledCount: number;
-  readonly #of: Stream;
-  #next: number;
-
-  constructor(of: Stream, from: number) {
-    this.#of = of;
-    this.handledCount = from;
-    this.#next = from;
-  }
-
-  backlog(): number {
-    return this.#of.all.length - this.handledCount;
-  }
-
-  async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
-    while (!signal.aborted) {
-      const records = this.#of.all.slice(this.#next, this.#next + maxRecords);
-      this.#next += records.length;
-      if (records.length > 0) return records;
-      await new Promise<void>((resolve) => {
-        this.#of.wake = resolve;
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-    }
-    return [];
-  }
-
-  handled({ offset }: LogRecord): void {
-    this.handledCount = offset + 1;
-  }
-
-  rewind(): void {
-    this.rewinds += 1;
-    this.#next = this.handledCount;
-  }
-
-  checkpoint(): ReadonlyMap<string, string> {
-    return new Map([[CURSOR, String(this.handledCount)]]);
-  }
-}
-
-/** What outlives a gateway: the stream, the state, the alerts stream. */
-class Plant {
-  readonly stream = new Stream();
-  readonly state: MemoryState = memoryState();
-  /** Ids of events in the alerts stream, in order. */
-  readonly alerts: string[] = [];
-  readonly #messages: Parameters<Alerter['remember']>[0][] = [];
-  logBytes = 0;
-  lineActive = false;
-  readonly logged: string[] = [];
-  append: (id: string) => Promise<void> = async () => {};
-  #watchers: Watcher[] = [];
-
-  async start(options: { coolDownMs?: number; threshold?: number } = {}) {
-    const say = (_: unknown, message: string) => this.logged.push(message);
-    const logger: Logger = { ...silentLogger, info: say, warn: say, error: say };
-    const counters = newCounters();
-    const alerter = new Alerter({
-      isStored: ({ alert }) => this.alerts.includes(alert),
-      append: async (alert) => {
-        await this.append(alert.alert);
-        if (this.alerts.includes(alert.alert)) return false;
-        this.alerts.push(alert.alert);
-        this.#messages.push(alert);
-        return true;
-      },
-      publish: async () => {},
-      line: { name: 'l', set: (active) => (this.lineActive = active), close() {} },
-      counters,
-      clock: new FakeClock(),
-      logger,
-    });
-    for (const message of this.#messages) alerter.remember(message);
-    await alerter.start();
-    const consumer = new MemoryConsumer(
-      this.stream,
-      Number(this.state.stored.get(CURSOR) ?? this.stream.all.length),
-    );
-    const { coolDownMs = 0, threshold = 8 } = options;
-    const detector = new Detector({ threshold, warmup: 5, maxSeries: 10, logger });
-    const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 2, coolDownMs });
-    const watcher = new Watcher({
-      log: LOG,
-      consumer,
-      detector,
-      states,
-      alerter,
-      state: this.state,
-      logger,
-      checkpointMs: 10_000,
-      logBytes: () => this.logBytes,
-    });
-    await watcher.start();
-    this.#watchers.push(watcher);
-    await settle();
-    return { alerter, consumer, counters, detector, watcher };
-  }
-
-  /** All that was added is taken, and its alerts are on flash. */
-  async see(...values: number[]): Promise<void> {
-    this.stream.add(...values);
-    await settle();
-  }
-
-  async stop(): Promise<void> {
-    for (const watcher of this.#watchers.splice(0)) await watcher.stop();
-  }
-}
-
-async function settle(): Promise<void> {
-  for (let i = 0; i < 20; i++) await turn();
-}
-
-const calm = (count: number) => Array.from({ length: count }, (_, i) => 20 + (i % 10) / 10);
-const kinds = (ids: readonly string[]) => ids.map((id) => id.slice(0, id.indexOf(':')));
 let plant: Plant;
 
 function newPlant(): Plant {
@@ -318,6 +173,65 @@ describe('a checkpoint', () => {
     const key = `watch/${LOG}/readings/detect/series/d1/temperature`;
     expect(JSON.parse(state.stored.get(key) ?? '')).toMatchObject({ seen: 40 });
     expect(plant.stream.all).toHaveLength(140);
+  });
+});
+
+describe('a backlog', () => {
+  it('leaves turns of the event loop to others', async () => {
+    const { stream, state } = newPlant();
+    state.stored.set(CURSOR, '0');
+    stream.add(...calm(2_000));
+    const { consumer } = await plant.start();
+    expect(consumer.handledCount).toBe(2_000);
+    const taken: number[] = [];
+    stream.add(...calm(2_000));
+    while (consumer.backlog() > 0) {
+      taken.push(consumer.handledCount);
+      await turn();
+    }
+    expect(taken.length).toBeGreaterThanOrEqual(2_000 / 256 - 1);
+  });
+
+  it('waits for flash if it raises more alerts than that takes', async () => {
+    newPlant();
+    const { consumer } = await plant.start();
+    const stored: Array<() => void> = [];
+    plant.append = () => new Promise((resolve) => stored.push(resolve));
+    // One alert in eight readings: 64 events in a read of 256.
+    const cycle = [80, ...calm(7)];
+    plant.stream.add(...calm(40), ...Array.from({ length: 128 }, () => cycle).flat());
+    await settle();
+    expect(consumer.handledCount).toBeLessThanOrEqual(3 * 256);
+    plant.append = async () => {};
+    for (const one of stored) one();
+    await until('all is handled', () => consumer.backlog() === 0);
+    expect(plant.alerts).toHaveLength(256);
+  });
+});
+
+describe('a stop', () => {
+  it('does not checkpoint into a checkpoint that is being written', async () => {
+    const { state } = newPlant();
+    await plant.start();
+    await plant.see(...calm(40));
+    plant.logBytes = 1e9;
+    const written: Array<() => void> = [];
+    const write = state.write.bind(state);
+    vi.spyOn(state, 'write').mockImplementation(async (changes) => {
+      await new Promise<void>((resolve) => written.push(resolve));
+      await write(changes);
+    });
+    vi.advanceTimersByTime(10_000);
+    await plant.see(...calm(10));
+    const stopped = plant.stop();
+    await settle();
+    expect(written).toHaveLength(1);
+    written[0]?.();
+    await settle();
+    expect(written).toHaveLength(2);
+    written[1]?.();
+    await stopped;
+    expect(state.stored.get(CURSOR)).toBe('50');
   });
 });
 

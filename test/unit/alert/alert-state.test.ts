@@ -184,4 +184,17 @@ describe('any run of verdicts', () => {
       { numRuns: 200 },
     );
   });
+
+  it('forgets the series that nobody watches, and keys that name none', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    const cooling = JSON.stringify({ kind: 'cooling', untilRunMs: 1, suppressed: 0 });
+    states.restore(
+      new Map(['d1/t', 'd%2F2/t', '%ff/t'].map((key) => [`alert/state/${key}`, cooling])),
+    );
+    states.forgetUnwatched((device, metric) => `${device} ${metric}` === 'd/2 t');
+    expect([...states.snapshot()]).toEqual([
+      ['alert/state/d1/t', undefined],
+      ['alert/state/%ff/t', undefined],
+    ]);
+  });
 });

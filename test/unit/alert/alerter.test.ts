@@ -1,16 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
-  type AlertMessage,
   alertMessage,
   alertTopic,
   parseAlert,
   reasonOf,
 } from '../../../src/alert/alert-message.ts';
-import type { AlertEvent } from '../../../src/alert/alert-state.ts';
-import { Alerter } from '../../../src/alert/alerter.ts';
-import { newCounters } from '../../../src/base/counters.ts';
-import { type Logger, silentLogger } from '../../../src/base/logger.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { Bench } from './bench.ts';
 import { alertAt } from './verdicts.ts';
 
 afterEach(() => {
@@ -19,71 +14,7 @@ afterEach(() => {
 
 const TOPIC = 'headgate/alerts/d1/temperature';
 
-/** An alerter whose flash, broker and line write down what they are told, and fail on demand. */
-class Bench {
-  readonly counters = newCounters();
-  readonly clock = new FakeClock();
-  /** What happened, in order. */
-  readonly told: string[] = [];
-  readonly alerts: AlertMessage[] = [];
-  readonly logged: string[] = [];
-  /** Ids that the stream has. */
-  readonly stored = new Set<string>();
-  lineActive = false;
-  append: () => Promise<void> = async () => {};
-  publish: (topic: string) => Promise<void> = async () => {};
-  drive: () => void = () => {};
-
-  readonly alerter = new Alerter({
-    isStored: ({ alert }) => this.stored.has(alert),
-    append: async (alert) => {
-      await this.append();
-      const isNew = !this.stored.has(alert.alert);
-      this.stored.add(alert.alert);
-      if (isNew) this.told.push(`append ${alert.kind}`);
-      this.alerts.push(alert);
-      return isNew;
-    },
-    publish: async (topic, payload, retain) => {
-      await this.publish(topic);
-      const text = Buffer.from(payload).toString();
-      const kind = text === '' ? 'nothing' : JSON.parse(text).kind;
-      this.told.push(`publish ${topic} ${kind}${retain ? ' retained' : ''}`);
-    },
-    line: {
-      name: 'bench',
-      set: (active) => {
-        this.drive();
-        this.lineActive = active;
-        this.told.push(`line ${active ? 'on' : 'off'}`);
-      },
-      close() {},
-    },
-    counters: this.counters,
-    clock: this.clock,
-    logger: this.#logger(),
-  });
-
-  async handle(event: AlertEvent): Promise<void> {
-    this.alerter.see(event);
-    await this.alerter.keep(event);
-  }
-
-  /** As after a restart: this is what the stream holds. */
-  async restart(events: readonly AlertEvent[]): Promise<void> {
-    for (const event of events) {
-      this.stored.add(event.id);
-      this.alerter.remember(alertMessage(event));
-    }
-    await this.alerter.start();
-  }
-
-  #logger(): Logger {
-    const log = (_: unknown, message: string) => this.logged.push(message);
-    return { ...silentLogger, warn: log, info: log, error: log };
-  }
-}
-
+const OTHER_STREAM = { cause: { stream: 'other', partition: 0, offset: 1 } };
 const failing = () => Promise.reject(new Error('injected'));
 
 describe('an alert is told', () => {
@@ -172,28 +103,21 @@ describe('the line', () => {
     expect(bench.alerter.active).toBe(0);
   });
 
-  it('is on while another series has the same topic, which then stays retained', async () => {
+  it('is on while another series has the same topic', async () => {
     const bench = new Bench();
     const [begin1, end1] = alertAt(1, { metric: 'a/b' });
     const [begin2, end2] = alertAt(3, { metric: 'a_b' });
     for (const event of [begin1, begin2, end2]) await bench.handle(event);
-    expect([bench.lineActive, bench.told.at(-1)]).toEqual([
-      true,
-      'publish headgate/alerts/d1/a_b end',
-    ]);
+    expect(bench.lineActive).toBe(true);
     await bench.handle(end1);
-    expect([bench.lineActive, bench.told.at(-1)]).toEqual([
-      false,
-      'publish headgate/alerts/d1/a_b nothing retained',
-    ]);
+    expect(bench.lineActive).toBe(false);
   });
 
   it('is on while another stream has an alert of the same device and metric', async () => {
     const bench = new Bench();
     const [begin, end] = alertAt(1);
-    const cause = { stream: 'other', partition: 0, offset: 1 };
     await bench.handle(begin);
-    await bench.handle(alertAt(1, { cause })[0]);
+    await bench.handle(alertAt(1, OTHER_STREAM)[0]);
     await bench.handle(end);
     expect([bench.lineActive, bench.alerter.active]).toEqual([true, 1]);
   });
@@ -242,6 +166,94 @@ describe('the line', () => {
     await bench.handle(alertAt(1)[0]);
     bench.alerter.stop();
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('what stays retained', () => {
+  it.each([
+    ['two series', { metric: 'a/b' }, { metric: 'a_b' }],
+    ['two streams', { metric: 'a_b' }, { metric: 'a_b', ...OTHER_STREAM }],
+  ])('on the topic of %s is the alert that lasts', async (_, over1, over2) => {
+    for (const order of ['first', 'second']) {
+      const bench = new Bench();
+      const [begin1, end1] = alertAt(1, over1);
+      const [begin2, end2] = alertAt(1, over2);
+      await bench.handle(begin1);
+      await bench.handle(begin2);
+      await bench.handle(order === 'first' ? end1 : end2);
+      const lasting = order === 'first' ? begin2 : begin1;
+      expect([...bench.retained.values()]).toEqual([lasting.id]);
+      await bench.handle(order === 'first' ? end2 : end1);
+      expect(bench.retained.size).toBe(0);
+    }
+  });
+
+  it('is no alert that is not on flash yet', async () => {
+    const bench = new Bench();
+    const [begin, end] = alertAt(1);
+    const [other] = alertAt(1, OTHER_STREAM);
+    await bench.handle(begin);
+    bench.alerter.see(other);
+    await bench.handle(end);
+    expect([...bench.retained.values()]).toEqual([begin.id]);
+    await bench.alerter.keep(other);
+    expect([...bench.retained.values()]).toEqual([other.id]);
+  });
+
+  it('after a restart is the alert that lasts, which is never taken away', async () => {
+    const bench = new Bench();
+    const [other] = alertAt(1, OTHER_STREAM);
+    await bench.restart([...alertAt(1), other]);
+    expect([...bench.retained.values()]).toEqual([other.id]);
+    expect(bench.told).not.toContain(`publish ${TOPIC} nothing retained`);
+  });
+});
+
+describe('an alert that another one of its series replaces', () => {
+  it('ends first, in the stream too, and ends once', async () => {
+    const bench = new Bench();
+    const [old, oldEnd] = alertAt(1);
+    const [begin] = alertAt(5);
+    await bench.restart([old]);
+    bench.told.length = 0;
+    bench.alerter.see(begin);
+    bench.append = failing;
+    await expect(bench.alerter.keep(begin)).rejects.toThrow('injected');
+    bench.append = async () => {};
+    await bench.alerter.keep(begin);
+    expect(bench.alerts.map(({ alert }) => alert)).toEqual([
+      'end:d1/temperature:a1b2:readings:0:1',
+      begin.id,
+    ]);
+    expect(bench.logged).toEqual(['an alert has ended', 'an alert has begun']);
+    expect([...bench.retained.values()]).toEqual([begin.id]);
+    await bench.handle(oldEnd);
+    expect([bench.lineActive, bench.alerter.isActive(begin.id)]).toEqual([true, true]);
+  });
+
+  it('is not the same one, which the stream has though its id is forgotten', async () => {
+    const bench = new Bench();
+    const [begin] = alertAt(1);
+    await bench.restart([begin]);
+    bench.stored.clear();
+    await bench.handle(begin);
+    expect(bench.alerts.map(({ alert }) => alert)).toEqual([begin.id]);
+    expect(bench.lineActive).toBe(true);
+  });
+
+  it('is no orphan any more, nor is the one that replaced it', async () => {
+    const bench = new Bench();
+    const [begin] = alertAt(5);
+    await bench.restart([alertAt(1, { device: 'd0' })[0], alertAt(1)[0]]);
+    let written = () => {};
+    bench.append = () => new Promise((resolve) => (written = resolve));
+    // The end of d0 is on its way to flash when d1 has a new alert.
+    const ended = bench.alerter.endOrphans(() => true);
+    bench.append = async () => {};
+    await bench.handle(begin);
+    written();
+    await ended;
+    expect([bench.lineActive, bench.alerter.isActive(begin.id)]).toEqual([true, true]);
   });
 });
 

@@ -110,29 +110,50 @@ describe('a consumer', () => {
   });
 
   it.each([
-    ['bytes', 100, 'x'.repeat(20_000), 1_024 * 1_024],
-    ['records', 10_000, 'x', 8_192],
-  ])('keeps a bounded number of %s in memory when nobody reads', async (_, count, text, most) => {
-    const { journal, open } = await setUp();
+    ['bytes', 'x'.repeat(20_000), Math.floor((1024 * 1024) / 20_000)],
+    ['records', 'x', 8_192],
+  ])('keeps a bounded number of %s in memory when nobody reads', async (_, text, most) => {
+    const { files, journal, open } = await setUp();
     const consumer = open();
     const waiting = consumer.read(1, never);
     await append(journal, 0, reading('a', 'first'));
     await waiting;
-    let held = 0;
-    const stopListening = journal.onCommit(() => {
-      held = Math.max(held, consumer.held * text.length);
+    const opened = vi.spyOn(files, 'open');
+    let next = 1;
+    for (const [count, isFromFiles] of [
+      [most, false],
+      [most + 1, true],
+    ] as const) {
+      const end = next + count;
+      for (let at = next; at < end; at += 20) {
+        const some = Array.from({ length: Math.min(20, end - at) }, () => reading('a', text));
+        await Promise.all(some.map((one) => append(journal, 0, one)));
+      }
+      opened.mockClear();
+      while (next < end) {
+        for (const { offset } of await consumer.read(100, never)) expect(offset).toBe(next++);
+      }
+      expect(opened.mock.calls.some(([, mode]) => mode === 'read')).toBe(isFromFiles);
+    }
+    await consumer.close();
+    await journal.close();
+  });
+
+  it('that is rewound while it reads reads again, without another commit', async () => {
+    const { files, journal, open } = await setUp();
+    for (const text of ['1', '2']) await append(journal, 0, reading('a', text));
+    const consumer = open();
+    let come = () => {};
+    const slow = new Promise<void>((resolve) => (come = resolve));
+    const openFile = files.open.bind(files);
+    vi.spyOn(files, 'open').mockImplementationOnce(async (...given) => {
+      await slow;
+      return openFile(...given);
     });
-    for (let i = 0; i < count; i += 20) {
-      const some = Array.from({ length: 20 }, () => append(journal, 0, reading('a', text)));
-      await Promise.all(some);
-    }
-    stopListening();
-    expect(held).toBeGreaterThan(most / 2);
-    expect(held).toBeLessThanOrEqual(most);
-    expect(consumer.held).toBe(0);
-    for (let next = 1; next <= count; ) {
-      for (const { offset } of await consumer.read(100, never)) expect(offset).toBe(next++);
-    }
+    const reads = consumer.read(10, never);
+    consumer.rewind();
+    come();
+    expect((await reads).map(textOf)).toEqual(['1']);
     await consumer.close();
     await journal.close();
   });

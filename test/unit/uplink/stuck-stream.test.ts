@@ -87,6 +87,104 @@ describe('when a stream gets no further', () => {
     expect(alerts.backlog()).toBe(1);
   });
 
+  test('a record that ends every link is named from the second on, until it is taken', async () => {
+    const cloud = new FakeCloud();
+    const consumer = new FakeConsumer('readings', cloud);
+    consumer.append(3);
+    const { uplink } = start(cloud, [consumer]);
+    const reason = 'the link ended before an answer: the packet is too large';
+    for (const stuck of [[], [{ stream: 'readings', reason }], [{ stream: 'readings', reason }]]) {
+      const link = await cloud.link();
+      await settle();
+      link.end('the packet is too large');
+      await settle();
+      expect(uplink.status().stuck).toEqual(stuck);
+    }
+    await drain(cloud, [consumer]);
+    expect(uplink.status().stuck).toEqual([]);
+  });
+
+  test('a stream that moved on an earlier link only is named as well', async () => {
+    const cloud = new FakeCloud();
+    const consumer = new FakeConsumer('readings', cloud, () => 0.999);
+    consumer.append(20);
+    const { uplink } = start(cloud, [consumer]);
+    for (const stuckCount of [0, 0, 1]) {
+      const link = await cloud.link();
+      await settle();
+      if (consumer.handledCount === 0) link.pending[0]?.ack();
+      await settle();
+      link.end('cut off');
+      await settle();
+      expect(uplink.status().stuck).toHaveLength(stuckCount);
+    }
+  });
+
+  test('a link that ends while the lane rests changes nothing about that', async () => {
+    const cloud = new FakeCloud();
+    const consumer = new FakeConsumer('readings', cloud);
+    consumer.append(3);
+    const laneBackoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
+    vi.spyOn(laneBackoff, 'nextMs').mockReturnValueOnce(600_000);
+    const { uplink } = start(cloud, [consumer], { laneBackoff: () => laneBackoff });
+    const sent: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const link = await cloud.link();
+      await settle();
+      sent.push(link.pending.length);
+      link.end('cut off');
+      await settle();
+    }
+    expect(sent).toEqual([3, 0, 3]);
+    expect(uplink.status().stuck).toHaveLength(1);
+  });
+
+  test('a refusal gives its place in the window to another stream', async () => {
+    const cloud = new FakeCloud();
+    const [alerts, readings] = ['alerts', 'readings'].map(
+      (name) => new FakeConsumer(name, cloud, () => 0.999),
+    );
+    if (alerts === undefined || readings === undefined) throw new Error('two were made');
+    alerts.append(2);
+    readings.append(1);
+    const long = () => new Backoff({ baseMs: 600_000, maxMs: 600_000, random: seededRandom(1) });
+    start(cloud, [alerts, readings], { window: 1, laneBackoff: long });
+    const link = await cloud.link();
+    await settle();
+    link.pending[0]?.refuse(new CloudRefusal(0x97));
+    await settle();
+    expect(link.pending.map(({ stream }) => stream)).toEqual(['readings']);
+  });
+
+  test('what was read before a refusal is not sent after it', async () => {
+    const cloud = new FakeCloud();
+    const consumer = new FakeConsumer('readings', cloud, () => 0.999);
+    consumer.append(2);
+    const read = consumer.read.bind(consumer);
+    let come = () => {};
+    const slow = new Promise<void>((resolve) => (come = resolve));
+    let reads = 0;
+    vi.spyOn(consumer, 'read').mockImplementation(async (...given) => {
+      reads += 1;
+      const isSlow = reads === 2;
+      const records = await read(...given);
+      if (isSlow) await slow;
+      return records;
+    });
+    start(cloud, [consumer]);
+    const link = await cloud.link();
+    await settle();
+    consumer.append(2);
+    await settle();
+    expect(link.pending).toHaveLength(2);
+    for (const { refuse } of [...link.pending]) refuse(new CloudRefusal(0x97));
+    await settle();
+    cloud.arrived.length = 0;
+    come();
+    await drain(cloud, [consumer]);
+    expect(cloud.arrived.map(({ identity }) => identity)).toEqual(consumer.identities());
+  });
+
   test('a refusal while the lane waits for the next record wakes it', async () => {
     const cloud = new FakeCloud();
     const consumer = new FakeConsumer('readings', cloud);

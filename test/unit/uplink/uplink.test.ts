@@ -216,6 +216,19 @@ describe('when the link is lost', () => {
     expect(cloud.arrived.map(({ identity }) => identity)).toEqual(consumer.identities().slice(1));
   });
 
+  test('no stream holds a file open until the next one', async () => {
+    const cloud = new FakeCloud();
+    const consumer = new FakeConsumer('readings', cloud);
+    consumer.append(5);
+    start(cloud, [consumer]);
+    const link = await cloud.link();
+    await settle();
+    cloud.away = true;
+    link.end('cut off');
+    await cloud.nextTry();
+    expect([consumer.rewinds, cloud.links.length]).toEqual([1, 1]);
+  });
+
   test('the status says so, and why, and since when', async () => {
     const cloud = new FakeCloud();
     cloud.away = true;
@@ -337,6 +350,21 @@ describe('stopping', () => {
     uplink.start();
     await uplink.stop();
     expect(uplink.status()).toMatchObject({ link: 'down', lastError: 'stopped' });
+  });
+
+  test('closes a link that comes after all', async () => {
+    const cloud = new FakeCloud();
+    const consumer = new FakeConsumer('readings', cloud);
+    consumer.append(1);
+    let come = () => {};
+    const late = new Promise<void>((resolve) => (come = resolve));
+    const { uplink } = uplinkOver({ open: () => late.then(() => cloud.open()) }, [consumer]);
+    uplink.start();
+    const stopped = uplink.stop();
+    come();
+    await stopped;
+    expect(cloud.links.map(({ closed }) => closed)).toEqual([true]);
+    expect(cloud.arrived).toEqual([]);
   });
 
   test('cuts the wait for the next try short', async () => {

@@ -1,0 +1,167 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { AlertStates } from '../../src/alert/alert-state.ts';
+import { Alerter } from '../../src/alert/alerter.ts';
+import { newCounters } from '../../src/base/counters.ts';
+import { type Logger, silentLogger } from '../../src/base/logger.ts';
+import type { LogRecord } from '../../src/base/reading.ts';
+import { Detector } from '../../src/detect/detector.ts';
+import type { Consumer } from '../../src/log/consumer.ts';
+import { Watcher } from '../../src/watcher.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { type MemoryState, memoryState } from '../support/memory-state.ts';
+import { ALERT_OPTIONS } from './alert/verdicts.ts';
+import { Records } from './detect/records.ts';
+
+export const LOG = 'a1b2';
+export const CURSOR = 'cursor/detect/readings';
+
+/** A stream in memory that outlives its consumers. */
+class Stream {
+  readonly #records = new Records();
+  readonly all: LogRecord[] = [];
+  wake: () => void = () => {};
+  /** Records after the last one that count as waiting until a reader finds them gone. */
+  lost = 0;
+
+  add(...values: number[]): void {
+    this.addOf('d1', ...values);
+  }
+
+  addOf(device: string, ...values: number[]): void {
+    for (const value of values) this.all.push(this.#records.next({ value }, device));
+    this.wake();
+  }
+}
+
+class MemoryConsumer implements Consumer {
+  readonly name = 'detect';
+  readonly stream = 'readings';
+  rewinds = 0;
+  handledCount: number;
+  readonly #of: Stream;
+  #next: number;
+
+  constructor(of: Stream, from: number) {
+    this.#of = of;
+    this.handledCount = from;
+    this.#next = from;
+  }
+
+  backlog(): number {
+    return this.#of.all.length + this.#of.lost - this.handledCount;
+  }
+
+  async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
+    while (!signal.aborted) {
+      const records = this.#of.all.slice(this.#next, this.#next + maxRecords);
+      this.#next += records.length;
+      if (records.length > 0) return records;
+      this.#of.lost = 0;
+      await new Promise<void>((resolve) => {
+        this.#of.wake = resolve;
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    return [];
+  }
+
+  handled({ offset }: LogRecord): void {
+    this.handledCount = offset + 1;
+  }
+
+  rewind(): void {
+    this.rewinds += 1;
+    this.#next = this.handledCount;
+  }
+
+  checkpoint(): ReadonlyMap<string, string> {
+    return new Map([[CURSOR, String(this.handledCount)]]);
+  }
+}
+
+/** What outlives a gateway: the stream, the state, the alerts stream. */
+export class Plant {
+  readonly stream = new Stream();
+  readonly state: MemoryState = memoryState();
+  /** Ids of events in the alerts stream, in order. */
+  readonly alerts: string[] = [];
+  readonly messages: Parameters<Alerter['remember']>[0][] = [];
+  logBytes = 0;
+  lineActive = false;
+  readonly logged: string[] = [];
+  append: (id: string) => Promise<void> = async () => {};
+  #watchers: Watcher[] = [];
+
+  async #openAlerter() {
+    const say = (_: unknown, message: string) => this.logged.push(message);
+    const logger: Logger = { ...silentLogger, info: say, warn: say, error: say };
+    const counters = newCounters();
+    const alerter = new Alerter({
+      isStored: ({ alert }) => this.alerts.includes(alert),
+      append: async (alert) => {
+        await this.append(alert.alert);
+        if (this.alerts.includes(alert.alert)) return false;
+        this.alerts.push(alert.alert);
+        this.messages.push(alert);
+        return true;
+      },
+      publish: async () => {},
+      line: { name: 'l', set: (active) => (this.lineActive = active), close() {} },
+      counters,
+      clock: new FakeClock(),
+      logger,
+    });
+    for (const message of this.messages) alerter.remember(message);
+    await alerter.start();
+    return { alerter, counters, logger };
+  }
+
+  /** With detection switched off. */
+  async startUnwatched(): Promise<void> {
+    const { alerter } = await this.#openAlerter();
+    await alerter.endOrphans(() => true);
+  }
+
+  async start(options: { coolDownMs?: number; threshold?: number; maxSeries?: number } = {}) {
+    const { alerter, counters, logger } = await this.#openAlerter();
+    const consumer = new MemoryConsumer(
+      this.stream,
+      Number(this.state.stored.get(CURSOR) ?? this.stream.all.length),
+    );
+    const { coolDownMs = 0, threshold = 8, maxSeries = 10 } = options;
+    const detector = new Detector({ threshold, warmup: 5, maxSeries, logger });
+    const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 2, coolDownMs });
+    const watcher = new Watcher({
+      log: LOG,
+      consumer,
+      detector,
+      states,
+      alerter,
+      state: this.state,
+      logger,
+      checkpointMs: 10_000,
+      logBytes: () => this.logBytes,
+    });
+    await watcher.start();
+    this.#watchers.push(watcher);
+    await settle();
+    return { alerter, consumer, counters, detector, watcher };
+  }
+
+  /** All that was added is taken, and its alerts are on flash. */
+  async see(...values: number[]): Promise<void> {
+    this.stream.add(...values);
+    await settle();
+  }
+
+  async stop(): Promise<void> {
+    for (const watcher of this.#watchers.splice(0)) await watcher.stop();
+  }
+}
+
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await turn();
+}
+
+export const calm = (count: number) => Array.from({ length: count }, (_, i) => 20 + (i % 10) / 10);
+export const kinds = (ids: readonly string[]) => ids.map((id) => id.slice(0, id.indexOf(':')));
