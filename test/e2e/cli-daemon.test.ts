@@ -101,6 +101,26 @@ describe('a file that the configuration names', () => {
   });
 });
 
+describe('a file that is not there, beside other problems', () => {
+  it('check and run show all of them, in the order of the file', async () => {
+    const more = `/nowhere/password\n  streams: [radings]\n  caFile: /nowhere/ca.pem\n  window: 0\n`;
+    const file = fileWith(UPLINK.replace('mqtt:', 'mqtts:') + more);
+    const paths = ['passwordFile', 'streams[0]', 'caFile', 'window'].map(
+      (name) => `uplink.${name}`,
+    );
+    const checked = await headgate(['check', '--config', file, '--json']);
+    expect(checked.code).toBe(1);
+    const { problems } = JSON.parse(checked.stdout) as { problems: Problem[] };
+    expect(problems.map(({ line, path }) => [line, path])).toEqual(
+      paths.map((path, i) => [4 + i, path]),
+    );
+    const run = await headgate(['run', '--config', file, '--data', temporaryFolder()]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/^headgate: CONFIG_INVALID: 4 in /);
+    expect(run.stderr).toContain('there is no file /nowhere/ca.pem');
+  });
+});
+
 describe('run does not start', () => {
   it('with a broken configuration: every problem is on standard error', async () => {
     const folder = temporaryFolder();
