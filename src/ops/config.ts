@@ -317,7 +317,7 @@ export const ConfigSchema = v.strictObject({
       id: text(
         '',
         ID,
-        'Name of this gateway in the cloud. Empty: the name the host had at the first start.',
+        'Name of this gateway in the cloud. Empty: the one it had last, at first that of the host.',
       ),
     }),
     {},
