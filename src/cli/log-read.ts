@@ -12,6 +12,7 @@ import {
   type Values,
   wholeNumber,
 } from './command.ts';
+import { LostNotes } from './lost-notes.ts';
 import { dataFolderOf } from './settings.ts';
 import { viewOfStream } from './stores.ts';
 
@@ -28,6 +29,7 @@ export const READ_OPTIONS: Options = {
 
 export interface RecordFilter {
   readonly format: string;
+  readonly partition: number | undefined;
   keeps(record: LogRecord): boolean;
 }
 
@@ -42,6 +44,7 @@ export function recordFilter(values: Values, defaultFormat: string): RecordFilte
   const device = textValue(values, 'device');
   return {
     format,
+    partition,
     keeps: (record) =>
       (partition === undefined || record.partition === partition) &&
       (device === undefined || record.device === device),
@@ -98,7 +101,9 @@ export const logRead: Command = {
     const least = leastOffset(textValue(values, 'from') ?? 'earliest');
     const view = await viewOfStream(await dataFolderOf(values, io.env), stream);
     const from = earliestOffsets(view, stream).map((first) => Math.max(first, least));
-    const cursor = new StreamCursor({ files: nodeFiles, view, stream, from });
+    const lost = new LostNotes(filter.partition);
+    const onLost = lost.note;
+    const cursor = new StreamCursor({ files: nodeFiles, view, stream, from, onLost });
     try {
       while (left > 0) {
         const records = await cursor.next();
@@ -112,6 +117,7 @@ export const logRead: Command = {
     } finally {
       await cursor.close();
     }
+    await lost.tell(view, io);
     return 0;
   },
 };
