@@ -66,7 +66,7 @@ export async function readSettings(values: Values, env: NodeJS.ProcessEnv): Prom
   return { config, data: dataFolder(config.data.dir, env), file, problemAt };
 }
 
-/** Those of the files that are named as well: whoever mends the rest must not meet them after it. */
+/** Those of the files that are named, too: whoever mends the rest must not meet them after it. */
 async function everyProblem(faulty: LoadedConfig & { ok: false }): Promise<Problem[]> {
   const { problems, rest, problemAt } = faulty;
   if (rest === undefined) return [...problems];

@@ -103,7 +103,7 @@ describe('a file that the configuration names', () => {
 
 describe('a file that is not there, beside other problems', () => {
   it('check and run show all of them, in the order of the file', async () => {
-    const more = `/nowhere/password\n  streams: [radings]\n  caFile: /nowhere/ca.pem\n  window: 0\n`;
+    const more = '/nowhere/password\n  streams: [radings]\n  caFile: /nowhere/ca.pem\n  window: 0';
     const file = fileWith(UPLINK.replace('mqtt:', 'mqtts:') + more);
     const paths = ['passwordFile', 'streams[0]', 'caFile', 'window'].map(
       (name) => `uplink.${name}`,

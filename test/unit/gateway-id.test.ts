@@ -11,7 +11,7 @@ function setUp() {
   return { state, warn, at };
 }
 
-it('is the name that the host had at the first start, if the configuration never named one', async () => {
+it('is the name of the host at the first start where the configuration has none', async () => {
   const { at, warn } = setUp();
   expect(await at('plant-4')).toBe('plant-4');
   expect(await at('raspberrypi')).toBe('plant-4');

@@ -40,7 +40,7 @@ it('what retention took while it was read is not lost', async () => {
   ]);
 });
 
-it('ranges that meet are one, and only those of the partition asked for are told, once', async () => {
+it('ranges that meet are one; those of the partition asked for are told, once', async () => {
   const ranges = [lost(0, 17, 1), lost(1, 4, 1), lost(1, 5, 2), lost(1, 9, 1)];
   expect((await toldOf(ranges, 1)).told).toEqual([
     'headgate: offsets 4–6 of partition 1 are lost; see headgate log verify',
