@@ -62,3 +62,10 @@ it('log tail names it once, however often it looks further back', async () => {
   expect(tail.stderr).toBe(lostLine());
   expect(tail.code).toBe(0);
 });
+
+it('log ls counts by offsets and says so', async () => {
+  const { stdout } = await headgate(['log', 'ls', ...data]);
+  expect(stdout).toMatch(/^STREAM +STORE +PARTITIONS +KEPT +LOG +OFFSETS /);
+  expect(stdout).toMatch(/^readings +telemetry +4 +6 /m);
+  expect((await headgate(['log', 'ls', '--help'])).stdout).toContain('offsets kept (lost ones too');
+});

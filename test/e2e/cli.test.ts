@@ -22,6 +22,8 @@ const EACH = 40;
 
 let gateway: GatewayProcess;
 let data: readonly string[];
+/** As every record names it that is sent to a cloud. */
+let logId: string;
 
 /** What `log read` must print of a payload that was sent to `readings`, in one device's order. */
 function payloadsOf(device: string): string[] {
@@ -31,6 +33,8 @@ function payloadsOf(device: string): string[] {
 beforeAll(async () => {
   gateway = await GatewayProcess.start();
   data = ['--data', gateway.data.root];
+  logId = (await gateway.status()).log.telemetry.id;
+  expect(logId).toMatch(/^[0-9a-f]{8}$/);
   const client = await TestClient.connect(gateway.port);
   for (const device of DEVICES) {
     const topic = `sensors/${device}/t`;
@@ -162,11 +166,13 @@ describe.each(['live', 'stopped'])('log, on a %s gateway', (state) => {
     expect(code).toBe(0);
     const rows = JSON.parse(lines[0] ?? '') as Array<Record<string, unknown>>;
     const row = (stream: string) => rows.find((one) => one['stream'] === stream);
+    expect(row('readings')?.['log']).toBe(logId);
     expect(row('readings')).toMatchObject({ store: 'telemetry', partitions: 4, records: 120 });
     expect(row('dead-letter')).toMatchObject({ store: 'events', partitions: 1, records: 1 });
     expect(row('alerts')).toMatchObject({ records: 0 });
     const words = await headgate(['log', 'ls', ...data]);
-    expect(words.stdout).toMatch(/^readings +telemetry +4 +120 /m);
+    expect(words.stdout).toMatch(/^readings +telemetry +4 +120 +[0-9a-f]{8} /m);
+    expect(words.stdout).toContain(logId);
   });
 
   it('tail prints the last records', async () => {
