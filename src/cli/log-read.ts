@@ -33,6 +33,10 @@ export interface RecordFilter {
   keeps(record: LogRecord): boolean;
 }
 
+export function formatHelp(byDefault: string): string {
+  return `ndjson: an object a line; text: for people; raw: payloads alone; ${byDefault} by default`;
+}
+
 /** Throws USAGE. */
 export function recordFilter(values: Values, defaultFormat: string): RecordFilter {
   const format = textValue(values, 'format') ?? defaultFormat;
@@ -52,9 +56,14 @@ export function recordFilter(values: Values, defaultFormat: string): RecordFilte
 }
 
 /** Throws USAGE. */
-export function whole(option: string, text: string): number {
+export function whole(
+  option: string,
+  text: string,
+  least = 0,
+  most = Number.MAX_SAFE_INTEGER,
+): number {
   try {
-    return wholeNumber(text, 0, Number.MAX_SAFE_INTEGER);
+    return wholeNumber(text, least, most);
   } catch (error) {
     throw new HeadgateError('USAGE', `--${option}: ${(error as Error).message}`);
   }
@@ -93,6 +102,7 @@ export const logRead: Command = {
     '                  [--limit N] [--format ndjson|text|raw] [--data DIR] [--config FILE]',
   summary: 'prints the records of a stream in commit order, one a line',
   options: { ...READ_OPTIONS, from: { type: 'string' }, limit: { type: 'string' } },
+  optionHelp: { format: formatHelp('ndjson') },
   positionals: [1, 1],
   async run(values, [stream = ''], io) {
     const filter = recordFilter(values, 'ndjson');

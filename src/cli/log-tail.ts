@@ -4,7 +4,14 @@ import type { FolderView } from '../log/folder-view.ts';
 import { earliestOffsets, StreamCursor } from '../log/log-reader.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { type Command, textValue } from './command.ts';
-import { formatRecord, READ_OPTIONS, type RecordFilter, recordFilter, whole } from './log-read.ts';
+import {
+  formatHelp,
+  formatRecord,
+  READ_OPTIONS,
+  type RecordFilter,
+  recordFilter,
+  whole,
+} from './log-read.ts';
 import { LostNotes } from './lost-notes.ts';
 import { dataFolderOf } from './settings.ts';
 import { endOffsets, viewOfStream } from './stores.ts';
@@ -55,6 +62,7 @@ export const logTail: Command = {
     lines: { type: 'string', short: 'n' },
     follow: { type: 'boolean', short: 'f' },
   },
+  optionHelp: { format: formatHelp('text') },
   positionals: [1, 1],
   async run(values, [stream = ''], io) {
     const filter = recordFilter(values, 'text');

@@ -282,6 +282,16 @@ describe('sim', () => {
     expect(await own.stop()).toBe(0);
   });
 
+  it('takes an IPv6 address as its host', async () => {
+    const sim = startHeadgate(['sim', '--host', '::1', '--port', '1']);
+    await until('it complains', () => sim.stderr.includes('; trying again'));
+    sim.kill('SIGINT');
+    const { stderr } = await answerOf(sim);
+    expect(stderr).toContain('5 sensors publish to mqtt://[::1]:1; seed 1\n');
+    // Refused by the machine, or there is no IPv6 here: either way the address was understood.
+    expect(stderr).toMatch(/ECONNREFUSED|EADDRNOTAVAIL|ENETUNREACH|EAFNOSUPPORT/);
+  });
+
   it('says so when no gateway is there, and ends with 1', async () => {
     const sim = startHeadgate(['sim', '--port', '1', '--devices', '20']);
     await until('it complains', () => sim.stderr.includes('; trying again'));
@@ -327,6 +337,8 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['log', 'read', 'readings', '--limit', '-1'], says: 'usage: headgate log read' },
     { args: ['status', '--json=maybe'], says: 'usage: headgate status' },
     { args: ['sim', '--repeats', '200'], says: 'percentage' },
+    { args: ['sim', '--port', '0'], says: '--port: 0 is not a whole number from 1 to 65535' },
+    { args: ['sim', '--devices', '0'], says: '--devices: 0 is not a whole number from 1' },
   ])('headgate $args', async ({ args, says }) => {
     expect(await usageOf(args)).toContain(says);
   });
@@ -343,7 +355,13 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     const one = await headgate(['log', 'read', '--help']);
     expect(one).toMatchObject({ code: 0, stderr: '' });
     expect(one.stdout).toContain('usage: headgate log read STREAM');
-    expect(one.stdout).toMatch(/^ {2}--limit +records at most$/m);
+    expect(one.stdout).toMatch(/^ {2}--limit +records at most; all by default$/m);
+    expect(one.stdout).toMatch(/^ {2}--format .* ndjson by default$/m);
+    expect(one.stdout).toMatch(/^ {2}--from +earliest, which is the default, /m);
+    const tail = await headgate(['log', 'tail', '--help']);
+    expect(tail.stdout).toMatch(/^ {2}--format .* text by default$/m);
+    const sim = await headgate(['sim', '--help']);
+    expect(sim.stdout).toMatch(/^ {2}--port +the gateway's MQTT port; 1883 by default$/m);
     expect(await headgate(['help', 'log', 'read'])).toEqual(one);
     for (const word of ['--version', '-v', 'version']) {
       expect((await headgate([word])).stdout, word).toMatch(/^\d+\.\d+\.\d+\n$/);
