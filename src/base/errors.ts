@@ -29,7 +29,7 @@ export const ERRORS = {
     'Start it with `headgate run`, or name its folder with --data.',
   ),
   NO_ACCESS: row(
-    'This user may not speak to the daemon of this data folder.',
+    'This user may not speak to the daemon of this data folder, or not read its log.',
     "Do it as the daemon's user or group, or as root.",
   ),
   NO_LOG: row(
