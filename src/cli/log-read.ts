@@ -95,6 +95,13 @@ function leastOffset(text: string): number {
   return whole('from', text);
 }
 
+/** Throws USAGE: a partition that is not there would pass for an empty one. */
+export function checkPartition({ partition }: RecordFilter, stream: string, count: number): void {
+  if (partition === undefined || partition < count) return;
+  const there = count === 1 ? 'the partition 0 alone' : `the partitions 0 to ${count - 1}`;
+  throw new HeadgateError('USAGE', `--partition: ${stream} has ${there}`);
+}
+
 export const logRead: Command = {
   name: 'log read',
   usage:
@@ -110,7 +117,9 @@ export const logRead: Command = {
     let left = limitText === undefined ? Number.POSITIVE_INFINITY : whole('limit', limitText);
     const least = leastOffset(textValue(values, 'from') ?? 'earliest');
     const view = await viewOfStream(await dataFolderOf(values, io.env), stream);
-    const from = earliestOffsets(view, stream).map((first) => Math.max(first, least));
+    const earliest = earliestOffsets(view, stream);
+    checkPartition(filter, stream, earliest.length);
+    const from = earliest.map((first) => Math.max(first, least));
     const lost = new LostNotes(filter.partition);
     const onLost = lost.note;
     const cursor = new StreamCursor({ files: nodeFiles, view, stream, from, onLost });

@@ -5,6 +5,7 @@ import { earliestOffsets, StreamCursor } from '../log/log-reader.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { type Command, textValue } from './command.ts';
 import {
+  checkPartition,
   formatHelp,
   formatRecord,
   READ_OPTIONS,
@@ -68,6 +69,7 @@ export const logTail: Command = {
     const filter = recordFilter(values, 'text');
     const lines = whole('lines', textValue(values, 'lines') ?? '10');
     const view = await viewOfStream(await dataFolderOf(values, io.env), stream);
+    checkPartition(filter, stream, earliestOffsets(view, stream).length);
     const { records: last, cursor, lost } = await lastRecords(view, stream, filter, lines);
     const show = (record: LogRecord) => io.print(formatRecord(record, filter.format));
     let read = last.every(show);

@@ -67,8 +67,16 @@ export function findCommand(
   throw new HeadgateError('USAGE', `no command ${typed}; ${mend}`);
 }
 
-function faultOf(error: unknown, { options }: Command): string {
+function faultOf(error: unknown, { options }: Command, args: readonly string[]): string {
   const [said = ''] = messageOf(error).split(/\n|\. /, 1);
+  const bare = /^Option '(.*?)(?: <value>)?' argument (?:missing|is ambiguous)/.exec(said)?.[1];
+  if (bare !== undefined) {
+    // It may be named in both its ways: `-n, --lines`.
+    const at = args.findIndex((arg) => bare.split(', ').includes(arg));
+    const next = args[at + 1];
+    const instead = at < 0 || next === undefined ? '' : `, and ${next} looks like an option`;
+    return `${args[at] ?? bare} needs a value${instead}`;
+  }
   const unknown = /^Unknown option '(--?[^'=]*)'/.exec(said)?.[1];
   if (unknown === undefined) return said;
   const near = nearestName(unknown.replace(/^-+/, ''), Object.keys(options));
@@ -91,7 +99,7 @@ export function parseWords(
     }
     fault = positionals.length < min ? 'an argument is missing' : 'too many arguments';
   } catch (error) {
-    fault = faultOf(error, command);
+    fault = faultOf(error, command, args);
   }
   throw new HeadgateError('USAGE', `${fault}\nusage: ${command.usage}`);
 }

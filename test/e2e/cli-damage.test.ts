@@ -1,9 +1,10 @@
+import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { RecordJson } from '../../src/base/record-json.ts';
 import { segmentFileName } from '../../src/log/format.ts';
-import { cleanUp, GatewayProcess, headgate } from '../support/gateway-process.ts';
+import { cleanUp, GatewayProcess, headgate, MAIN } from '../support/gateway-process.ts';
 import { TestClient } from '../support/mqtt-clients.ts';
 
 // The commands on a log of which two blocks in the middle are damaged: offsets 2 and 3 of the one
@@ -53,6 +54,15 @@ it('log read names what is lost on standard error, prints the rest, and ends wit
   expect((await headgate([...args, '--limit', '2'])).stderr).toBe('');
   const other = String((partition + 1) % 4);
   expect((await headgate([...args, '--partition', other])).stderr).toBe('');
+});
+
+it('log read ends with 0 where nobody reads its standard error', async () => {
+  const args = [MAIN, 'log', 'read', 'readings', ...data];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  // Closed before the program has even begun.
+  child.stderr.destroy();
+  expect(await ended).toBe(0);
 });
 
 it('log tail names it once, however often it looks further back', async () => {

@@ -93,6 +93,20 @@ describe('status', () => {
     expect(stderr).toMatch(/^headgate: NOT_RUNNING: .*\n {2}Start it with `headgate run`/);
     expect(stderr).toContain(folder);
   });
+
+  it('--json gives an error as JSON, beside what standard error says', async () => {
+    const folder = temporaryFolder();
+    const { code, lines, stderr } = await headgate(['status', '--data', folder, '--json']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^headgate: NOT_RUNNING: /);
+    expect(JSON.parse(lines[0] ?? '')).toEqual({
+      error: {
+        code: 'NOT_RUNNING',
+        cause: expect.stringContaining(folder),
+        mend: expect.stringContaining('headgate run'),
+      },
+    });
+  });
 });
 
 const PROMISED = [
@@ -206,6 +220,14 @@ describe.each(['live', 'stopped'])('log, on a %s gateway', (state) => {
     expect((await headgate(['log', 'verify', ...data])).stdout).toContain('The log is whole.');
   });
 
+  it.each(['read', 'tail'])('%s refuses a partition that is not there', async (name) => {
+    const said = await usageOf(['log', name, 'readings', '--partition', '4', ...data]);
+    expect(said).toContain('--partition: readings has the partitions 0 to 3');
+    expect((await headgate(['log', name, 'readings', '--partition', '3', ...data])).code).toBe(0);
+    const one = await usageOf(['log', name, 'dead-letter', '--partition', '1', ...data]);
+    expect(one).toContain('dead-letter has the partition 0 alone');
+  });
+
   it('names a stream that is not there', async () => {
     const { code, stderr } = await read('radings');
     expect(code).toBe(2);
@@ -241,6 +263,20 @@ describe('a pipe that its reader closes', () => {
     expect(lines).toHaveLength(3);
     expect(lines[2]).toBe('exit 0');
     expect(await busy.stop()).toBe(0);
+  });
+
+  it('does not change the exit code of a command that has more to say', async () => {
+    const env = Object.fromEntries(
+      Array.from({ length: 2_000 }, (_, i) => [`HEADGATE_NO_SUCH_${i}`, '1']),
+    );
+    const command = `"${process.execPath}" "${MAIN}" check`;
+    const script = `${command} 2>&1 | head -n 1; echo "exit \${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', script], {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], ...env },
+    });
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^there is no variable HEADGATE_NO_SUCH_0 .*\nexit 1\n$/);
   });
 });
 
@@ -327,7 +363,10 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['log', 'raed'], says: 'did you mean log read?' },
     { args: ['statsu'], says: 'did you mean status?' },
     { args: ['run', '--prot', '1'], says: 'did you mean --port?\nusage: headgate run' },
-    { args: ['run', '--port', '-1'], says: 'ambiguous' },
+    { args: ['run', '--port', '-1'], says: '--port needs a value, and -1 looks like an option' },
+    { args: ['sim', '--count'], says: '--count needs a value\nusage: headgate sim' },
+    { args: ['log', 'tail', 'readings', '-n', '-1'], says: '-n needs a value, and -1 looks like' },
+    { args: ['sim', '--seed', '--host'], says: '--seed needs a value, and --host looks like' },
     { args: ['log', 'read', 'readings', '--from', 'latest'], says: 'earliest or an offset' },
     { args: ['run', '--port', 'many'], says: '--port: many' },
     { args: ['run', '--port', '70000'], says: '65535' },
