@@ -164,6 +164,9 @@ describe('run does not start', () => {
     const plain = await headgate(args);
     expect(plain).toMatchObject({ code: 1 });
     expect(plain.stderr).toMatch(/^headgate: ENOTDIR: .*\n$/);
+    const nowhere = await headgate(['run', '--data', '/proc/x', '--port', '0']);
+    expect(nowhere).toMatchObject({ code: 1 });
+    expect(nowhere.stderr).toMatch(/^headgate: ENOENT: .*mkdir '\/proc\/x.*\n$/);
     const underSystemd = await headgate(args, { JOURNAL_STREAM: '8:1' });
     expect(underSystemd.stderr).toMatch(/^<3>headgate: ENOTDIR: .*\n$/);
   });
