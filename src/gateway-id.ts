@@ -13,8 +13,9 @@ export interface GatewayIdOptions {
 }
 
 /**
- * The name under which the cloud knows this gateway. It is part of every record's identity, so a
- * host that is renamed does not rename it: it is the one of the first start.
+ * The name under which the cloud knows this gateway. It is part of every record's identity, so
+ * nothing changes it but the configuration: where that says nothing any more, or the host is
+ * renamed, it stays the one that was used last.
  */
 export async function gatewayId(options: GatewayIdOptions): Promise<string> {
   const { configured, hostName, state, logger } = options;

@@ -40,11 +40,14 @@ const NOTHING_TO_ASK: readonly ErrorCode[] = [
 const ERROR_PREFIX =
   (process.env['JOURNAL_STREAM'] ?? '') !== '' && process.stderr.isTTY !== true ? '<3>' : '';
 
+/** False once the reader of standard output, `head` perhaps, has had enough. */
+let isRead = true;
+
 const io: Io = {
   env: process.env,
   print: (line) => {
-    process.stdout.write(`${line}\n`);
-    return process.stdout.writable;
+    if (isRead) process.stdout.write(`${line}\n`);
+    return isRead;
   },
   complain: (line) => {
     process.stderr.write(`${line.replaceAll(/^/gm, ERROR_PREFIX)}\n`);
@@ -68,7 +71,18 @@ async function main(words: readonly string[]): Promise<number> {
     io.print(commandHelp(command));
     return 0;
   }
-  return command.run(values, positionals, io);
+  try {
+    return await command.run(values, positionals, io);
+  } catch (error) {
+    if (values['json'] === true && error instanceof HeadgateError) io.print(errorJson(error));
+    throw error;
+  }
+}
+
+/** For a program that asked for JSON and gets no answer: why, in the words of the table. */
+function errorJson({ code, detail }: HeadgateError): string {
+  const { cause, mend } = ERRORS[code];
+  return JSON.stringify({ error: { code, cause: detail || cause, mend } });
 }
 
 /** What went wrong, and what to do about it. */
@@ -86,10 +100,16 @@ function explain(error: unknown): number {
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // A reader such as `head` that has had enough is no error.
-  if (error.code !== 'EPIPE') io.complain(`headgate: ${error.message}`);
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
+  // A reader that has had enough is no error. The command ends by itself, with its own exit code:
+  // that of a faulty configuration must not change because only its first line was looked at.
+  isRead = false;
+  if (error.code === 'EPIPE') return;
+  io.complain(`headgate: ${error.message}`);
+  process.exit(1);
 });
+
+// Nobody is left to tell.
+process.stderr.on('error', () => {});
 
 try {
   process.exitCode = await main(process.argv.slice(2));

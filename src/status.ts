@@ -17,6 +17,11 @@ interface UplinkSummary {
   readonly stuck?: UplinkStatus['stuck'];
 }
 
+interface LogStatus extends JournalStatus {
+  /** Which log: `log` in what the uplink sends. */
+  readonly id: string;
+}
+
 /** What `headgate status --json` prints. Names are stable: others script against them. */
 export interface Status extends Counters {
   readonly gateway: string;
@@ -45,7 +50,7 @@ export interface Status extends Counters {
     /** Values since the start that were not: `detect.maxSeries`, or their names. */
     readonly unwatched: number;
   };
-  readonly log: { readonly telemetry: JournalStatus; readonly events: JournalStatus };
+  readonly log: { readonly telemetry: LogStatus; readonly events: LogStatus };
 }
 
 export interface StatusParts {
@@ -106,6 +111,9 @@ export function statusOf(parts: StatusParts): Status {
       unwatched: sum(parts.detectors.map(({ unwatched }) => unwatched)),
     },
     dedupIds: sum(parts.dedups.map((dedup) => dedup.size().ids)),
-    log: { telemetry, events },
+    log: {
+      telemetry: { id: stores.telemetry.logId, ...telemetry },
+      events: { id: stores.events.logId, ...events },
+    },
   };
 }

@@ -29,7 +29,7 @@ export const ERRORS = {
     'Start it with `headgate run`, or name its folder with --data.',
   ),
   NO_ACCESS: row(
-    'This user may not speak to the daemon of this data folder.',
+    'This user may not speak to the daemon of this data folder, or not read its log.',
     "Do it as the daemon's user or group, or as root.",
   ),
   NO_LOG: row(
@@ -54,8 +54,9 @@ export const ERRORS = {
     'Mend the device, or give its topic to a client that is no sensor.',
   ),
   PAYLOAD_ID_INVALID: row(
-    'The message id is not a number, or a string of at most 256 bytes of well-formed text.',
-    'Send a short string, or a whole number, as the id.',
+    'The message id, or the boot beside a seq, is not a number, nor a string of 1 to 256 bytes ' +
+      'of well-formed text.',
+    'Send a short string that is not empty, or a whole number, or leave the field out.',
   ),
   DEVICE_INVALID: row(
     'The topic has no usable device level (1 to 128 bytes, no control characters).',

@@ -19,6 +19,8 @@ export interface Command {
   readonly usage: string;
   readonly summary: string;
   readonly options: Options;
+  /** What an option means here, where that is not what it means in other commands. */
+  readonly optionHelp?: Readonly<Record<string, string>>;
   /** Positional arguments: how many at least and at most. */
   readonly positionals: readonly [min: number, max: number];
   /** Returns the exit code. */

@@ -12,6 +12,7 @@ import {
   type Values,
   wholeNumber,
 } from './command.ts';
+import { LostNotes } from './lost-notes.ts';
 import { dataFolderOf } from './settings.ts';
 import { viewOfStream } from './stores.ts';
 
@@ -28,7 +29,12 @@ export const READ_OPTIONS: Options = {
 
 export interface RecordFilter {
   readonly format: string;
+  readonly partition: number | undefined;
   keeps(record: LogRecord): boolean;
+}
+
+export function formatHelp(byDefault: string): string {
+  return `ndjson: an object a line; text: for people; raw: payloads alone; ${byDefault} by default`;
 }
 
 /** Throws USAGE. */
@@ -42,6 +48,7 @@ export function recordFilter(values: Values, defaultFormat: string): RecordFilte
   const device = textValue(values, 'device');
   return {
     format,
+    partition,
     keeps: (record) =>
       (partition === undefined || record.partition === partition) &&
       (device === undefined || record.device === device),
@@ -49,9 +56,14 @@ export function recordFilter(values: Values, defaultFormat: string): RecordFilte
 }
 
 /** Throws USAGE. */
-export function whole(option: string, text: string): number {
+export function whole(
+  option: string,
+  text: string,
+  least = 0,
+  most = Number.MAX_SAFE_INTEGER,
+): number {
   try {
-    return wholeNumber(text, 0, Number.MAX_SAFE_INTEGER);
+    return wholeNumber(text, least, most);
   } catch (error) {
     throw new HeadgateError('USAGE', `--${option}: ${(error as Error).message}`);
   }
@@ -83,6 +95,13 @@ function leastOffset(text: string): number {
   return whole('from', text);
 }
 
+/** Throws USAGE: a partition that is not there would pass for an empty one. */
+export function checkPartition({ partition }: RecordFilter, stream: string, count: number): void {
+  if (partition === undefined || partition < count) return;
+  const there = count === 1 ? 'the partition 0 alone' : `the partitions 0 to ${count - 1}`;
+  throw new HeadgateError('USAGE', `--partition: ${stream} has ${there}`);
+}
+
 export const logRead: Command = {
   name: 'log read',
   usage:
@@ -90,6 +109,7 @@ export const logRead: Command = {
     '                  [--limit N] [--format ndjson|text|raw] [--data DIR] [--config FILE]',
   summary: 'prints the records of a stream in commit order, one a line',
   options: { ...READ_OPTIONS, from: { type: 'string' }, limit: { type: 'string' } },
+  optionHelp: { format: formatHelp('ndjson') },
   positionals: [1, 1],
   async run(values, [stream = ''], io) {
     const filter = recordFilter(values, 'ndjson');
@@ -97,8 +117,12 @@ export const logRead: Command = {
     let left = limitText === undefined ? Number.POSITIVE_INFINITY : whole('limit', limitText);
     const least = leastOffset(textValue(values, 'from') ?? 'earliest');
     const view = await viewOfStream(await dataFolderOf(values, io.env), stream);
-    const from = earliestOffsets(view, stream).map((first) => Math.max(first, least));
-    const cursor = new StreamCursor({ files: nodeFiles, view, stream, from });
+    const earliest = earliestOffsets(view, stream);
+    checkPartition(filter, stream, earliest.length);
+    const from = earliest.map((first) => Math.max(first, least));
+    const lost = new LostNotes(filter.partition);
+    const onLost = lost.note;
+    const cursor = new StreamCursor({ files: nodeFiles, view, stream, from, onLost });
     try {
       while (left > 0) {
         const records = await cursor.next();
@@ -112,6 +136,7 @@ export const logRead: Command = {
     } finally {
       await cursor.close();
     }
+    await lost.tell(view, io);
     return 0;
   },
 };

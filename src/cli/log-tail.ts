@@ -4,7 +4,16 @@ import type { FolderView } from '../log/folder-view.ts';
 import { earliestOffsets, StreamCursor } from '../log/log-reader.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { type Command, textValue } from './command.ts';
-import { formatRecord, READ_OPTIONS, type RecordFilter, recordFilter, whole } from './log-read.ts';
+import {
+  checkPartition,
+  formatHelp,
+  formatRecord,
+  READ_OPTIONS,
+  type RecordFilter,
+  recordFilter,
+  whole,
+} from './log-read.ts';
+import { LostNotes } from './lost-notes.ts';
 import { dataFolderOf } from './settings.ts';
 import { endOffsets, viewOfStream } from './stores.ts';
 
@@ -14,6 +23,8 @@ interface Tail {
   readonly records: readonly LogRecord[];
   /** Stands behind them. */
   readonly cursor: StreamCursor;
+  /** What it did not find, and will not. */
+  readonly lost: LostNotes;
 }
 
 /** The last `lines` records that the filter keeps: looks further back until there are enough. */
@@ -27,14 +38,16 @@ async function lastRecords(
   const earliest = earliestOffsets(view, stream);
   for (let back = Math.max(1, lines); ; back *= 8) {
     const from = next.map((end, p) => Math.max(earliest[p] ?? 0, end - back));
-    const cursor = new StreamCursor({ files: nodeFiles, view, stream, from });
+    const lost = new LostNotes(filter.partition);
+    const onLost = lost.note;
+    const cursor = new StreamCursor({ files: nodeFiles, view, stream, from, onLost });
     const records: LogRecord[] = [];
     for (let some = await cursor.next(); some !== undefined; some = await cursor.next()) {
       records.push(...some.filter((record) => filter.keeps(record)));
       records.splice(0, records.length - lines);
     }
     const isAll = from.every((offset, p) => offset === (earliest[p] ?? 0));
-    if (isAll || records.length >= lines) return { records, cursor };
+    if (isAll || records.length >= lines) return { records, cursor, lost };
     await cursor.close();
   }
 }
@@ -50,17 +63,21 @@ export const logTail: Command = {
     lines: { type: 'string', short: 'n' },
     follow: { type: 'boolean', short: 'f' },
   },
+  optionHelp: { format: formatHelp('text') },
   positionals: [1, 1],
   async run(values, [stream = ''], io) {
     const filter = recordFilter(values, 'text');
     const lines = whole('lines', textValue(values, 'lines') ?? '10');
     const view = await viewOfStream(await dataFolderOf(values, io.env), stream);
-    const { records: last, cursor } = await lastRecords(view, stream, filter, lines);
+    checkPartition(filter, stream, earliestOffsets(view, stream).length);
+    const { records: last, cursor, lost } = await lastRecords(view, stream, filter, lines);
     const show = (record: LogRecord) => io.print(formatRecord(record, filter.format));
     let read = last.every(show);
+    if (read) await lost.tell(view, io);
     while (values['follow'] && read) {
       const records = await cursor.next();
       if (records === undefined) {
+        await lost.tell(view, io);
         await wait(POLL_MS);
         await view.look();
       } else {

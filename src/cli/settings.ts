@@ -1,7 +1,14 @@
 import { HeadgateError, messageOf } from '../base/errors.ts';
 import type { Config } from '../ops/config.ts';
 import { type DataFolder, dataFolder } from '../ops/data-folder.ts';
-import { loadConfig, type Problem, showProblem } from '../ops/load-config.ts';
+import {
+  inFileOrder,
+  type LoadedConfig,
+  loadConfig,
+  type Problem,
+  showProblem,
+} from '../ops/load-config.ts';
+import { readNamedFiles } from '../ops/named-files.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { textValue, type Values, wholeNumber } from './command.ts';
 
@@ -54,9 +61,17 @@ export async function readSettings(values: Values, env: NodeJS.ProcessEnv): Prom
     ...(dataDir === undefined ? {} : { dataDir }),
   };
   const loaded = loadConfig({ text, env, overrides });
-  if (!loaded.ok) throw new ConfigError(loaded.problems, file);
+  if (!loaded.ok) throw new ConfigError(await everyProblem(loaded), file);
   const { config, problemAt } = loaded;
   return { config, data: dataFolder(config.data.dir, env), file, problemAt };
+}
+
+/** Those of the files that are named, too: whoever mends the rest must not meet them after it. */
+async function everyProblem(faulty: LoadedConfig & { ok: false }): Promise<Problem[]> {
+  const { problems, rest, problemAt } = faulty;
+  if (rest === undefined) return [...problems];
+  const { faults } = await readNamedFiles(nodeFiles, rest);
+  return inFileOrder([...problems, ...faults.map(({ path, message }) => problemAt(path, message))]);
 }
 
 function portOf(text: string): number {

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { isIPv6 } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
 import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
@@ -20,17 +21,18 @@ interface Plan {
 
 /** Throws USAGE. */
 function planOf(values: Values): Plan {
-  const number = (name: string, byDefault: number) => {
+  const number = (name: string, byDefault: number, least = 0, most = Number.MAX_SAFE_INTEGER) => {
     const text = textValue(values, name);
-    return text === undefined ? byDefault : whole(name, text);
+    return text === undefined ? byDefault : whole(name, text, least, most);
   };
   const repeats = number('repeats', 5);
   if (repeats > 100) throw new HeadgateError('USAGE', '--repeats is a percentage');
   const host = textValue(values, 'host') ?? '127.0.0.1';
   const anomaly = textValue(values, 'anomaly');
   return {
-    url: `mqtt://${host}:${number('port', 1883)}`,
-    devices: number('devices', 5),
+    // An IPv6 address needs brackets before a port.
+    url: `mqtt://${isIPv6(host) ? `[${host}]` : host}:${number('port', 1883, 1, 65_535)}`,
+    devices: number('devices', 5, 1),
     everyMs: number('every', 1_000),
     count: number('count', 0),
     repeatShare: repeats / 100,
@@ -86,6 +88,7 @@ export const sim: Command = {
     'headgate sim [--host HOST] [--port N] [--devices N] [--every MS] [--count N]\n' +
     '             [--repeats PERCENT] [--anomaly STEP] [--seed N]',
   summary: 'simulated sensors that publish to a gateway until interrupted',
+  optionHelp: { port: "the gateway's MQTT port; 1883 by default" },
   options: {
     host: { type: 'string' },
     port: { type: 'string' },

@@ -1,4 +1,4 @@
-import { HeadgateError } from '../base/errors.ts';
+import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import { FolderView } from '../log/folder-view.ts';
 import { streamTable } from '../log/log-reader.ts';
 import { recoverTail } from '../log/recovery.ts';
@@ -7,15 +7,17 @@ import { nodeFiles } from '../os/node-files.ts';
 
 export const STORES = ['telemetry', 'events'] as const;
 
-/** The stores of a data folder that are there, seen from their files. */
+/** The stores of a data folder that are there, seen from their files. Throws NO_LOG, NO_ACCESS. */
 export async function openViews(data: DataFolder): Promise<Map<string, FolderView>> {
   const views = new Map<string, FolderView>();
   for (const store of STORES) {
     try {
       views.set(store, await FolderView.open(nodeFiles, data[store]));
     } catch (error) {
-      const missing = error instanceof HeadgateError && error.code === 'NO_LOG';
-      if (!missing) throw error;
+      if (['EACCES', 'EPERM'].includes(codeOf(error))) {
+        throw new HeadgateError('NO_ACCESS', messageOf(error), { cause: error });
+      }
+      if (codeOf(error) !== 'NO_LOG') throw error;
     }
   }
   if (views.size === 0) throw new HeadgateError('NO_LOG', `nothing in ${data.root}`);

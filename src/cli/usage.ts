@@ -15,22 +15,21 @@ const OPTION_HELP: Readonly<Record<string, string>> = {
   devices: 'sensors; 5 by default',
   every: 'ms between two messages of a sensor; 1000 by default',
   follow: 'goes on with new records until interrupted',
-  format: 'ndjson: an object a line; text: for people; raw: the payloads alone',
-  from: 'earliest, or an offset for every partition',
+  from: 'earliest, which is the default, or an offset for every partition',
   host: 'where the gateway listens; 127.0.0.1 by default',
-  json: 'one JSON value, for programs',
-  limit: 'records at most',
+  json: 'one JSON value, for programs; {"error": …} where there is none to give',
+  limit: 'records at most; all by default',
   lines: 'records to begin with; 10 by default',
   partition: 'only records of this partition',
-  port: 'MQTT port; 0 takes any free one',
+  port: 'MQTT port, instead of mqtt.port; 0 takes any free one',
   repeats: 'percent of messages that are sent twice; 5 by default',
   seed: 'the same seed, the same sensors; 1 by default',
 };
 
-export function commandHelp({ usage, summary, options }: Command): string {
+export function commandHelp({ usage, summary, options, optionHelp }: Command): string {
   const lines = Object.entries(options).map(([name, { short }]) => {
     const typed = short === undefined ? `--${name}` : `-${short}, --${name}`;
-    return `  ${typed.padEnd(16)} ${OPTION_HELP[name] ?? ''}`;
+    return `  ${typed.padEnd(16)} ${optionHelp?.[name] ?? OPTION_HELP[name] ?? ''}`;
   });
   return [`usage: ${usage}`, '', summary, '', ...lines].join('\n');
 }
@@ -68,8 +67,16 @@ export function findCommand(
   throw new HeadgateError('USAGE', `no command ${typed}; ${mend}`);
 }
 
-function faultOf(error: unknown, { options }: Command): string {
+function faultOf(error: unknown, { options }: Command, args: readonly string[]): string {
   const [said = ''] = messageOf(error).split(/\n|\. /, 1);
+  const bare = /^Option '(.*?)(?: <value>)?' argument (?:missing|is ambiguous)/.exec(said)?.[1];
+  if (bare !== undefined) {
+    // It may be named in both its ways: `-n, --lines`.
+    const at = args.findIndex((arg) => bare.split(', ').includes(arg));
+    const next = args[at + 1];
+    const instead = at < 0 || next === undefined ? '' : `, and ${next} looks like an option`;
+    return `${args[at] ?? bare} needs a value${instead}`;
+  }
   const unknown = /^Unknown option '(--?[^'=]*)'/.exec(said)?.[1];
   if (unknown === undefined) return said;
   const near = nearestName(unknown.replace(/^-+/, ''), Object.keys(options));
@@ -92,7 +99,7 @@ export function parseWords(
     }
     fault = positionals.length < min ? 'an argument is missing' : 'too many arguments';
   } catch (error) {
-    fault = faultOf(error, command);
+    fault = faultOf(error, command, args);
   }
   throw new HeadgateError('USAGE', `${fault}\nusage: ${command.usage}`);
 }

@@ -20,7 +20,7 @@ export interface Verified {
 }
 
 /** What of a range is not older than the log's beginning. */
-function stillKept(view: FolderView, range: LostOffsets): LostOffsets[] {
+export function stillKept(view: FolderView, range: LostOffsets): LostOffsets[] {
   const first = earliestOffsets(view, range.stream)[range.partition] ?? 0;
   const offset = Math.max(range.offset, first);
   const count = range.offset + range.count - offset;

@@ -7,7 +7,7 @@
 /** Streams that Headgate fills itself. */
 export const OWN_STREAMS = ['alerts', 'dead-letter'] as const;
 /** Names that no stream of the configuration may have. */
-const RESERVED: readonly string[] = [...OWN_STREAMS, 'audit'];
+export const RESERVED_STREAMS: readonly string[] = [...OWN_STREAMS, 'audit'];
 
 /** The level of a topic pattern that names the device. */
 export const DEVICE_LEVEL = '<device>';
@@ -20,8 +20,8 @@ const CLOUD_TOPIC_FIELDS = new Set(['{gateway}', '{stream}', '{device}']);
 
 export function streamNameFault(name: string): string | undefined {
   if (!STREAM_NAME.test(name)) return 'a stream name is 1 to 32 of a-z 0-9 -';
-  if (RESERVED.includes(name)) {
-    return `the names ${RESERVED.join(', ')} are taken by Headgate itself`;
+  if (RESERVED_STREAMS.includes(name)) {
+    return `the names ${RESERVED_STREAMS.join(', ')} are taken by Headgate itself`;
   }
   return undefined;
 }

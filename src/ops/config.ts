@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import {
+  RESERVED_STREAMS,
   streamNameFault,
   topicPatternFault,
   uplinkTopicFault,
@@ -311,13 +312,15 @@ const logger = v.strictObject({
   ),
 });
 
+const KEPT_NAMES = RESERVED_STREAMS.map((name) => `\`${name}\``).join(', ');
+
 export const ConfigSchema = v.strictObject({
   gateway: v.nullish(
     v.strictObject({
       id: text(
         '',
         ID,
-        'Name of this gateway in the cloud. Empty: the name the host had at the first start.',
+        'Name of this gateway in the cloud. Empty: the one it had last, at first that of the host.',
       ),
     }),
     {},
@@ -339,7 +342,10 @@ export const ConfigSchema = v.strictObject({
       v.record(streamName, stream),
       v.minEntries(1),
       v.maxEntries(MAX_STREAMS),
-      v.description('The streams by name. Naming any replaces the default one.'),
+      v.description(
+        'The streams by name: 1 to 32 of a-z, 0-9 and -. Naming any replaces the default one. ' +
+          `Headgate keeps these names for itself: ${KEPT_NAMES}.`,
+      ),
     ),
     { readings: { topics: ['sensors/<device>/#'] } },
   ),

@@ -26,13 +26,17 @@ export interface ConfigInput {
 }
 
 export type LoadedConfig =
+  | { readonly ok: true; readonly config: Config; readonly problemAt: ProblemAt }
   | {
-      readonly ok: true;
-      readonly config: Config;
-      /** A problem with a setting that shows only outside the configuration. */
-      problemAt(path: readonly string[], message: string): Problem;
-    }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
+      readonly ok: false;
+      readonly problems: readonly Problem[];
+      /** What is left with every wrong setting at its default. */
+      readonly rest: Config | undefined;
+      readonly problemAt: ProblemAt;
+    };
+
+/** A problem with a setting that shows only outside the configuration. */
+export type ProblemAt = (path: readonly string[], message: string) => Problem;
 
 type Path = readonly string[];
 type Tree = Record<string, unknown>;
@@ -173,13 +177,16 @@ class Loading {
     } else if (read.value !== undefined) this.give(key.path, read.value, name);
   }
 
-  /** Checks each setting, then what lies between them with the wrong ones at their defaults. */
+  /**
+   * Checks each setting, then what lies between them with the wrong ones at their defaults. Returns
+   * what there is then, sound or not.
+   */
   finish(): Config | undefined {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const result = v.safeParse(ConfigSchema, this.#tree);
       if (result.success) {
         this.#checkBetween(result.output);
-        return this.problems.length === 0 ? deepFreeze(result.output) : undefined;
+        return deepFreeze(result.output);
       }
       for (const issue of result.issues) {
         const path = (issue.path ?? []).map(({ key }) => String(key));
@@ -251,14 +258,15 @@ export function loadConfig({ text, env, overrides = {} }: ConfigInput): LoadedCo
   if (overrides.port !== undefined) loading.give(['mqtt', 'port'], overrides.port, '--port');
   if (overrides.dataDir !== undefined) loading.give(['data', 'dir'], overrides.dataDir, '--data');
   const config = loading.finish();
-  if (config !== undefined) {
-    const problemAt = (path: Path, message: string) =>
-      loading.problemAt(path, 'value', { message });
-    return { ok: true, config, problemAt };
-  }
+  const problemAt = (path: Path, message: string) => loading.problemAt(path, 'value', { message });
+  if (config !== undefined && loading.problems.length === 0) return { ok: true, config, problemAt };
+  return { ok: false, problems: inFileOrder(loading.problems), rest: config, problemAt };
+}
+
+/** Those that stand on no line of the file come last. */
+export function inFileOrder(problems: readonly Problem[]): Problem[] {
   const last = Number.POSITIVE_INFINITY;
-  const problems = loading.problems.toSorted((a, b) => (a.line ?? last) - (b.line ?? last));
-  return { ok: false, problems };
+  return problems.toSorted((a, b) => (a.line ?? last) - (b.line ?? last));
 }
 
 /** One problem in one line: `gateway.yaml:3:9: mqtt.port is … (mend)`. */

@@ -1,4 +1,4 @@
-import { mkdir, open as openFile, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open as openFile, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { FileHandle, Files } from './files.ts';
 
@@ -71,6 +71,42 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** False: it was there. */
+async function makeOne(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder, { mode: 0o750 });
+    return true;
+  } catch (error) {
+    if (!isMissing(error) && (await isFolder(folder))) return false;
+    throw error;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * One by one: Node's recursive mkdir never ends where a folder is there and none can be made in it
+ * (`/proc/x`: ENOENT, for good).
+ */
+async function makeFolder(folder: string): Promise<void> {
+  const above = dirname(folder);
+  try {
+    if (!(await makeOne(folder))) return;
+  } catch (error) {
+    if (!isMissing(error) || above === folder) throw error;
+    await makeFolder(above);
+    if (!(await makeOne(folder))) return;
+  }
+  // A file in a folder whose own name is not durable is not durable either.
+  await syncFolder(above);
+}
+
 /** The real file system. */
 export const nodeFiles: Files = {
   async open(path, mode) {
@@ -84,14 +120,7 @@ export const nodeFiles: Files = {
       throw error;
     }
   },
-  async makeFolder(folder) {
-    const first = await mkdir(folder, { recursive: true, mode: 0o750 });
-    if (first === undefined) return;
-    // A file in a folder whose own name is not durable is not durable either.
-    for (let made = resolve(folder); made.length >= first.length; made = dirname(made)) {
-      await syncFolder(dirname(made));
-    }
-  },
+  makeFolder: (folder) => makeFolder(resolve(folder)),
   rename,
   remove: (path) => rm(path, { force: true }),
   syncFolder,

@@ -6,6 +6,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { messageOf } from '../../src/base/errors.ts';
 import { askControl } from '../../src/ops/control.ts';
 import { dataFolder } from '../../src/ops/data-folder.ts';
 import { type Child, spawnNode } from '../../src/os/child.ts';
@@ -145,8 +146,26 @@ async function compare(brokers: readonly Broker[], load: (typeof LOADS)[number])
   }
 }
 
-// It takes no options: a slip must not start minutes of load.
-parseArgs({ options: {} });
+const HELP = [
+  'usage: npm run bench',
+  '',
+  'Compares durable throughput with a bare broker in one run of some minutes. It takes no options.',
+].join('\n');
+
+/** A slip must not start minutes of load. */
+function checkWords(): void {
+  try {
+    const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } });
+    if (values.help !== true) return;
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n\n${HELP}\n`);
+    process.exit(2);
+  }
+  print(HELP);
+  process.exit(0);
+}
+
+checkWords();
 const folder = await makeTemporaryFolder('headgate-bench-');
 const brokers: Broker[] = [];
 try {

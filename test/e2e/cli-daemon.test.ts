@@ -101,6 +101,26 @@ describe('a file that the configuration names', () => {
   });
 });
 
+describe('a file that is not there, beside other problems', () => {
+  it('check and run show all of them, in the order of the file', async () => {
+    const more = '/nowhere/password\n  streams: [radings]\n  caFile: /nowhere/ca.pem\n  window: 0';
+    const file = fileWith(UPLINK.replace('mqtt:', 'mqtts:') + more);
+    const paths = ['passwordFile', 'streams[0]', 'caFile', 'window'].map(
+      (name) => `uplink.${name}`,
+    );
+    const checked = await headgate(['check', '--config', file, '--json']);
+    expect(checked.code).toBe(1);
+    const { problems } = JSON.parse(checked.stdout) as { problems: Problem[] };
+    expect(problems.map(({ line, path }) => [line, path])).toEqual(
+      paths.map((path, i) => [4 + i, path]),
+    );
+    const run = await headgate(['run', '--config', file, '--data', temporaryFolder()]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/^headgate: CONFIG_INVALID: 4 in /);
+    expect(run.stderr).toContain('there is no file /nowhere/ca.pem');
+  });
+});
+
 describe('run does not start', () => {
   it('with a broken configuration: every problem is on standard error', async () => {
     const folder = temporaryFolder();
@@ -144,6 +164,9 @@ describe('run does not start', () => {
     const plain = await headgate(args);
     expect(plain).toMatchObject({ code: 1 });
     expect(plain.stderr).toMatch(/^headgate: ENOTDIR: .*\n$/);
+    const nowhere = await headgate(['run', '--data', '/proc/x', '--port', '0']);
+    expect(nowhere).toMatchObject({ code: 1 });
+    expect(nowhere.stderr).toMatch(/^headgate: ENOENT: .*mkdir '\/proc\/x.*\n$/);
     const underSystemd = await headgate(args, { JOURNAL_STREAM: '8:1' });
     expect(underSystemd.stderr).toMatch(/^<3>headgate: ENOTDIR: .*\n$/);
   });

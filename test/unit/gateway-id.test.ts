@@ -11,14 +11,14 @@ function setUp() {
   return { state, warn, at };
 }
 
-it('is the name that the host had at the first start', async () => {
+it('is the name of the host at the first start where the configuration has none', async () => {
   const { at, warn } = setUp();
   expect(await at('plant-4')).toBe('plant-4');
   expect(await at('raspberrypi')).toBe('plant-4');
   expect(warn).not.toHaveBeenCalled();
 });
 
-it('is what the configuration says, and a change is told', async () => {
+it('is what the configuration says, a change is told, and the last one stays', async () => {
   const { at, warn } = setUp();
   expect(await at('host', 'plant-4')).toBe('plant-4');
   expect(await at('host', 'plant-5')).toBe('plant-5');

@@ -29,12 +29,15 @@ describe('a payload', () => {
   it('names its message by id, messageId or seq', () => {
     expect(messageIdOf(parsed('{"id":"a-1","seq":9}'))).toEqual({ kind: 'id', text: 'a-1' });
     expect(messageIdOf(parsed('{"messageId":7}'))).toEqual({ kind: 'id', text: '7' });
+    expect(messageIdOf(parsed('{"id":"7"}'))).toEqual({ kind: 'id', text: '7' });
     expect(messageIdOf(parsed('{"seq":7}'))).toEqual({ kind: 'counter', text: '7', sequence: 7 });
     expect(messageIdOf(parsed('{"seq":7,"boot":"x:y"}'))).toEqual(sequenceFromText('x:y:7'));
     expect(messageIdOf(parsed('{"value":1}'))).toBeUndefined();
     expect(messageIdOf(parsed('{"id":null,"seq":null}'))).toBeUndefined();
     expect(messageIdOf(parsed('21.5'))).toBeUndefined();
     expect(messageIdOf(parsed('{"id":{"a":1}}'))).toBe('PAYLOAD_ID_INVALID');
+    expect(messageIdOf(parsed('{"id":""}'))).toBe('PAYLOAD_ID_INVALID');
+    expect(messageIdOf(parsed('{"seq":7,"boot":""}'))).toBe('PAYLOAD_ID_INVALID');
     expect(messageIdOf(parsed(`{"id":"${'é'.repeat(129)}"}`))).toBe('PAYLOAD_ID_INVALID');
     expect(messageIdOf(parsed(`{"id":"${'é'.repeat(128)}"}`))).toMatchObject({ kind: 'id' });
   });
@@ -59,7 +62,9 @@ describe('a payload', () => {
   it('gives its numbers, named by topic and field', () => {
     expect(samplesOf(21.5, 'temperature')).toEqual([{ metric: 'temperature', value: 21.5 }]);
     expect(samplesOf(21.5, '')).toEqual([{ metric: 'value', value: 21.5 }]);
-    const value = parsed('{"id":"1","ts":5,"value":1,"rh":40,"ok":true,"big":1e999}');
+    const value = parsed(
+      '{"id":"1","ts":5,"value":1,"rh":40,"ok":true,"big":1e999,"in":{"deep":5},"list":[1]}',
+    );
     expect(samplesOf(value, 'room')).toEqual([
       { metric: 'room', value: 1 },
       { metric: 'room.rh', value: 40 },

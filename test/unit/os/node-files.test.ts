@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { nodeFiles } from '../../../src/os/node-files.ts';
 import { makeTemporaryFolder, removeFolder } from '../../../src/os/temporary-folder.ts';
@@ -45,4 +45,20 @@ it('reads short at the end of a file, and grows and cuts it', async () => {
   await file.truncate(4);
   expect(await file.sizeBytes()).toBe(4);
   await file.close();
+});
+
+it('makeFolder takes what is there, and fails where none can be made', async () => {
+  const deep = `${folder}/a/b/c`;
+  await nodeFiles.makeFolder(`${folder}/a`);
+  // Two at the same time, as two daemons would.
+  await Promise.all([nodeFiles.makeFolder(deep), nodeFiles.makeFolder(`${deep}/`)]);
+  expect((await stat(deep)).mode & 0o777).toBe(0o750 & ~process.umask());
+  await nodeFiles.makeFolder('/');
+  const file = await nodeFiles.open(`${folder}/file`, 'write');
+  await file.close();
+  await expect(nodeFiles.makeFolder(`${folder}/file`)).rejects.toMatchObject({ code: 'EEXIST' });
+  const below = nodeFiles.makeFolder(`${folder}/file/x`);
+  await expect(below).rejects.toMatchObject({ code: 'ENOTDIR' });
+  // Node's recursive mkdir never comes back from this one, and holds the process.
+  await expect(nodeFiles.makeFolder('/proc/x/y')).rejects.toMatchObject({ code: 'ENOENT' });
 });

@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { answerOf, headgate, MAIN, Running } from '../support/gateway-process.ts';
+import { usageOf } from '../support/usage-of.ts';
+
+// Words that are not understood, and the help that explains those that are.
+
+describe('a wrong command line ends with 2 and says what is right', () => {
+  it.each([
+    { args: ['frobnicate'], says: 'no command frobnicate' },
+    { args: ['log'], says: 'no command log' },
+    { args: ['log', 'shred'], says: 'log read' },
+    { args: ['log', '--follow'], says: 'log read, log tail' },
+    { args: ['log', 'raed'], says: 'did you mean log read?' },
+    { args: ['statsu'], says: 'did you mean status?' },
+    { args: ['run', '--prot', '1'], says: 'did you mean --port?\nusage: headgate run' },
+    { args: ['run', '--port', '-1'], says: '--port needs a value, and -1 looks like an option' },
+    { args: ['sim', '--count'], says: '--count needs a value\nusage: headgate sim' },
+    { args: ['log', 'tail', 'readings', '-n', '-1'], says: '-n needs a value, and -1 looks like' },
+    { args: ['sim', '--seed', '--host'], says: '--seed needs a value, and --host looks like' },
+    { args: ['log', 'read', 'readings', '--from', 'latest'], says: 'earliest or an offset' },
+    { args: ['run', '--port', 'many'], says: '--port: many' },
+    { args: ['run', '--port', '70000'], says: '65535' },
+    { args: ['run', 'now'], says: 'too many arguments' },
+    { args: ['log', 'read'], says: 'usage: headgate log read STREAM' },
+    { args: ['log', 'read', 'readings', '--format', 'xml'], says: 'ndjson' },
+    { args: ['log', 'read', 'readings', '--limit', '-1'], says: 'usage: headgate log read' },
+    { args: ['status', '--json=maybe'], says: 'usage: headgate status' },
+    { args: ['sim', '--repeats', '200'], says: 'percentage' },
+    { args: ['sim', '--port', '0'], says: '--port: 0 is not a whole number from 1 to 65535' },
+    { args: ['sim', '--devices', '0'], says: '--devices: 0 is not a whole number from 1' },
+  ])('headgate $args', async ({ args, says }) => {
+    expect(await usageOf(args)).toContain(says);
+  });
+
+  it('without a word there is help, and 2; with --help 0', async () => {
+    const bare = await headgate([]);
+    expect(bare.code).toBe(2);
+    const asked = await headgate(['--help']);
+    expect(asked.code).toBe(0);
+    expect(asked.stdout).toBe(bare.stdout);
+    for (const name of ['run', 'demo', 'check', 'status', 'sim', 'log read', 'log verify']) {
+      expect(asked.stdout).toContain(`headgate ${name}`);
+    }
+    const one = await headgate(['log', 'read', '--help']);
+    expect(one).toMatchObject({ code: 0, stderr: '' });
+    expect(one.stdout).toContain('usage: headgate log read STREAM');
+    expect(one.stdout).toMatch(/^ {2}--limit +records at most; all by default$/m);
+    expect(one.stdout).toMatch(/^ {2}--format .* ndjson by default$/m);
+    expect(one.stdout).toMatch(/^ {2}--from +earliest, which is the default, /m);
+    const tail = await headgate(['log', 'tail', '--help']);
+    expect(tail.stdout).toMatch(/^ {2}--format .* text by default$/m);
+    const sim = await headgate(['sim', '--help']);
+    expect(sim.stdout).toMatch(/^ {2}--port +the gateway's MQTT port; 1883 by default$/m);
+    expect(await headgate(['help', 'log', 'read'])).toEqual(one);
+    for (const word of ['--version', '-v', 'version']) {
+      expect((await headgate([word])).stdout, word).toMatch(/^\d+\.\d+\.\d+\n$/);
+    }
+  });
+});
+
+describe('npm run bench', () => {
+  const bench = (...args: string[]) =>
+    answerOf(new Running(process.execPath, [join(MAIN, '../../test/bench/bench.js'), ...args]));
+
+  it('has a help, and does not begin on a slip', async () => {
+    const asked = await bench('--help');
+    expect(asked).toMatchObject({ code: 0, stderr: '' });
+    expect(asked.stdout).toMatch(/^usage: npm run bench\n/);
+    const slip = await bench('--huge');
+    expect(slip).toMatchObject({ code: 2, stdout: '' });
+    expect(slip.stderr).toContain('--huge');
+    expect(slip.stderr).toContain('usage: npm run bench');
+    expect(slip.stderr).not.toContain('    at ');
+  });
+});
