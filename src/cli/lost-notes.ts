@@ -27,7 +27,7 @@ export class LostNotes {
   /** Tells of them on standard error, once; not of what retention took while we read. */
   async tell(view: FolderView, io: Io): Promise<void> {
     if (this.#lost.length === 0) return;
-    await view.refresh();
+    await view.look();
     for (const { partition, offset, count } of this.#lost.flatMap((lost) =>
       stillKept(view, lost),
     )) {
