@@ -7,6 +7,17 @@ export interface Retention {
   readonly maxBytes: number;
   /** On the run clock, so a wall clock that jumps by years drops nothing. 0: no limit. */
   readonly maxAgeMs: number;
+  /** Space that stays free in the file system. Default 0: none. */
+  readonly minFreeBytes?: number;
+}
+
+/** How things stand. */
+export interface RetentionNeed {
+  readonly runMs: number;
+  /** Bytes that the file system has less free than it should. */
+  readonly shortBytes: number;
+  /** A file of this size will be that of the next segment, so that it frees nothing. 0: none. */
+  readonly reusedBytes: number;
 }
 
 /** What a dropped segment held of one partition: `count` records from `offset` on. */
@@ -21,17 +32,21 @@ export interface DroppedOffsets extends RecordPosition {
 export function expiredSegments(
   segments: readonly SegmentInfo[],
   activeBytes: number,
-  limits: Retention & { readonly runMs: number },
+  limits: Retention & RetentionNeed,
 ): SegmentInfo[] {
   const sealed = segments.slice(0, -1);
   let bytes = activeBytes + sealed.reduce((sum, info) => sum + info.sizeBytes, 0);
   const expired: SegmentInfo[] = [];
+  let { shortBytes, reusedBytes } = limits;
   for (const [i, info] of sealed.entries()) {
     const endedMs = segments[i + 1]?.header.runMs ?? Number.POSITIVE_INFINITY;
     const tooOld = limits.maxAgeMs > 0 && limits.runMs - endedMs > limits.maxAgeMs;
-    if (!tooOld && bytes <= Math.max(limits.maxBytes, PAGE_BYTES)) break;
+    const tooMuch = bytes > Math.max(limits.maxBytes, PAGE_BYTES);
+    if (!tooOld && !tooMuch && shortBytes <= 0) break;
     expired.push(info);
     bytes -= info.sizeBytes;
+    if (info.sizeBytes === reusedBytes) reusedBytes = 0;
+    else shortBytes -= info.sizeBytes;
   }
   return expired;
 }

@@ -177,10 +177,12 @@ export class Upkeep {
   retain(runMs: number): Promise<void> {
     return this.#later('retention', async () => {
       await this.#removeDoomed();
-      const { retention, logger, onDrop, active } = this.#options;
+      const { retention, segmentBytes, logger, onDrop, active } = this.#options;
       const { info, sizeBytes } = active();
       const readyBytes = this.#ready?.sizeBytes ?? 0;
-      const limits = { ...retention, runMs };
+      const shortBytes = await this.#shortBytes();
+      const reusedBytes = this.#ready === undefined ? segmentBytes : 0;
+      const limits = { ...retention, runMs, shortBytes, reusedBytes };
       const row = [...this.#sealed, info];
       for (const expired of expiredSegments(row, sizeBytes + readyBytes, limits)) {
         // Readers know it no more, and it is counted: only then may its file be another's.
@@ -191,6 +193,20 @@ export class Upkeep {
         await this.#release(expired);
       }
     });
+  }
+
+  /** What the file system has less free than it should; 0 if it can't be told. */
+  async #shortBytes(): Promise<number> {
+    const { files, folder, logger, retention } = this.#options;
+    const { minFreeBytes = 0 } = retention;
+    if (minFreeBytes === 0) return 0;
+    try {
+      return minFreeBytes - (await files.freeBytes(folder));
+    } catch (error) {
+      const fields = { folder, code: codeOf(error), error: messageOf(error) };
+      logger.warn(fields, 'how much space is free cannot be told: none is kept free');
+      return 0;
+    }
   }
 
   /** Ends what is under way, and begins nothing else. */

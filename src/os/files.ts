@@ -27,6 +27,8 @@ export interface Files {
   remove(path: string): Promise<void>;
   /** Makes creations, renames and removals in the folder survive a power cut. */
   syncFolder(folder: string): Promise<void>;
+  /** What the file system that holds the folder has free for this process. */
+  freeBytes(folder: string): Promise<number>;
   /** Whole small file as text, or undefined if it is not there. */
   readText(path: string): Promise<string | undefined>;
 }

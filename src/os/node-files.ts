@@ -1,4 +1,4 @@
-import { mkdir, open as openFile, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open as openFile, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { FileHandle, Files } from './files.ts';
 
@@ -95,6 +95,10 @@ export const nodeFiles: Files = {
   rename,
   remove: (path) => rm(path, { force: true }),
   syncFolder,
+  async freeBytes(folder) {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  },
   async readText(path) {
     try {
       return await readFile(path, 'utf8');

@@ -83,6 +83,7 @@ export type Operation =
   | 'rename'
   | 'remove'
   | 'syncFolder'
+  | 'freeBytes'
   | 'truncate';
 
 export function systemError(code: string): Error {
@@ -233,6 +234,11 @@ export class FakeFiles implements Files {
     this.#nameChanges = this.#nameChanges.filter(({ path }) => !path.startsWith(`${folder}/`));
   }
 
+  async freeBytes(folder: string): Promise<number> {
+    this.#check('freeBytes', folder);
+    return this.capacityBytes - this.#usedBytes();
+  }
+
   async readText(path: string): Promise<string | undefined> {
     const file = this.#files.get(path);
     return file === undefined ? undefined : Buffer.from(file.current.view()).toString();
@@ -261,6 +267,7 @@ export class FakeFiles implements Files {
       rename: (from, to) => alive(() => this.rename(from, to)),
       remove: (path) => alive(() => this.remove(path)),
       syncFolder: (folder) => alive(() => this.syncFolder(folder)),
+      freeBytes: (folder) => alive(() => this.freeBytes(folder)),
       readText: (path) => alive(() => this.readText(path)),
     };
     return {

@@ -11,6 +11,7 @@ export type Operation =
   | 'makeFolder'
   | 'rename'
   | 'remove'
+  | 'freeBytes'
   | 'syncFolder';
 
 /** What a flash card does on a bad day. */
@@ -195,6 +196,11 @@ export class FaultyFiles implements Files {
   async syncFolder(folder: string): Promise<void> {
     await this.#meet('syncFolder', folder);
     await this.#real.syncFolder(folder);
+  }
+
+  async freeBytes(folder: string): Promise<number> {
+    await this.#meet('freeBytes', folder);
+    return Math.min(this.roomBytes, await this.#real.freeBytes(folder));
   }
 
   readText(path: string): Promise<string | undefined> {

@@ -72,6 +72,7 @@ export function fakeSysfs(
     rename: never,
     remove: never,
     syncFolder: never,
+    freeBytes: never,
   };
 }
 
