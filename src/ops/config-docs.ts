@@ -117,7 +117,7 @@ export function configMarkdown(): string {
     'file or behind `HEADGATE_`, is an error: a slip of the pen must not pass for a setting.',
     '`headgate check` lists all problems at once, each with its line.',
     '',
-    'Units stand last in a name: `Ms`, `Seconds`, `Hours`, `Bytes`.',
+    'Units stand last in a name: `Ms`, `Seconds`, `Hours`, `Bytes`, `MBPerDay`, `TBW`.',
     '',
     ...names.map(sectionOf),
     '## The defaults as a file',

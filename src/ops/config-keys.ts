@@ -105,10 +105,15 @@ function defaultOf(schema: Schema): unknown {
   return typeof schema.default === 'function' ? schema.default() : schema.default;
 }
 
-/** `mqtt.maxPayloadBytes` → `HEADGATE_MQTT_MAX_PAYLOAD_BYTES`. */
+/**
+ * `mqtt.maxPayloadBytes` → `HEADGATE_MQTT_MAX_PAYLOAD_BYTES`; capitals in a row are one word:
+ * `budgetMBPerDay` → `BUDGET_MB_PER_DAY`.
+ */
 function variableOf(path: readonly string[]): string | undefined {
   if (path.includes(ANY_NAME)) return undefined;
-  const words = path.map((name) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`));
+  const words = path.map((name) =>
+    name.replaceAll(/[A-Z]+(?![a-z])|[A-Z]/g, (capitals) => `_${capitals}`),
+  );
   return `HEADGATE_${words.join('_').toUpperCase()}`;
 }
 

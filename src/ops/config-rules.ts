@@ -64,6 +64,7 @@ const roomToPend: Rule = ({ mqtt, log }) => {
   };
 };
 
+/** The active segment, the file of the next, one that is being packed, and one to keep. */
 const roomToRoll: Rule = ({ log }) => {
   const least = log.segmentBytes * 4;
   if (log.retention.maxBytes >= least) return undefined;
@@ -72,6 +73,22 @@ const roomToRoll: Rule = ({ log }) => {
     others: [['log', 'segmentBytes']],
     message: `log.retention.maxBytes is ${log.retention.maxBytes}, less than four segments`,
     mend: `raise it to at least ${least}, or lower log.segmentBytes`,
+  };
+};
+
+/** A stretched linger that is no longer than the plain one stretches nothing. */
+const roomToStretch: Rule = ({ flash, log }) => {
+  if (flash.budgetMBPerDay === 0 || flash.maxLingerMs > log.lingerMs) return undefined;
+  return {
+    path: ['flash', 'maxLingerMs'],
+    others: [
+      ['flash', 'budgetMBPerDay'],
+      ['log', 'lingerMs'],
+    ],
+    message:
+      `flash.maxLingerMs is ${flash.maxLingerMs}, not above log.lingerMs (${log.lingerMs}): ` +
+      'flash.budgetMBPerDay could never save anything',
+    mend: 'raise it (the default is 5000), lower log.lingerMs, or leave the budget out',
   };
 };
 
@@ -181,6 +198,7 @@ const RULES: readonly Rule[] = [
   payloadInSegment,
   roomToPend,
   roomToRoll,
+  roomToStretch,
   clearBelowThreshold,
   reconnectRange,
   uplinkStreams,

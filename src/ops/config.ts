@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { choice, decimal, flag, matching, optional, text, whole } from './config-kinds.ts';
 import {
   streamNameFault,
   topicPatternFault,
@@ -11,56 +12,6 @@ import {
  * environment variables, docs/config.md and the default file all come from this table. Units stand
  * last in a name. An empty value in the file (`port:`) means the default.
  */
-
-/** Facts that valibot does not keep: what a text may look like, in words. */
-interface TextFacts {
-  readonly allowed: string;
-}
-
-const whole = (byDefault: number, min: number, max: number, meaning: string) =>
-  v.nullish(
-    v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max), v.description(meaning)),
-    byDefault,
-  );
-
-const decimal = (byDefault: number, min: number, max: number, meaning: string) =>
-  v.nullish(
-    v.pipe(v.number(), v.minValue(min), v.maxValue(max), v.description(meaning)),
-    byDefault,
-  );
-
-const flag = (byDefault: boolean, meaning: string) =>
-  v.nullish(v.pipe(v.boolean(), v.description(meaning)), byDefault);
-
-const choice = <const T extends readonly string[]>(
-  names: T,
-  byDefault: T[number],
-  meaning: string,
-) => v.nullish(v.pipe(v.picklist(names), v.description(meaning)), byDefault);
-
-/** A text that `fault` finds nothing wrong with; `fault` answers in words, or undefined. */
-const text = (
-  byDefault: string,
-  facts: TextFacts & { fault: (value: string) => string | undefined },
-  meaning: string,
-) =>
-  v.nullish(
-    v.pipe(
-      v.string(),
-      v.check(
-        (value) => facts.fault(value) === undefined,
-        (issue) => facts.fault(String(issue.input)) ?? '',
-      ),
-      v.description(meaning),
-      v.metadata({ allowed: facts.allowed }),
-    ),
-    byDefault,
-  );
-
-const matching = (pattern: RegExp, allowed: string) => ({
-  allowed,
-  fault: (value: string) => (pattern.test(value) ? undefined : `allowed: ${allowed}`),
-});
 
 const ID = matching(/^[A-Za-z0-9_.-]{0,64}$/, 'up to 64 of A-Z a-z 0-9 _ . -');
 // A NUL would cut a path short in the kernel; nothing else is wrong with a path.
@@ -128,6 +79,17 @@ const stream = v.strictObject({
     ),
   ),
   partitions: whole(4, 1, 64, 'Parts with an order of their own; a device stays in one of them.'),
+  lingerMs: optional(
+    0,
+    10_000,
+    'How long a reading of this stream waits for company, in ms. None: `log.lingerMs`.',
+  ),
+  ack: choice(
+    ['durable', 'received'],
+    'durable',
+    'When a reading is acknowledged. `durable`: once it is on flash. `received`: once it is in ' +
+      'memory, so that a power cut or a kill loses the last of them; see guarantees.md.',
+  ),
   dedup: dedupOfStream,
 });
 
@@ -179,6 +141,13 @@ const retention = v.strictObject({
     87_600,
     'Age at which readings may go, in hours of running time; 0 is never.',
   ),
+  minFreeBytes: whole(
+    67_108_864,
+    0,
+    1_099_511_627_776,
+    'Space that stays free in the file system of the log: while there is less, the oldest ' +
+      'segments go. 0 is none.',
+  ),
 });
 
 const log = v.strictObject({
@@ -197,7 +166,18 @@ const log = v.strictObject({
       v.multipleOf(4096),
       v.description('Size of a segment file.'),
     ),
-    16_777_216,
+    4_194_304,
+  ),
+  compression: choice(
+    ['auto', 'deflate', 'none'],
+    'auto',
+    'How blocks are compressed where that pays. `auto`: zstd where this Node has it, else ' +
+      'deflate; a Node before 22.15 can read deflate only.',
+  ),
+  packing: flag(
+    true,
+    'Sealed segments that are mostly padding are written once more, dense, and their files used ' +
+      'again.',
   ),
   maxPendingBytes: whole(
     33_554_432,
@@ -206,6 +186,31 @@ const log = v.strictObject({
     'Readings that may wait in memory for the flash; beyond it they are refused.',
   ),
   retention: v.nullish(retention, {}),
+});
+
+const flash = v.strictObject({
+  budgetMBPerDay: decimal(
+    0,
+    0,
+    1_000_000,
+    'Megabytes (10^6 bytes) a day that Headgate means to write. When it is ahead of that, ' +
+      'commits wait longer for company, up to `flash.maxLingerMs`; nothing is refused. 0 is none.',
+  ),
+  maxLingerMs: whole(
+    5000,
+    0,
+    60_000,
+    'Longest that the budget makes a reading wait for its commit, in ms. One commit of 4 KiB ' +
+      'every 5 s is 71 MB a day.',
+  ),
+  cardTBW: decimal(
+    2,
+    0.001,
+    100_000,
+    'Terabytes (10^12 bytes) that the card may be written before it wears out, for the years in ' +
+      '`headgate status`. Few makers of consumer cards state it; 2 is a 16 GB card whose cells ' +
+      'take 500 writes, with each write made four times over by its controller.',
+  ),
 });
 
 const dedup = v.strictObject({
@@ -240,17 +245,10 @@ const detect = v.strictObject({
 });
 
 const gpio = v.strictObject({
-  pin: v.nullish(
-    v.pipe(
-      v.number(),
-      v.integer(),
-      v.minValue(0),
-      v.maxValue(63),
-      v.description(
-        'BCM number of the line that is active during an alert. None: alerts are logged.',
-      ),
-    ),
-    () => undefined,
+  pin: optional(
+    0,
+    63,
+    'BCM number of the line that is active during an alert. None: alerts are logged.',
   ),
   activeLow: flag(false, 'The line is low during an alert, and high otherwise.'),
 });
@@ -344,6 +342,7 @@ export const ConfigSchema = v.strictObject({
     { readings: { topics: ['sensors/<device>/#'] } },
   ),
   log: v.nullish(log, {}),
+  flash: v.nullish(flash, {}),
   dedup: v.nullish(dedup, {}),
   detect: v.nullish(detect, {}),
   gpio: v.nullish(gpio, {}),

@@ -63,6 +63,8 @@ describe('the environment and the command line', () => {
     [{ HEADGATE_MQTT_PORT: 'a' }, 'HEADGATE_MQTT_PORT: mqtt.port is the text "a"'],
     [{ HEADGATE_MQTT_PORT: '[' }, 'HEADGATE_MQTT_PORT: '],
     [{ HEADGATE_LOG_RETENTION_MAX_BYTES: '1' }, 'HEADGATE_LOG_RETENTION_MAX_BYTES: log.retention'],
+    [{ HEADGATE_FLASH_BUDGET_MB_PER_DAY: '-1' }, 'flash.budgetMBPerDay is -1'],
+    [{ HEADGATE_FLASH_CARD_TBW: '0' }, 'HEADGATE_FLASH_CARD_TBW: flash.cardTBW is 0'],
     [{ HEADGATE_UPLINK_STREAMS: '[nope]' }, 'HEADGATE_UPLINK_STREAMS: uplink.streams names "nope"'],
     [{ HEADGATE_STREAMS: '{ m: { topics: [x] } }' }, 'HEADGATE_STREAMS: streams.m.topics[0] is'],
     [

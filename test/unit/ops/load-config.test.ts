@@ -12,6 +12,8 @@ describe('a good configuration', () => {
       readings: {
         topics: ['sensors/<device>/#'],
         partitions: 4,
+        lingerMs: undefined,
+        ack: 'durable',
         dedup: { mode: 'auto', windowMs: 86_400_000, windowIds: 1024 },
       },
     });
@@ -125,7 +127,7 @@ describe('a single setting that is wrong', () => {
     const numbers = CONFIG_KEYS.filter(({ allowed }) => / number from /.test(allowed));
     expect(numbers.length).toBeGreaterThan(25);
     for (const { path, allowed } of numbers) {
-      const [, least, most] = /from (\d+) to (\d+)/.exec(allowed) ?? [];
+      const [, least, most] = /from ([\d.]+) to (\d+)/.exec(allowed) ?? [];
       const [section, ...names] = path.map((name) => (name === '<name>' ? 'a' : name));
       const isStream = section === 'streams';
       const topics = isStream ? '  a:\n    topics: [x/<device>]\n' : '';
