@@ -3,6 +3,7 @@ import type { LogRecord, Reading } from '../base/reading.ts';
 import type { Moment, Run } from './format.ts';
 import { BodyWriter } from './record-codec.ts';
 import type { Slot, Stream } from './stream.ts';
+import type { WriteBudget } from './write-budget.ts';
 
 /** Called once when a record is durable at its offset, or when it is known that it is not. */
 export type Settle = (error: HeadgateError | undefined, offset: number) => void;
@@ -30,6 +31,11 @@ export class Batch {
   #firstOffsets: readonly number[] = [];
   readonly #runOfSlot = new Map<number, number>();
   #firstMonoMs = 0;
+  #payloadBytes = 0;
+  /** Without a budget. */
+  #dueMonoMs = Number.POSITIVE_INFINITY;
+  /** The same of the records that wait for no budget. */
+  #urgentMonoMs = Number.POSITIVE_INFINITY;
   readonly #onDefect: (error: unknown) => void;
 
   constructor(onDefect: (error: unknown) => void) {
@@ -49,7 +55,21 @@ export class Batch {
     return this.#firstMonoMs;
   }
 
-  add(slot: number, reading: Reading, settle: Settle): void {
+  get payloadBytes(): number {
+    return this.#payloadBytes;
+  }
+
+  /**
+   * When it is due, monotonic ms: the first of its records has lingered for as long as its stream
+   * does, and the budget allows a commit or some record does not wait for that.
+   */
+  dueMonoMs(budget: WriteBudget | undefined): number {
+    const due = this.#dueMonoMs;
+    return Math.min(this.#urgentMonoMs, budget?.dueMs(due, this.#firstMonoMs) ?? due);
+  }
+
+  /** `stream`: whose record it is; `slot`: of its partition. */
+  add(stream: Stream, slot: number, reading: Reading, settle: Settle): void {
     if (this.#settles.length === 0) this.#firstMonoMs = reading.monoMs;
     let run = this.#runOfSlot.get(slot);
     if (run === undefined) {
@@ -60,6 +80,10 @@ export class Batch {
     const entry = this.#runs[run];
     if (entry === undefined) return;
     this.#body.add(reading, run, sinceBase(reading, this.#firstMonoMs));
+    this.#payloadBytes += reading.payload.length;
+    const dueMonoMs = reading.monoMs + stream.lingerMs;
+    if (dueMonoMs < this.#dueMonoMs) this.#dueMonoMs = dueMonoMs;
+    if (stream.isUrgent && dueMonoMs < this.#urgentMonoMs) this.#urgentMonoMs = dueMonoMs;
     this.#readings.push(reading);
     this.#settles.push(settle);
     this.#runOf.push(run);
@@ -139,6 +163,9 @@ export class Batch {
   /** Ready for the next commit; keeps its buffers. */
   reset(): void {
     this.#body.reset();
+    this.#payloadBytes = 0;
+    this.#dueMonoMs = Number.POSITIVE_INFINITY;
+    this.#urgentMonoMs = Number.POSITIVE_INFINITY;
     this.#readings.length = 0;
     this.#settles.length = 0;
     this.#runOf.length = 0;

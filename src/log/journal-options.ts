@@ -3,11 +3,21 @@ import type { Logger } from '../base/logger.ts';
 import type { Files } from '../os/files.ts';
 import type { Compression } from './codec.ts';
 import type { DroppedOffsets, Retention } from './retention.ts';
+import type { WriteBudget } from './write-budget.ts';
+
+export interface StreamOptions {
+  readonly name: string;
+  readonly partitions: number;
+  /** Default: the journal's. */
+  readonly lingerMs?: number | undefined;
+  /** Default false: its records wait when the write budget asks for it. */
+  readonly isUrgent?: boolean;
+}
 
 export interface JournalOptions {
   readonly files: Files;
   readonly folder: string;
-  readonly streams: ReadonlyArray<{ readonly name: string; readonly partitions: number }>;
+  readonly streams: readonly StreamOptions[];
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -15,6 +25,8 @@ export interface JournalOptions {
   readonly boot: Uint8Array;
   /** Longest wait for company before a commit, ms. */
   readonly lingerMs: number;
+  /** Stretches the wait when writes run ahead of it; stores of one card share it. */
+  readonly budget?: WriteBudget | undefined;
   readonly segmentBytes: number;
   /** Default `auto`. */
   readonly compression?: Compression;

@@ -2,9 +2,11 @@ import { Backoff } from '../base/backoff.ts';
 import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Reading } from '../base/reading.ts';
 import { Batch, type Settle } from './batch.ts';
+import { PAGE_BYTES } from './bytes.ts';
 import type { SegmentInfo } from './catalog.ts';
 import { packBody } from './codec.ts';
 import { Commit } from './commit.ts';
+import { CommitTimer } from './commit-timer.ts';
 import { asStored, BLOCK_DATA, bodyStart, type Moment, plainBody } from './format.ts';
 import type { JournalOptions } from './journal-options.ts';
 import { KnownLosses } from './known-losses.ts';
@@ -12,6 +14,7 @@ import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
 import { maxRecordBytes } from './record-codec.ts';
 import type { LostOffsets } from './recovery.ts';
+import { newBlockPages } from './segment.ts';
 import { SegmentRow } from './segment-row.ts';
 import type { SparseIndex } from './sparse-index.ts';
 import type { Slot, Stream } from './stream.ts';
@@ -22,6 +25,8 @@ export interface JournalStatus {
   readonly state: 'durable' | 'stopped' | 'closed';
   readonly lastError: string | undefined;
   readonly bytesWritten: number;
+  /** Payloads that became durable, as they came. */
+  readonly payloadBytes: number;
   readonly commits: number;
   readonly pendingBytes: number;
   readonly segments: number;
@@ -58,19 +63,22 @@ export class Journal implements LogView {
   #waiting: Batch[] = [];
   #spare: Batch[] = [];
   #committing: Promise<void> | undefined;
-  /** Until the batch that is filling is due. */
-  #stopWaiting: (() => void) | undefined;
+  readonly #timer: CommitTimer;
   #probeTimer: NodeJS.Timeout | undefined;
   #state: JournalStatus['state'] = 'durable';
   #lastError: string | undefined;
   #commits = 0;
   /** Run clock at the last block. */
   #lastRunMs: number;
+  #payloadBytes = 0;
+  /** Of the bytes written, those that the budget has been told of. */
+  #budgetedBytes = 0;
   #pendingBytes = 0;
 
   private constructor(options: JournalOptions, opened: JournalFiles) {
     this.#options = options;
     this.#filling = this.#newBatch();
+    this.#timer = new CommitTimer(options.clock, () => this.#startCommit());
     this.#row = new SegmentRow(options, opened);
     this.#next = opened.nextOffsets;
     const { tornBytes, corruptBlocks, lost } = opened.found;
@@ -86,7 +94,9 @@ export class Journal implements LogView {
     const streams = new Map<string, Stream>();
     for (const { number, name, nextOffsets } of opened.tables) {
       const partitions = nextOffsets.length;
-      streams.set(name, { name, partitions, firstSlot: slots.length });
+      const own = options.streams.find((stream) => stream.name === name);
+      const { lingerMs = options.lingerMs, isUrgent = false } = own ?? {};
+      streams.set(name, { name, partitions, firstSlot: slots.length, lingerMs, isUrgent });
       for (let p = 0; p < partitions; p++) slots.push({ stream: number, partition: p });
     }
     this.#slots = slots;
@@ -100,6 +110,7 @@ export class Journal implements LogView {
   static async open(options: JournalOptions): Promise<Journal> {
     const journal = new Journal(options, await openJournalFiles(options));
     await journal.retain();
+    journal.#tellBudget();
     return journal;
   }
 
@@ -129,6 +140,7 @@ export class Journal implements LogView {
       state: this.#state,
       lastError: this.#lastError,
       bytesWritten: this.#row.bytesWritten,
+      payloadBytes: this.#payloadBytes,
       commits: this.#commits,
       pendingBytes: this.#pendingBytes,
       segments: this.#row.segments().length,
@@ -148,23 +160,25 @@ export class Journal implements LogView {
   /**
    * Takes a reading into the batch that is filling. `settle` is called once: with its offset when
    * it is durable, or with LOG_NOT_DURABLE, LOG_BACKPRESSURE, LOG_CLOSED or RECORD_TOO_LARGE, and
-   * then it is nowhere. Senders are told in the order in which they appended.
+   * then it is nowhere. Senders are told in the order in which they appended. Returns true if it
+   * waits in memory for its own linger, and for one commit before it at most.
    */
-  append(stream: Stream, partition: number, reading: Reading, settle: Settle): void {
+  append(stream: Stream, partition: number, reading: Reading, settle: Settle): boolean {
     const bytes = maxRecordBytes(reading);
     const refusal = this.#refusal(bytes);
     if (refusal !== undefined) {
       settle(refusal, -1);
-      return;
+      return false;
     }
     if (this.#filling.bodyBytes + bytes > this.#maxBodyBytes) {
       this.#waiting.push(this.#filling);
       this.#filling = this.#spare.pop() ?? this.#newBatch();
     }
     const before = this.#filling.bodyBytes;
-    this.#filling.add(stream.firstSlot + partition, reading, settle);
+    this.#filling.add(stream, stream.firstSlot + partition, reading, settle);
     this.#pendingBytes += this.#filling.bodyBytes - before;
     this.#schedule();
+    return this.#waiting.length === 0;
   }
 
   #refusal(bytes: number): HeadgateError | undefined {
@@ -190,36 +204,17 @@ export class Journal implements LogView {
     this.#options.logger.error({ error }, 'a commit could not be told to everyone');
   }
 
-  /** Starts a commit when the oldest record has lingered long enough and none is on its way. */
+  /** Starts a commit when the first record is due and none is on its way. */
   #schedule(): void {
     if (this.#committing !== undefined) return;
-    if (this.#waiting.length > 0 || this.#filling.bodyBytes >= FULL_BYTES) {
-      this.#startCommit();
-      return;
+    if (this.#waiting.length > 0 || this.#filling.bodyBytes >= FULL_BYTES) this.#startCommit();
+    else if (this.#filling.records > 0) {
+      this.#timer.wake(this.#filling.dueMonoMs(this.#options.budget));
     }
-    if (this.#stopWaiting !== undefined || this.#filling.records === 0) return;
-    const lingered = this.#options.clock.monoMs() - this.#filling.firstMonoMs;
-    this.#waitFor(this.#options.lingerMs - lingered);
-  }
-
-  /** A timer of 0 ms takes at least 1: what is due is written with what else came by now. */
-  #waitFor(ms: number): void {
-    if (ms > 0) {
-      const timer = setTimeout(() => this.#startCommit(), ms);
-      this.#stopWaiting = () => clearTimeout(timer);
-    } else {
-      const soon = setImmediate(() => this.#startCommit());
-      this.#stopWaiting = () => clearImmediate(soon);
-    }
-  }
-
-  #waitNoMore(): void {
-    this.#stopWaiting?.();
-    this.#stopWaiting = undefined;
   }
 
   #startCommit(): void {
-    this.#waitNoMore();
+    this.#timer.cancel();
     if (this.#committing !== undefined) return;
     let batch = this.#waiting.shift();
     if (batch === undefined) {
@@ -230,10 +225,18 @@ export class Journal implements LogView {
     const taken = batch;
     this.#committing = this.#commit(taken).then(() => {
       this.#committing = undefined;
+      this.#tellBudget();
       taken.reset();
       if (this.#spare.length < 2) this.#spare.push(taken);
       this.#schedule();
     });
+  }
+
+  /** Of blocks and of what the upkeep has written meanwhile. */
+  #tellBudget(): void {
+    const { bytesWritten } = this.#row;
+    this.#options.budget?.wrote(bytesWritten - this.#budgetedBytes, this.#options.clock.monoMs());
+    this.#budgetedBytes = bytesWritten;
   }
 
   /** Every record of the batch is settled one way or the other, in the order in which they came. */
@@ -246,6 +249,7 @@ export class Journal implements LogView {
       const body = await packBody(plain, bodyStart(2 * runs.length), compression);
       const block = { kind: BLOCK_DATA, records: batch.records, moment, runs, body };
       await this.#row.append(block, this.#next);
+      this.#options.budget?.committed(newBlockPages(block) * PAGE_BYTES);
     } catch (error) {
       this.#pendingBytes -= bytes;
       this.#stop(error);
@@ -255,6 +259,7 @@ export class Journal implements LogView {
     }
     this.#commits += 1;
     this.#lastRunMs = moment.runMs;
+    this.#payloadBytes += batch.payloadBytes;
     this.#pendingBytes -= bytes;
     batch.committed(this.#next);
     const commit = new Commit(batch, moment);
@@ -292,7 +297,7 @@ export class Journal implements LogView {
   }
 
   #failWaiting(): void {
-    this.#waitNoMore();
+    this.#timer.cancel();
     for (const batch of [...this.#waiting, this.#filling]) {
       this.#pendingBytes -= batch.bodyBytes;
       batch.failed(this.#notDurable());
@@ -389,7 +394,7 @@ export class Journal implements LogView {
     }
     await this.#noteRunClock();
     this.#state = 'closed';
-    this.#waitNoMore();
+    this.#timer.cancel();
     clearTimeout(this.#probeTimer);
     await this.#committing;
     await this.#row.close();
