@@ -44,7 +44,8 @@ export class AlertStore {
   /** Resolves when it is durable: true if it was not before. Rejects if it could not be made so. */
   append(alert: AlertMessage): Promise<boolean> {
     const { events, dedup } = this.#options;
-    const target = { journal: events, stream: events.stream(ALERTS), dedup };
+    const ack = 'durable' as const;
+    const target = { journal: events, stream: events.stream(ALERTS), dedup, ack };
     return new Promise((resolve, reject) => {
       appendOnce(target, 0, this.#reading(alert), (outcome) => {
         if (typeof outcome === 'string') resolve(outcome === 'stored');

@@ -29,6 +29,7 @@ import { readLast } from './refill.ts';
 import { type Status, statusOf } from './status.ts';
 import { ALERTS, DEAD_LETTER, openStores, type Stores } from './stores.ts';
 import { Watcher } from './watcher.ts';
+import { Wear, type WrittenTotals } from './wear.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -37,6 +38,17 @@ export interface GatewayOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+}
+
+function writtenBy({ telemetry, events }: Stores, level: LevelStore): WrittenTotals {
+  const stateBytes = level.bytesWritten();
+  const stores = [telemetry.status(), events.status()];
+  const sum = (total: number, one: number) => total + one;
+  return {
+    writtenBytes: stores.map(({ bytesWritten }) => bytesWritten).reduce(sum, stateBytes),
+    payloadBytes: stores.map(({ payloadBytes }) => payloadBytes).reduce(sum, 0),
+    stateBytes,
+  };
 }
 
 const MAX_DEVICES = 100_000;
@@ -86,7 +98,12 @@ export class Gateway {
     const { state } = level;
     const configured = config.gateway.id;
     this.#id = await gatewayId({ configured, hostName: hostname(), state, logger });
-    const stores = await openStores({ ...this.#options, state, onDrop: (d) => this.#dropped(d) });
+    const wear = await Wear.open({ ...this.#options, state });
+    this.#onStop('wear', () => wear.stop());
+    const { budget } = wear;
+    const onDrop = (dropped: readonly DroppedOffsets[]) => this.#dropped(dropped);
+    const stores = await openStores({ ...this.#options, state, budget, onDrop });
+    wear.start(() => writtenBy(stores, level));
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());
     this.#retainNowAndThen(stores);
@@ -112,6 +129,7 @@ export class Gateway {
         dedups: this.#dedups,
         detectors: this.#detectors,
         stateBytesWritten: level.bytesWritten(),
+        flash: wear.status(),
       });
     const routes = new Map([['/status', () => this.status()]]);
     const control = await openControl(files, data.socket, routes);
@@ -141,13 +159,13 @@ export class Gateway {
   async #buildPipeline(stores: Stores): Promise<Pipeline> {
     const { config, files, clock, logger } = this.#options;
     const streams = new Map<string, OnceStream>();
-    for (const [name, { dedup: options }] of Object.entries(config.streams)) {
+    for (const [name, { dedup: options, ack }] of Object.entries(config.streams)) {
       const dedup = this.#newDedup(options);
       const source = { files, journal: stores.telemetry, stream: name };
       const records = await readLast(source, config.dedup.maxIds, (r) => dedup.remember(r));
       logger.debug({ stream: name, records }, 'dedup is refilled');
       const journal = stores.telemetry;
-      streams.set(name, { journal, stream: journal.stream(name), dedup });
+      streams.set(name, { journal, stream: journal.stream(name), dedup, ack });
     }
     const patterns = Object.entries(config.streams).flatMap(([stream, { topics }]) =>
       topics.map((pattern) => ({

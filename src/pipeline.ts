@@ -31,7 +31,7 @@ const MAX_TOPICS_TOLD = 100;
 /**
  * The journey of one reading, from the broker's hook to the flash. Everything up to the log's
  * append happens at once, in the order in which messages arrive; nothing is acknowledged before the
- * log says so.
+ * log says so, but for streams whose owner chose otherwise.
  */
 export class Pipeline {
   readonly #options: PipelineOptions;
@@ -44,7 +44,8 @@ export class Pipeline {
 
   /**
    * Calls `done` once: without an error when the message may be acknowledged (its reading, or the
-   * one it repeats, is durable, or it is durable as a dead letter); with one when it must not be.
+   * one it repeats, is durable, or it is durable as a dead letter; for a stream with `ack:
+   * received`, its reading is in memory); with one when it must not be.
    * Returns false, and calls nothing, for a topic that is no stream's.
    */
   accept(message: InboundPublish, done: Done): boolean {
@@ -83,12 +84,30 @@ export class Pipeline {
 
   #store(target: OnceStream, partition: number, reading: Reading, done: Done): void {
     const { counters } = this.#options;
-    appendOnce(target, partition, reading, (outcome) => {
+    let isAnswered = false;
+    const answer = (error?: HeadgateError) => {
+      if (!isAnswered) done(error);
+      isAnswered = true;
+    };
+    const isAcknowledged = appendOnce(target, partition, reading, (outcome) => {
       if (outcome === 'stored') counters.stored += 1;
       else if (outcome === 'repeat') counters.duplicates += 1;
+      else if (isAnswered) this.#lose(target, reading, outcome);
       else counters.rejected += 1;
-      done(typeof outcome === 'string' ? undefined : outcome);
+      answer(typeof outcome === 'string' ? undefined : outcome);
     });
+    if (isAcknowledged) answer();
+  }
+
+  /** Its sender has it no more: that is what `ack: received` may cost, and it is said. */
+  #lose({ stream }: OnceStream, { device, topic, messageId }: Reading, error: HeadgateError): void {
+    const { counters, logger } = this.#options;
+    counters.lostAfterAck += 1;
+    const { code, detail } = error;
+    const named = { stream: stream.name, device, topic, id: messageId?.text };
+    const repeatKey = `${stream.name}/${device}`;
+    const fields = { code, ...named, error: detail, repeatKey };
+    logger.error(fields, 'a reading that was acknowledged could not be stored and is lost');
   }
 
   /**

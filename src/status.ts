@@ -7,6 +7,7 @@ import type { JournalStatus } from './log/journal.ts';
 import type { Stores } from './stores.ts';
 import type { UplinkStatus } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';
+import type { FlashStatus } from './wear.ts';
 
 interface UplinkSummary {
   readonly link: 'up' | 'down' | 'off';
@@ -33,6 +34,8 @@ export interface Status extends Counters {
   readonly bytesWritten: number;
   /** Written to the state store since the start: keys and values, once. */
   readonly stateBytesWritten: number;
+  /** What that means for the card. */
+  readonly flash: FlashStatus;
   readonly rssBytes: number;
   readonly mqtt: { readonly host: string; readonly port: number; readonly connections: number };
   readonly uplink: UplinkSummary;
@@ -63,6 +66,7 @@ export interface StatusParts {
   readonly dedups: readonly Dedup[];
   readonly detectors: readonly Detector[];
   readonly stateBytesWritten: number;
+  readonly flash: FlashStatus;
 }
 
 function healthOf(...journals: readonly JournalStatus[]): string {
@@ -96,6 +100,7 @@ export function statusOf(parts: StatusParts): Status {
     expired: parts.expired,
     bytesWritten: telemetry.bytesWritten + events.bytesWritten,
     stateBytesWritten: parts.stateBytesWritten,
+    flash: parts.flash,
     rssBytes: process.memoryUsage.rss(),
     mqtt: { host: parts.host, port: broker.port, connections: broker.connections() },
     uplink: uplinkOf(parts),

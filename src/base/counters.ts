@@ -1,6 +1,6 @@
 /**
  * What happened since the daemon started. The books:
- * received = stored + duplicates + deadLettered + rejected + what is still in flight.
+ * received = stored + duplicates + deadLettered + rejected + lostAfterAck + what is still in flight.
  */
 export interface Counters {
   /** Publishes to a stream's topics, retransmits included. */
@@ -13,6 +13,11 @@ export interface Counters {
   deadLettered: number;
   /** Messages that could not be made durable: not acknowledged, so their sender still has them. */
   rejected: number;
+  /**
+   * Readings of streams with `ack: received` that were acknowledged and then could not be stored.
+   * What a kill or a power cut takes is not in here: nobody is left to count it.
+   */
+  lostAfterAck: number;
   /** Publishes on topics of no stream: passed on to subscribers, and not kept. Not in the books. */
   unrouted: number;
   /** Records that the cloud acknowledged. */
@@ -28,6 +33,7 @@ export function newCounters(): Counters {
     stored: 0,
     deadLettered: 0,
     rejected: 0,
+    lostAfterAck: 0,
     unrouted: 0,
     forwarded: 0,
     alerts: 0,

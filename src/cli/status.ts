@@ -12,6 +12,23 @@ function uplinkLine({ link, sinceSeconds, lastError }: Status['uplink']): string
   return `${link} for ${sinceSeconds} s${link === 'down' ? `: ${lastError ?? ''}` : ''}`;
 }
 
+function flashLines(flash: Status['flash']): Array<[name: string, value: string]> {
+  const { writtenTodayBytes, amplification, projectedBytesPerDay, lifeYears } = flash;
+  const { budgetBytesPerDay, overBudget, lingerMs } = flash;
+  const times = amplification === undefined ? '' : `, ${amplification} per byte of payload`;
+  const today = `${mebibytes(writtenTodayBytes)} in the last 24 h of running${times}`;
+  const rate = `${mebibytes(projectedBytesPerDay)} a day`;
+  const years = lifeYears === undefined || lifeYears > 100 ? 'over 100' : String(lifeYears);
+  const life = `${rate} at this rate: the card lasts ${years} years`;
+  const over = overBudget ? ', exceeded: no commit may wait longer' : '';
+  const budget = `${mebibytes(budgetBytesPerDay)} a day${over}; commits wait ${lingerMs} ms`;
+  return [
+    ['flash', today],
+    ['  life', life],
+    ...(budgetBytesPerDay === 0 ? [] : [['  budget', budget] as [string, string]]),
+  ];
+}
+
 function lines(status: Status): Array<[name: string, value: string]> {
   const { mqtt, uplink, log, detect } = status;
   const lost = [...log.telemetry.lost, ...log.events.lost];
@@ -28,6 +45,7 @@ function lines(status: Status): Array<[name: string, value: string]> {
     ['  duplicates', String(status.duplicates)],
     ['  deadLettered', String(status.deadLettered)],
     ['  rejected', `${status.rejected} (not acknowledged: the sender still has them)`],
+    ['  lostAfterAck', `${status.lostAfterAck} (ack: received, and then not stored)`],
     ['unrouted', `${status.unrouted} (on topics of no stream: not kept)`],
     ['forwarded', `${status.forwarded} (records of all streams)`],
     ['backlog', String(status.backlog)],
@@ -41,6 +59,7 @@ function lines(status: Status): Array<[name: string, value: string]> {
     ['  series', `${detect.series} watched; ${detect.unwatched} values of others`],
     ['bytesWritten', `${mebibytes(status.bytesWritten)} in ${log.telemetry.commits} commits`],
     ['  state', `${mebibytes(status.stateBytesWritten)} besides`],
+    ...flashLines(status.flash),
     ['rssBytes', mebibytes(status.rssBytes)],
   ];
 }

@@ -9,6 +9,8 @@ export type ClaimEnd = (durable: boolean) => void;
  * come meanwhile wait for it: they are acknowledged when the first one is, and never before.
  */
 export abstract class Claim {
+  /** The first one was acknowledged ahead of that: repeats need not wait. */
+  isAcknowledged = false;
   #waiting: ClaimEnd[] | undefined;
 
   /** Tells the window that the claim belongs to. */

@@ -111,8 +111,8 @@ export async function stopAll(): Promise<void> {
   }
 }
 
-/** received = stored + duplicates + deadLettered + rejected: nothing is unaccounted for. */
+/** What came in is in one of the five, and nothing is unaccounted for. */
 export function isBalanced(status: Status): boolean {
-  const { received, stored, duplicates, deadLettered, rejected } = status;
-  return received === stored + duplicates + deadLettered + rejected;
+  const { received, stored, duplicates, deadLettered, rejected, lostAfterAck } = status;
+  return received === stored + duplicates + deadLettered + rejected + lostAfterAck;
 }

@@ -31,7 +31,8 @@ beforeEach(async () => {
   const ids = { windowMs: 1e9, windowIds: 1_000, maxIds: 1_000, maxDevices: 100 };
   const dedup = new Dedup({ mode: 'auto', ...ids });
   const pattern = { stream: 'readings', partitions: PARTITIONS, pattern: 'sensors/<device>/#' };
-  const target = { journal: readings, stream: readings.stream('readings'), dedup };
+  const ack = 'durable' as const;
+  const target = { journal: readings, stream: readings.stream('readings'), dedup, ack };
   pipeline = new Pipeline({
     topics: new TopicMap([pattern]),
     streams: new Map([['readings', target]]),
