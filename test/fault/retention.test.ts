@@ -146,4 +146,17 @@ describe('retention', () => {
     expect(gateway.said(DROPS)).toEqual([]);
     expect(gateway.status().expired).toBe(0);
   });
+
+  it('keeps space free on a disk that others fill, and names what that costs', async () => {
+    const floor = '{ maxBytes: 67108864, minFreeBytes: 4194304 }';
+    const config = configFor(await nowhere()).replace(/\{ maxBytes: \d+ \}/, floor);
+    const gateway = await LocalGateway.start({ config });
+    gateway.files.roomBytes = 8 * 1024 * 1024;
+    await fill(gateway, 150);
+    await expectNamed(gateway);
+    expect(gateway.status()).toMatchObject({ health: 'ok', stored: 150 });
+    // Below the floor by what the next segments take until retention comes to it.
+    expect(gateway.files.roomBytes).toBeGreaterThan(2 * 1024 * 1024);
+    expect(gateway.status().log.telemetry.segments).toBeGreaterThan(3);
+  });
 });
