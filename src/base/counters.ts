@@ -1,6 +1,6 @@
 /**
  * What happened since the daemon started. The books:
- * received = stored + duplicates + deadLettered + rejected + lostAfterAck + what is still in flight.
+ * received = stored + duplicates + deadLettered + rejected + lostAfterAck + what is in flight.
  */
 export interface Counters {
   /** Publishes to a stream's topics, retransmits included. */

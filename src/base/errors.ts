@@ -122,3 +122,10 @@ export function codeOf(error: unknown): string {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** `ENOSPC: no space left on device, write`: system errors begin with their code already. */
+export function codedMessageOf(error: unknown): string {
+  const code = codeOf(error);
+  const message = messageOf(error);
+  return message.startsWith(code) ? message : `${code}: ${message}`;
+}

@@ -1,5 +1,5 @@
 import { Backoff } from '../base/backoff.ts';
-import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
+import { codedMessageOf, HeadgateError } from '../base/errors.ts';
 import type { Reading } from '../base/reading.ts';
 import { Batch, type Settle } from './batch.ts';
 import { PAGE_BYTES } from './bytes.ts';
@@ -18,6 +18,7 @@ import { newBlockPages } from './segment.ts';
 import { SegmentRow } from './segment-row.ts';
 import type { SparseIndex } from './sparse-index.ts';
 import type { Slot, Stream } from './stream.ts';
+import { streamMap } from './stream-map.ts';
 
 /** What the journal knows of its own health. */
 export interface JournalStatus {
@@ -90,15 +91,7 @@ export class Journal implements LogView {
     this.#maxBodyBytes = Math.floor(options.segmentBytes / 2);
     const { random } = options;
     this.#probe = new Backoff({ baseMs: PROBE_MIN_MS, maxMs: PROBE_MAX_MS, random });
-    const slots: Slot[] = [];
-    const streams = new Map<string, Stream>();
-    for (const { number, name, nextOffsets } of opened.tables) {
-      const partitions = nextOffsets.length;
-      const own = options.streams.find((stream) => stream.name === name);
-      const { lingerMs = options.lingerMs, isUrgent = false } = own ?? {};
-      streams.set(name, { name, partitions, firstSlot: slots.length, lingerMs, isUrgent });
-      for (let p = 0; p < partitions; p++) slots.push({ stream: number, partition: p });
-    }
+    const { slots, streams } = streamMap(opened.tables, options);
     this.#slots = slots;
     this.#streams = streams;
   }
@@ -283,7 +276,7 @@ export class Journal implements LogView {
    */
   #stop(error: unknown): void {
     this.#state = 'stopped';
-    this.#lastError = describe(error);
+    this.#lastError = codedMessageOf(error);
     const fields = { subject: this.#subject, code: 'LOG_NOT_DURABLE', error: this.#lastError };
     this.#options.logger.error(
       fields,
@@ -321,7 +314,7 @@ export class Journal implements LogView {
     try {
       await this.#row.startSegment(this.#momentAt(this.#options.clock.monoMs()), this.#next);
     } catch (error) {
-      this.#lastError = describe(error);
+      this.#lastError = codedMessageOf(error);
       return;
     }
     if (this.#state !== 'stopped') return;
@@ -399,11 +392,4 @@ export class Journal implements LogView {
     await this.#committing;
     await this.#row.close();
   }
-}
-
-/** `ENOSPC: no space left on device, write`: system errors begin with their code already. */
-function describe(error: unknown): string {
-  const code = codeOf(error);
-  const message = messageOf(error);
-  return message.startsWith(code) ? message : `${code}: ${message}`;
 }
