@@ -60,7 +60,11 @@ async function usageOf(args: readonly string[]): Promise<string> {
 describe('status', () => {
   const numbers = [
     ...['received', 'duplicates', 'stored', 'deadLettered', 'rejected', 'forwarded', 'backlog'],
-    ...['alerts', 'bytesWritten', 'rssBytes'],
+    ...['lostAfterAck', 'alerts', 'bytesWritten', 'rssBytes'],
+  ];
+  const flash = [
+    ...['writtenTodayBytes', 'payloadTodayBytes', 'amplification', 'amplificationSinceStart'],
+    ...['projectedBytesPerDay', 'budgetBytesPerDay', 'lingerMs', 'lifeYears'],
   ];
 
   it('--json is one object with every name that is promised', async () => {
@@ -69,6 +73,10 @@ describe('status', () => {
     expect(lines).toHaveLength(1);
     const status = JSON.parse(lines[0] ?? '') as Record<string, unknown>;
     for (const name of numbers) expect(status[name], name).toBeTypeOf('number');
+    const wear = status['flash'] as Record<string, unknown>;
+    for (const name of flash) expect(wear[name], name).toBeTypeOf('number');
+    expect(wear).toMatchObject({ overBudget: false, budgetBytesPerDay: 0 });
+    expect(wear['writtenTodayBytes']).toBeGreaterThan(status['bytesWritten'] as number);
     const sent = DEVICES.length * EACH;
     expect(status).toMatchObject({ received: sent + 2, stored: sent, duplicates: 1 });
     expect(status).toMatchObject({ deadLettered: 1, rejected: 0, health: 'ok', backlog: 0 });
@@ -79,6 +87,8 @@ describe('status', () => {
     expect(code).toBe(0);
     for (const name of numbers) expect(stdout).toContain(name);
     expect(stdout).toMatch(/^received +122$/m);
+    expect(stdout).toMatch(/^flash +\d+\.\d MiB in the last 24 h of running, .* of payload$/m);
+    expect(stdout).toMatch(/^ {2}life +.* a day at this rate: the card lasts .* years$/m);
   });
 
   it('ends with 2 and NOT_RUNNING when no daemon answers', async () => {
