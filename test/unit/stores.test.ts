@@ -39,7 +39,7 @@ const SMALL = [
 ].join('\n');
 
 describe('the store of events', () => {
-  it('keeps its alerts when dead letters begin a new segment, however small the log is', async () => {
+  it('keeps its alerts when dead letters begin a segment, however small the log is', async () => {
     const { events } = await open(SMALL);
     await append(events, 0, reading('a', 'an alert'), ALERTS);
     const before = events.segments().length;
@@ -59,7 +59,7 @@ describe('the store of events', () => {
 });
 
 describe('the store of readings', () => {
-  it('takes the largest payload with the longest topic, with the smallest segments too', async () => {
+  it('takes the largest payload with the longest topic, in the smallest segments too', async () => {
     const { telemetry } = await open('log: { segmentBytes: 1048576 }');
     const largest = reading('d'.repeat(60_000), 'x'.repeat(262_144), { topic: 't'.repeat(65_535) });
     expect(await append(telemetry, 0, largest)).toBe(0);
