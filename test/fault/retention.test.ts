@@ -54,6 +54,9 @@ interface Dropped {
 
 /** The ranges that were named hold together and end where the log now begins. */
 async function expectNamed(gateway: LocalGateway): Promise<void> {
+  // A segment is counted, and then its file goes.
+  const isDone = async () => (await gateway.records())[0]?.offset === gateway.status().expired;
+  await expect.poll(isDone, { timeout: 5_000 }).toBe(true);
   const lines = gateway.said(DROPS);
   expect(lines.length).toBeGreaterThan(0);
   let next = 0;
@@ -64,8 +67,6 @@ async function expectNamed(gateway: LocalGateway): Promise<void> {
     next = to + 1;
   }
   expect(gateway.status().expired).toBe(next);
-  // It is counted, and then its file goes.
-  await expect.poll(async () => (await gateway.records())[0]?.offset).toBe(next);
 }
 
 describe('retention', () => {

@@ -117,7 +117,7 @@ describe('the wear of the card', () => {
     await wear.stop();
   });
 
-  it('writes the count once an hour and at a stop; a kill forgets the hour, bytes and time', async () => {
+  it('is written once an hour and at a stop; a kill forgets the hour, bytes and time', async () => {
     const killed = await start();
     await pass(10, () => write(10 * MB));
     expect(writes).toBe(10);
