@@ -2,7 +2,7 @@ import { Backoff } from '../base/backoff.ts';
 import { codedMessageOf, HeadgateError } from '../base/errors.ts';
 import type { Reading } from '../base/reading.ts';
 import { Batch, type Settle } from './batch.ts';
-import { PAGE_BYTES } from './bytes.ts';
+import { PAGE_BYTES, pagesFor } from './bytes.ts';
 import type { SegmentInfo } from './catalog.ts';
 import { packBody } from './codec.ts';
 import { Commit } from './commit.ts';
@@ -14,7 +14,6 @@ import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
 import { maxRecordBytes } from './record-codec.ts';
 import type { LostOffsets } from './recovery.ts';
-import { newBlockPages } from './segment.ts';
 import { SegmentRow } from './segment-row.ts';
 import type { SparseIndex } from './sparse-index.ts';
 import type { Slot, Stream } from './stream.ts';
@@ -242,7 +241,8 @@ export class Journal implements LogView {
       const body = await packBody(plain, bodyStart(2 * runs.length), compression);
       const block = { kind: BLOCK_DATA, records: batch.records, moment, runs, body };
       await this.#row.append(block, this.#next);
-      this.#options.budget?.committed(newBlockPages(block) * PAGE_BYTES);
+      const pages = pagesFor(bodyStart(runs.length) + body.bytes.length);
+      this.#options.budget?.committed(pages * PAGE_BYTES);
     } catch (error) {
       this.#pendingBytes -= bytes;
       this.#stop(error);
