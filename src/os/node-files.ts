@@ -1,5 +1,3 @@
-<<<<<<< HEAD
-
 import {
   mkdir,
   open as openFile,
@@ -10,12 +8,6 @@ import {
   stat,
   statfs,
 } from 'node:fs/promises';
-
-=======
-
-import { mkdir, open as openFile, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
-
->>>>>>> b50277dce3adbab1aef32b53df00377a8025a3d7
 
 import { dirname, resolve } from 'node:path';
 import type { FileHandle, Files } from './files.ts';
