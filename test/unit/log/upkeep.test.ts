@@ -1,0 +1,77 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Journal } from '../../../src/log/journal.ts';
+import { makeTemporaryFolder, removeFolder } from '../../../src/os/temporary-folder.ts';
+import { FakeFiles } from '../../support/fake-files.ts';
+import { FaultyFiles, type Operation } from '../../support/faulty-files.ts';
+import { append, openTestJournal, reading } from '../../support/journals.ts';
+import { until } from '../../support/until.ts';
+
+// What no acknowledgement may wait for.
+
+const STORE = { segmentBytes: 64 * 1024, packing: true, compression: 'auto' } as const;
+const put = (journal: Journal, i: number) => append(journal, i % 2, reading('a', `reading ${i}`));
+
+describe('a commit', () => {
+  it('is one write and one sync, also where a segment begins', async () => {
+    const files = new FakeFiles();
+    const streams = Array.from({ length: 3 }, (_, s) => ({ name: `s${s}`, partitions: 16 }));
+    const journal = await openTestJournal(files, { ...STORE, packing: false, streams });
+    let begun = 0;
+    for (let i = 0; i < 20; i++) {
+      await journal.retain();
+      const before = journal.segments().length;
+      const done: string[] = [];
+      files.fault = (operation, path) => {
+        done.push(`${operation} ${path.slice(-8)}`);
+        return undefined;
+      };
+      await new Promise<void>((resolve) => {
+        for (const { name } of streams) {
+          for (let p = 0; p < 16; p++) {
+            // What comes after the acknowledgement, the upkeep, is nothing that it waits for.
+            journal.append(journal.stream(name), p, reading('a', 'x'), () => {
+              files.fault = () => undefined;
+              resolve();
+            });
+          }
+        }
+      });
+      expect(done).toEqual(['write .segment', 'sync .segment']);
+      begun += journal.segments().length - before;
+    }
+    expect(journal.status().commits).toBe(20);
+    expect(begun).toBeGreaterThan(0);
+    await journal.close();
+  });
+});
+
+describe('beside a file system that stands still', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await makeTemporaryFolder('headgate-upkeep-');
+  });
+  afterEach(() => removeFolder(folder));
+
+  const SLOW: readonly Operation[] = ['open', 'rename', 'remove', 'truncate', 'syncFolder'];
+
+  it('commits go on over the end of a segment: the next one is ready', async () => {
+    const files = new FaultyFiles();
+    const journal = await openTestJournal(files, { ...STORE, folder });
+    let i = 0;
+    while ((await files.list(folder)).filter((name) => name.endsWith('.segment')).length < 2) {
+      await put(journal, i++);
+    }
+    await journal.retain();
+    const first = journal.segments().length;
+    const release = SLOW.map((operation) => files.hold(operation));
+    // Nothing but writes and syncs is done from here on, and packing waits at its first step.
+    for (const end = i + 12; i < end; i++) await put(journal, i);
+    expect(journal.segments().length).toBe(first + 1);
+    await until('the upkeep is held', () => files.held > 0);
+    for (const go of release) go();
+    await journal.retain();
+    await journal.close();
+    expect(files.openFiles).toBe(0);
+  });
+});
