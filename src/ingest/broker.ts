@@ -11,6 +11,7 @@ import LevelPersistence from 'aedes-persistence-level/asyncPersistence.js';
 import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { ClientGuard, type GuardedClient, type GuardOptions } from './client-guard.ts';
+import { type RegisteringBroker, registerLiving } from './client-register.ts';
 import { ConnectTurns } from './connect-turns.ts';
 import { HalfPackets } from './half-packets.ts';
 import { LeftWills } from './left-wills.ts';
@@ -98,14 +99,15 @@ const IDENTIFIER_REJECTED = 2;
 /** MQTT 5, 2.4: reason code of a DISCONNECT. */
 const SHUTTING_DOWN = 0x8b;
 
+type AedesClient = Client & { will: unknown };
+
 /** What aedes has and its types do not say. */
-interface AedesInside extends PublishingBroker {
+interface AedesInside extends PublishingBroker, RegisteringBroker<AedesClient> {
   persistence: Persistence;
-  clients: Record<string, Client & { will: unknown }>;
+  clients: Record<string, AedesClient>;
   brokers: Record<string, unknown>;
   /** Numbers what is published, and so what is queued for sessions. */
   counter: number;
-  scheduleSessionExpiry(client: Client): void;
 }
 
 interface Disconnecting {
@@ -153,6 +155,7 @@ class AedesBroker implements Broker {
     // Looked up by client id: with a prototype, a client named `toString` would end the process.
     this.#inside.clients = Object.create(null) as AedesInside['clients'];
     this.#inside.brokers = Object.create(null) as AedesInside['brokers'];
+    registerLiving(this.#inside);
     const pressure = new PublisherPressure();
     this.#order = orderPublishes(this.#inside, {
       hasSessions: () => this.#store.hasSessions,

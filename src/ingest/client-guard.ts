@@ -11,6 +11,7 @@ type Deliver = (packet: { readonly brokerId: unknown }, done: () => void) => voi
 export interface GuardedClient extends EventEmitter {
   readonly conn: Socket;
   readonly connected: boolean;
+  readonly closed: boolean;
   subscriptions: Record<string, unknown>;
   deliver0: Deliver;
   deliverQoS: Deliver;
