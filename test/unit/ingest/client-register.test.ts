@@ -86,7 +86,8 @@ test('5: it does not take the session of the live one along', async () => {
 function listOf(...listed: Array<{ id: string; closed: boolean }>) {
   const done: string[] = [];
   const clients = Object.fromEntries(listed.map((client) => [client.id, client]));
-  const step = (name: string) => (client: { id: string }) => void done.push(`${name} ${client.id}`);
+  const step = (name: string) => (client: { id: string; closed: boolean }) =>
+    void done.push(`${name} ${client.id}`);
   const broker = {
     clients,
     _takingOver: new Set(['dev']),
