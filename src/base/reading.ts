@@ -15,8 +15,8 @@ export type MessageId =
       readonly sequence: number;
     }
   /**
-   * A number that by itself does not name a message: a counter that starts again at each reboot, or
-   * a number so large that others read the same.
+   * What by itself does not name a message: a counter that starts again at each reboot, a number so
+   * large that others read the same, a `seq` that is no number (`sequence` may be NaN then).
    */
   | { readonly kind: 'counter'; readonly text: string; readonly sequence: number };
 

@@ -88,6 +88,28 @@ describe('dedup', () => {
     expect(send(dedup, reading('a', { seq: 1, value: 21 }))).toBe('new');
   });
 
+  it.each(['auto', 'sequence'] as const)(
+    '%s: a seq that is no number to count with is a repeat only with its payload',
+    (mode) => {
+      for (const seq of ['-5', '"-5"', '"a"', '1.5', '"0x10"', '"1e1"']) {
+        const dedup = new Dedup({ ...OPTIONS, mode });
+        for (const seen of [10, 16]) send(dedup, reading('a', { seq: seen }));
+        const sent = [1, 2, 1].map((value) =>
+          send(dedup, reading('a', `{"boot":"b${value}","seq":${seq},"value":${value}}`)),
+        );
+        expect(sent, seq).toEqual(['new', 'new', 'known']);
+      }
+    },
+  );
+
+  it('tells boots apart where the number is sent as text', () => {
+    const dedup = new Dedup(OPTIONS);
+    const sent = ['b1', 'b2', 'b1'].map((boot, value) =>
+      send(dedup, reading('a', { boot, seq: '12', value })),
+    );
+    expect(sent).toEqual(['new', 'new', 'known']);
+  });
+
   it('takes numbers of one boot late and out of order, each once', () => {
     const dedup = new Dedup(OPTIONS);
     const numbers = [0, 1, 5, 3, 4, 2, 900, 10, 5, 1_500, 600];
