@@ -45,6 +45,8 @@ export interface BrokerOptions {
   readonly maxSubscriptions?: number;
   /** How long a connection may stay open without a CONNECT. */
   readonly connectTimeoutMs?: number;
+  /** How long a packet may come on by less than 64 KiB. */
+  readonly packetTimeoutMs?: number;
   /** How long a subscriber may leave its socket full. */
   readonly drainTimeoutMs?: number;
   /** Bytes that may wait for a subscriber that reads slowly. */
@@ -90,6 +92,7 @@ const MEBIBYTE = 1024 * 1024;
 const MAX_CONNECT_BYTES = 128 * 1024;
 /** Over all clients: half packets, and what slow readers have not read. */
 const MAX_HALF_BYTES = 64 * MEBIBYTE;
+const HALF_PACKET_MS = 60_000;
 const MAX_UNREAD_TOTAL_BYTES = 64 * MEBIBYTE;
 /** How long clients that are told to go may take to read it, and wills to be accepted. */
 const HANG_UP_MS = 1_000;
@@ -169,7 +172,10 @@ class AedesBroker implements Broker {
     return {
       maxSubscriptions,
       maxConnectBytes: MAX_CONNECT_BYTES,
-      halfPackets: new HalfPackets(Math.max(MAX_HALF_BYTES, 4 * maxPacketBytes)),
+      halfPackets: new HalfPackets({
+        maxBytes: Math.max(MAX_HALF_BYTES, 4 * maxPacketBytes),
+        withinMs: this.#options.packetTimeoutMs ?? HALF_PACKET_MS,
+      }),
       slowReaders: new SlowReaders({
         maxClientBytes: this.#options.maxUnreadBytes ?? 2 * maxPacketBytes + 4 * MEBIBYTE,
         maxBytes: MAX_UNREAD_TOTAL_BYTES,

@@ -1,7 +1,8 @@
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+import { mergeChunks } from './chunks.ts';
 import type { ConnectTurns } from './connect-turns.ts';
-import type { HalfPackets } from './half-packets.ts';
+import type { HalfPackets, HalfSender } from './half-packets.ts';
 import { type Packet, packetFault } from './packet-rules.ts';
 import type { SlowReaders } from './slow-readers.ts';
 
@@ -17,9 +18,12 @@ export interface GuardedClient extends EventEmitter {
   deliverQoS: Deliver;
   readonly _parser: EventEmitter & {
     parse(bytes: Uint8Array): unknown;
-    /** Bytes of a packet that is not whole yet. */
-    readonly _list: { readonly length: number };
+    /** What there is of a packet that is not whole yet: its bytes, and the chunks they are in. */
+    readonly _list: { readonly length: number; getBuffers(): Uint8Array[] };
   };
+  /** Of what was read last, not dealt with yet: until then no more is read. */
+  readonly _parsingBatch: number;
+  readonly _paused?: boolean;
   _keepaliveTimer: NodeJS.Timeout | null;
   readonly _keepaliveInterval: number;
   pause(): void;
@@ -50,13 +54,15 @@ function asError(error: unknown): Error {
  * Stands between one client's bytes and the broker: whatever is sent, in whatever order and speed,
  * ends no more than its own connection and holds up nobody else.
  */
-export class ClientGuard {
+export class ClientGuard implements HalfSender {
   readonly #client: GuardedClient;
   readonly #options: GuardOptions;
   readonly #handlers: readonly ((packet: Packet) => void)[];
   /** Filters asked for, whether or not they are stored yet. */
   readonly #filters = new Set<string>();
   #hasAsked = false;
+  /** Whole packets so far. */
+  #packets = 0;
   /** What came after CONNECT and before its answer; undefined once the client is connected. */
   #held: Packet[] | undefined = [];
 
@@ -73,21 +79,18 @@ export class ClientGuard {
     client.deliver0 = this.#unwaited(client.deliver0);
     client.deliverQoS = this.#unwaited(client.deliverQoS);
     client.once('connected', () => this.#connected());
-    client.conn.once('close', () => options.halfPackets.forget(client));
+    client.conn.once('close', () => options.halfPackets.forget(this));
   }
 
   /** Packets are parsed and handled in one call; what that throws would end the process. */
   #watchParser(): void {
-    const { halfPackets, maxConnectBytes } = this.#options;
     const client = this.#client;
     const parser = client._parser;
     const parse = parser.parse.bind(parser);
     parser.parse = (bytes) => {
       try {
         const rest = parse(bytes);
-        const waiting = parser._list.length;
-        if (!client.connected && waiting > maxConnectBytes) this.#refuse('too much before CONNECT');
-        else if (!halfPackets.note(client, waiting)) this.#refuse('too many packets are half sent');
+        this.#noteRest();
         if (client._keepaliveInterval > 0) client._keepaliveTimer?.refresh();
         return rest;
       } catch (error) {
@@ -97,11 +100,31 @@ export class ClientGuard {
     };
   }
 
+  #noteRest(): void {
+    const { halfPackets, maxConnectBytes } = this.#options;
+    const list = this.#client._parser._list;
+    if (list.length > 0) mergeChunks(list.getBuffers());
+    if (!this.#client.connected && list.length > maxConnectBytes) {
+      this.#refuse('too much before CONNECT');
+    } else if (!halfPackets.note(this, list.length, this.#packets)) {
+      this.#refuse('too many packets are half sent');
+    }
+  }
+
+  get isRead(): boolean {
+    return this.#client._paused !== true && this.#client._parsingBatch <= 0;
+  }
+
+  late(): void {
+    this.#refuse('the rest of a packet did not come in time');
+  }
+
   #refuse(why: string): void {
     this.#client.emit('error', new Error(why));
   }
 
   #take(packet: Packet): void {
+    this.#packets += 1;
     const fault = packetFault(packet) ?? this.#subscriptionFault(packet);
     if (fault !== undefined) {
       this.#refuse(fault);

@@ -59,7 +59,7 @@ test('an exception over a will costs that will only', async () => {
 
 test('an exception while packets are parsed and handled is an error of that client', async () => {
   const parser = Object.assign(new EventEmitter(), {
-    _list: { length: 0 },
+    _list: { length: 0, getBuffers: () => [] },
     parse(bytes: Uint8Array) {
       if (bytes.length > 1) throw new RangeError('out of range');
       parser.emit('packet', { cmd: 'pingreq' });
@@ -73,7 +73,7 @@ test('an exception while packets are parsed and handled is an error of that clie
   new ClientGuard(client as unknown as GuardedClient, {
     maxSubscriptions: 10,
     maxConnectBytes: 1_000,
-    halfPackets: new HalfPackets(1_000),
+    halfPackets: new HalfPackets({ maxBytes: 1_000, withinMs: 1_000 }),
     slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1, drainMs: 1 }),
     turns: new ConnectTurns(),
     isOwed: () => false,
