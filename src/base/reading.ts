@@ -38,7 +38,10 @@ export interface Reading {
   readonly reason?: string | undefined;
   /** When it arrived, in ms of the kernel's monotonic clock. */
   readonly monoMs: number;
-  /** What the payload says, while it is at hand: not stored, so a record that is read lacks it. */
+  /**
+   * What the payload says, while it is at hand and small: not stored, so a record that is read
+   * lacks it.
+   */
   readonly value?: PayloadValue | undefined;
 }
 
