@@ -46,6 +46,9 @@ export interface GuardOptions {
 /** Packets held back before the client is connected; its socket is read no further then. */
 const MAX_HELD = 64;
 
+/** Of all filters of one client: a single one may have 65,535. */
+const MAX_FILTER_CHARS = 128 * 1024;
+
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
@@ -60,6 +63,7 @@ export class ClientGuard implements HalfSender {
   readonly #handlers: readonly ((packet: Packet) => void)[];
   /** Filters asked for, whether or not they are stored yet. */
   readonly #filters = new Set<string>();
+  #filterChars = 0;
   #hasAsked = false;
   /** Whole packets so far. */
   #packets = 0;
@@ -152,18 +156,27 @@ export class ClientGuard implements HalfSender {
   #connected(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const filter of Object.keys(this.#client.subscriptions)) this.#filters.add(filter);
+    for (const filter of Object.keys(this.#client.subscriptions)) this.#addFilter(filter);
     this.#watchSilence();
     for (const packet of held) this.#pass(packet);
     if (held.length >= MAX_HELD) this.#client.resume();
   }
 
   #subscriptionFault({ subscriptions = [], unsubscriptions = [] }: Packet): string | undefined {
-    for (const filter of unsubscriptions) this.#filters.delete(filter);
-    for (const { topic } of subscriptions) this.#filters.add(topic);
-    return this.#filters.size > this.#options.maxSubscriptions
+    for (const filter of unsubscriptions) {
+      if (this.#filters.delete(filter)) this.#filterChars -= filter.length;
+    }
+    for (const { topic } of subscriptions) this.#addFilter(topic);
+    const { maxSubscriptions } = this.#options;
+    return this.#filters.size > maxSubscriptions || this.#filterChars > MAX_FILTER_CHARS
       ? 'too many subscriptions'
       : undefined;
+  }
+
+  #addFilter(filter: string): void {
+    if (this.#filters.has(filter)) return;
+    this.#filters.add(filter);
+    this.#filterChars += filter.length;
   }
 
   /**

@@ -45,6 +45,7 @@ export function parseReading(message: StreamMessage, maxPayloadBytes: number): P
   const messageId = messageIdOf(value);
   if (typeof messageId === 'string') return { ok: false, code: messageId };
   const deviceTimeMs = deviceTimeOf(value);
-  const reading = { device, topic, payload, messageId, deviceTimeMs, monoMs };
-  return { ok: true, reading: isKept(value, payload) ? { ...reading, value } : reading };
+  const kept = isKept(value, payload) ? value : undefined;
+  const reading = { device, topic, payload, messageId, deviceTimeMs, monoMs, value: kept };
+  return { ok: true, reading };
 }

@@ -158,6 +158,18 @@ const mqtt = v.strictObject({
     'Largest payload of a reading; a larger one is dead-lettered.',
   ),
   maxTopicLevels: whole(16, 1, 128, 'Levels that a topic or a subscription may have.'),
+  maxSessions: whole(
+    1000,
+    0,
+    100_000,
+    'Sessions that outlive their connections; beyond it a new one ends with its connection.',
+  ),
+  maxRetainedBytes: whole(
+    16_777_216,
+    0,
+    1_073_741_824,
+    'Retained messages in all; beyond it a message is passed on and not retained.',
+  ),
   keepaliveLimitSeconds: whole(
     0,
     0,
