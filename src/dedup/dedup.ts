@@ -50,7 +50,7 @@ export class Dedup {
   constructor(options: DedupOptions) {
     this.#mode = options.mode;
     this.#ids = new IdWindow(options);
-    this.#sequences = new SequenceWindow(options);
+    this.#sequences = new SequenceWindow({ maxBoots: options.maxDevices });
   }
 
   /** undefined: a reading without an id that can be used; it is new. `runMs`: the run clock now. */

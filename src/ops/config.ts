@@ -221,7 +221,12 @@ const log = v.strictObject({
 });
 
 const dedup = v.strictObject({
-  maxIds: whole(200_000, 1000, 10_000_000, 'Ids remembered over all devices.'),
+  maxIds: whole(
+    200_000,
+    1000,
+    10_000_000,
+    'Ids remembered over all devices of a stream, and of an eighth as many devices and boots.',
+  ),
 });
 
 const detect = v.strictObject({
