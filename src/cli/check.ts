@@ -25,7 +25,10 @@ export const check: Command = {
     try {
       const { config, data, file, problemAt } = await readSettings(values, io.env);
       const { faults } = await readNamedFiles(nodeFiles, config);
-      const problems = faults.map(({ path, message }) => problemAt(path, message));
+      const problems = faults
+        .filter(({ isHandedOver }) => !isHandedOver)
+        .map(({ path, message }) => problemAt(path, message));
+      const later = faults.filter(({ isHandedOver }) => isHandedOver);
       if (problems.length > 0) throw new ConfigError(problems, file);
       if (json) {
         const from = file ?? null;
@@ -39,6 +42,9 @@ export const check: Command = {
           io.print(`stream         ${name}: ${topics.join(', ')}`);
         }
         io.print(`uplink         ${config.uplink.url || 'off'}`);
+        for (const { path } of later) {
+          io.print(`not looked at  ${path.join('.')}: systemd hands it over at the start`);
+        }
         io.print('The configuration is sound.');
       }
       return 0;

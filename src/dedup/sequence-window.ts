@@ -108,7 +108,7 @@ export class SequenceWindow {
   readonly #maxBoots: number;
   #boots = 0;
 
-  /** `maxBoots`: over all devices, besides those in flight; about 600 bytes each. */
+  /** `maxBoots`: over all devices, besides those in flight; about a kilobyte each. */
   constructor(options: { readonly maxBoots: number }) {
     this.#maxBoots = options.maxBoots;
   }

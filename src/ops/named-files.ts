@@ -8,7 +8,11 @@ const SETTINGS = ['passwordFile', 'caFile', 'certFile', 'keyFile'] as const;
 export interface FileFault {
   readonly path: readonly string[];
   readonly message: string;
+  /** systemd puts the file there when it starts the service: before, nobody can look at it. */
+  readonly isHandedOver: boolean;
 }
+
+const HANDED_OVER = '/run/credentials/';
 
 export interface NamedFiles {
   /** By setting; absent where none is named. */
@@ -23,12 +27,12 @@ export async function readNamedFiles(files: Files, { uplink }: Config): Promise<
   for (const name of SETTINGS) {
     const file = uplink[name];
     if (file === '') continue;
-    const fault = (what: string) =>
-      faults.push({ path: ['uplink', name], message: `uplink.${name}: ${what}` });
+    const fault = (what: string, isHandedOver = false) =>
+      faults.push({ path: ['uplink', name], message: `uplink.${name}: ${what}`, isHandedOver });
     try {
       const text = await files.readText(file);
       const used = name === 'passwordFile' ? text?.split('\n', 1)[0] : text;
-      if (text === undefined) fault(`there is no file ${file}`);
+      if (text === undefined) fault(`there is no file ${file}`, file.startsWith(HANDED_OVER));
       else if (used?.trim() === '') fault(`there is nothing in ${file}`);
       else texts[name] = text;
     } catch (error) {

@@ -101,6 +101,18 @@ describe('a file that the configuration names', () => {
   });
 });
 
+describe('a file that systemd hands over at the start', () => {
+  it('is no problem before, and is missed by whoever starts without it', async () => {
+    const file = fileWith(`${UPLINK}/run/credentials/headgate.service/none`);
+    const checked = await headgate(['check', '--config', file]);
+    expect(checked.code).toBe(0);
+    expect(checked.stdout).toContain('not looked at  uplink.passwordFile');
+    const run = await headgate(['run', '--config', file, '--data', temporaryFolder()]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/^headgate: FILE_UNREADABLE: uplink\.passwordFile: there is no/);
+  });
+});
+
 describe('run does not start', () => {
   it('with a broken configuration: every problem is on standard error', async () => {
     const folder = temporaryFolder();
