@@ -65,6 +65,7 @@ export class ClientGuard implements HalfSender {
   readonly #filters = new Set<string>();
   #filterChars = 0;
   #hasAsked = false;
+  #hasPaused = false;
   /** Whole packets so far. */
   #packets = 0;
   /** What came after CONNECT and before its answer; undefined once the client is connected. */
@@ -109,8 +110,14 @@ export class ClientGuard implements HalfSender {
     const list = this.#client._parser._list;
     if (list.length > 0) mergeChunks(list.getBuffers());
     if (!this.#client.connected && list.length > maxConnectBytes) {
-      this.#refuse('too much before CONNECT');
-    } else if (!halfPackets.note(this, list.length, this.#packets)) {
+      if (!this.#hasAsked) {
+        this.#refuse('too much before CONNECT');
+        return;
+      }
+      // A client need not wait for the answer [MQTT-3.1.4-5]; we read on once it is there.
+      this.#pause();
+    }
+    if (!halfPackets.note(this, list.length, this.#packets)) {
       this.#refuse('too many packets are half sent');
     }
   }
@@ -146,7 +153,13 @@ export class ClientGuard implements HalfSender {
     }
     // aedes would hold these back only in part, and take later ones before them.
     this.#held.push(packet);
-    if (this.#held.length >= MAX_HELD) this.#client.pause();
+    if (this.#held.length >= MAX_HELD) this.#pause();
+  }
+
+  /** Until the client is connected. */
+  #pause(): void {
+    this.#hasPaused = true;
+    this.#client.pause();
   }
 
   #pass(packet: Packet): void {
@@ -159,7 +172,7 @@ export class ClientGuard implements HalfSender {
     for (const filter of Object.keys(this.#client.subscriptions)) this.#addFilter(filter);
     this.#watchSilence();
     for (const packet of held) this.#pass(packet);
-    if (held.length >= MAX_HELD) this.#client.resume();
+    if (this.#hasPaused) this.#client.resume();
   }
 
   #subscriptionFault({ subscriptions = [], unsubscriptions = [] }: Packet): string | undefined {

@@ -6,7 +6,13 @@ import { ClientGuard, type GuardedClient } from '../../../src/ingest/client-guar
 import { ConnectTurns } from '../../../src/ingest/connect-turns.ts';
 import { HalfPackets, type HalfSender } from '../../../src/ingest/half-packets.ts';
 import { SlowReaders } from '../../../src/ingest/slow-readers.ts';
-import { accepted, publishPacket, RawClient, startBroker } from './broker-fixture.ts';
+import {
+  accepted,
+  connectPacket,
+  publishPacket,
+  RawClient,
+  startBroker,
+} from './broker-fixture.ts';
 
 class Sender implements HalfSender {
   isRead = true;
@@ -96,37 +102,77 @@ describe('half packets', () => {
   });
 
   test('that trickle in byte by byte take not much more memory than their bytes', () => {
-    const parsed = parser({ protocolVersion: 4 });
-    const client = Object.assign(new EventEmitter(), {
-      subscriptions: {},
-      _parser: parsed,
-      _parsingBatch: 0,
-      conn: new EventEmitter(),
-      connected: true,
-    });
-    const heard: Packet[] = [];
-    parsed.on('packet', (packet) => heard.push(packet));
-    const half = new HalfPackets({ maxBytes: 1e9, withinMs: 60_000 });
-    new ClientGuard(client as unknown as GuardedClient, {
-      maxSubscriptions: 10,
-      maxConnectBytes: 1_000,
-      halfPackets: half,
-      slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1, drainMs: 1 }),
-      turns: new ConnectTurns(),
-      isOwed: () => false,
-      onSilence: () => {},
-    });
+    const { parsed, heard, half, chunks } = guarded();
+    const note = vi.spyOn(half, 'note');
     const payload = 'abcdefgh'.repeat(2_000);
     const bytes = generate(publishPacket(payload, { qos: 0 }) as Packet);
-    const { _list: list } = client._parser as unknown as { _list: { getBuffers(): unknown[] } };
-    const note = vi.spyOn(half, 'note');
     let most = 0;
     for (const byte of bytes) {
       parsed.parse(Buffer.from([byte]));
-      most = Math.max(most, list.getBuffers().length);
+      most = Math.max(most, chunks());
     }
     expect(most).toBeLessThanOrEqual(64);
     expect(heard).toMatchObject([{ cmd: 'publish', payload: Buffer.from(payload) }]);
     expect(note).toHaveBeenLastCalledWith(expect.anything(), 0, 1);
   });
+
+  test('behind a CONNECT wait in the socket until it is answered', () => {
+    const { client, parsed } = guarded({ connected: false });
+    const failed: unknown[] = [];
+    client.on('error', (error) => failed.push(error));
+    const large = generate(publishPacket('x'.repeat(10_000), { qos: 0 }) as Packet);
+    parsed.parse(generate(connectPacket('c', 4) as Packet));
+    parsed.parse(large.subarray(0, 900));
+    expect(client.pause).not.toHaveBeenCalled();
+    parsed.parse(large.subarray(900, 2_000));
+    expect(client.pause).toHaveBeenCalledTimes(1);
+    expect(client.resume).not.toHaveBeenCalled();
+    client.emit('connected');
+    expect(client.resume).toHaveBeenCalledTimes(1);
+    expect(failed).toEqual([]);
+  });
+
+  test.each([4, 5] as const)(
+    'version %i: a large reading right behind its CONNECT is taken',
+    async (version) => {
+      const { port, accepting } = await startBroker({ maxPacketBytes: 2 ** 21 });
+      accepting.answer = accepted;
+      const client = await RawClient.dial(port, version);
+      const text = 'x'.repeat(1_000_000);
+      client.send(connectPacket('c', version), publishPacket(text, { messageId: 1 }));
+      await client.hears('puback');
+      expect(accepting.texts).toEqual([text]);
+    },
+  );
 });
+
+/** A guard before a client that is all made up but its parser. */
+function guarded({ connected = true } = {}) {
+  const parsed = parser({ protocolVersion: 4 });
+  const client = Object.assign(new EventEmitter(), {
+    subscriptions: {},
+    _parser: parsed,
+    _parsingBatch: 0,
+    _keepaliveInterval: 0,
+    _keepaliveTimer: null,
+    conn: new EventEmitter(),
+    closed: false,
+    connected,
+    pause: vi.fn(),
+    resume: vi.fn(),
+  });
+  const heard: Packet[] = [];
+  parsed.on('packet', (packet) => heard.push(packet));
+  const half = new HalfPackets({ maxBytes: 1e9, withinMs: 60_000 });
+  new ClientGuard(client as unknown as GuardedClient, {
+    maxSubscriptions: 10,
+    maxConnectBytes: 1_000,
+    halfPackets: half,
+    slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1, drainMs: 1 }),
+    turns: new ConnectTurns(),
+    isOwed: () => false,
+    onSilence: () => {},
+  });
+  const { _list: list } = client._parser as unknown as { _list: { getBuffers(): unknown[] } };
+  return { client, parsed, heard, half, chunks: () => list.getBuffers().length };
+}
