@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import {
+  hostFault,
   streamNameFault,
   topicPatternFault,
   uplinkTopicFault,
@@ -65,7 +66,7 @@ const matching = (pattern: RegExp, allowed: string) => ({
 const ID = matching(/^[A-Za-z0-9_.-]{0,64}$/, 'up to 64 of A-Z a-z 0-9 _ . -');
 // A NUL would cut a path short in the kernel; nothing else is wrong with a path.
 const PATH = matching(/^[^\0]{0,4096}$/, 'a path, or empty');
-const HOST = matching(/^[A-Za-z0-9_.:%-]{1,253}$/, 'an IP address or a host name');
+const HOST = { allowed: 'an IP address or a host name', fault: hostFault };
 const USER = matching(/^\P{Cc}{0,256}$/u, 'up to 256 characters');
 const URL_TEXT = {
   allowed: 'mqtt://host:port or mqtts://host:port, or empty',
@@ -157,7 +158,7 @@ const mqtt = v.strictObject({
     8_388_608,
     'Largest payload of a reading; a larger one is dead-lettered.',
   ),
-  maxTopicLevels: whole(16, 1, 128, 'Levels that a topic or a subscription may have.'),
+  maxTopicLevels: whole(16, 1, 100, 'Levels that a topic or a subscription may have.'),
   maxSessions: whole(
     1000,
     0,
