@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { mergeChunks } from './chunks.ts';
 import type { ConnectTurns } from './connect-turns.ts';
 import type { HalfPackets, HalfSender } from './half-packets.ts';
-import { type Packet, packetFault } from './packet-rules.ts';
+import { type Packet, packetFault, pinSubscriptions } from './packet-rules.ts';
 import type { SlowReaders } from './slow-readers.ts';
 
 type Deliver = (packet: { readonly brokerId: unknown }, done: () => void) => void;
@@ -141,6 +141,7 @@ export class ClientGuard implements HalfSender {
       this.#refuse(fault);
       return;
     }
+    if (packet.cmd === 'subscribe') pinSubscriptions(packet);
     if (packet.cmd === 'connect' && !this.#hasAsked) {
       this.#hasAsked = true;
       const pass = () => this.#pass(packet);

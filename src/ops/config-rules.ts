@@ -207,8 +207,8 @@ const windowInAll: Rule = ({ streams, dedup }) =>
             path: ['streams', stream, 'dedup', 'windowIds'],
             others: [['dedup', 'maxIds']],
             message:
-              `streams.${stream}.dedup.windowIds is ${windowIds}, more than are remembered of all ` +
-              `devices together (dedup.maxIds is ${dedup.maxIds})`,
+              `streams.${stream}.dedup.windowIds is ${windowIds}, more than are remembered of ` +
+              `all devices together (dedup.maxIds is ${dedup.maxIds})`,
             mend: `lower it, or raise dedup.maxIds: so many for each device that is to have them`,
           },
   );
