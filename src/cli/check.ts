@@ -1,3 +1,4 @@
+import { codeOf, messageOf } from '../base/errors.ts';
 import { defaultConfigYaml } from '../ops/config-docs.ts';
 import { readNamedFiles } from '../ops/named-files.ts';
 import { nodeFiles } from '../os/node-files.ts';
@@ -49,6 +50,11 @@ export const check: Command = {
       }
       return 0;
     } catch (error) {
+      if (json && codeOf(error) === 'CONFIG_UNREADABLE') {
+        const problems = [{ path: '', message: messageOf(error) }];
+        io.print(JSON.stringify({ ok: false, problems }));
+        return 1;
+      }
       if (!(error instanceof ConfigError)) throw error;
       if (json) io.print(JSON.stringify({ ok: false, problems: error.problems }));
       else for (const line of error.lines) io.print(line);

@@ -60,6 +60,17 @@ describe('check', () => {
     ]);
   });
 
+  it.each(['/nowhere/headgate.yaml', '/'])(
+    '--json of a file that cannot be read: %s',
+    async (file) => {
+      const { code, lines } = await headgate(['check', '--config', file, '--json']);
+      expect(code).toBe(1);
+      const answer = JSON.parse(lines[0] ?? '') as { ok: boolean; problems: Problem[] };
+      expect(answer).toMatchObject({ ok: false, problems: [{ path: '' }] });
+      expect(answer.problems[0]?.message).toMatch(/^CONFIG_UNREADABLE: /);
+    },
+  );
+
   it('says of a sound file what would run', async () => {
     const file = fileWith('mqtt:\n  port: 2883\n');
     const said = await headgate(['check', '--config', file, '--data', '/tmp/somewhere']);

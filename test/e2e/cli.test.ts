@@ -321,6 +321,10 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['log', 'read', 'readings', '--limit', '-1'], says: 'usage: headgate log read' },
     { args: ['status', '--json=maybe'], says: 'usage: headgate status' },
     { args: ['sim', '--repeats', '200'], says: 'percentage' },
+    { args: ['check', '--config', ''], says: '--config is empty\nusage: headgate check' },
+    { args: ['status', '--data='], says: '--data is empty\nusage: headgate status' },
+    { args: ['log', 'read', 'readings', '--device', ''], says: '--device is empty' },
+    { args: ['log', '--bogus', '--help'], says: 'log read, log tail' },
   ])('headgate $args', async ({ args, says }) => {
     expect(await usageOf(args)).toContain(says);
   });
@@ -339,6 +343,13 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     expect(one.stdout).toContain('usage: headgate log read STREAM');
     expect(one.stdout).toMatch(/^ {2}--limit +records at most$/m);
     expect(await headgate(['help', 'log', 'read'])).toEqual(one);
+    const group = await headgate(['log', '--help']);
+    expect(group).toMatchObject({ code: 0, stderr: '' });
+    for (const name of ['ls', 'read', 'tail', 'verify']) {
+      expect(group.stdout).toContain(`headgate log ${name}`);
+    }
+    expect(group.stdout).not.toContain('headgate status');
+    expect(await headgate(['help', 'log'])).toEqual(group);
     for (const word of ['--version', '-v', 'version']) {
       expect((await headgate([word])).stdout, word).toMatch(/^\d+\.\d+\.\d+\n$/);
     }
