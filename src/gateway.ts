@@ -51,7 +51,8 @@ function writtenBy({ telemetry, events }: Stores, level: LevelStore): WrittenTot
   };
 }
 
-const MAX_DEVICES = 100_000;
+/** A device costs dedup some 30 ids by itself, and a boot some 20; most have more than 8 anyway. */
+const IDS_PER_DEVICE = 8;
 const RETAIN_EVERY_MS = 60_000;
 
 /**
@@ -188,7 +189,8 @@ export class Gateway {
 
   #newDedup(options: { mode: DedupMode; windowMs: number; windowIds: number }): Dedup {
     const { maxIds } = this.#options.config.dedup;
-    const dedup = new Dedup({ ...options, maxIds, maxDevices: MAX_DEVICES });
+    const maxDevices = Math.floor(maxIds / IDS_PER_DEVICE);
+    const dedup = new Dedup({ ...options, maxIds, maxDevices });
     this.#dedups.push(dedup);
     return dedup;
   }

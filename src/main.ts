@@ -11,7 +11,7 @@ import { run } from './cli/run.ts';
 import { ConfigError } from './cli/settings.ts';
 import { sim } from './cli/sim.ts';
 import { status } from './cli/status.ts';
-import { commandHelp, findCommand, generalHelp, parseWords } from './cli/usage.ts';
+import { commandHelp, findCommand, generalHelp, groupHelp, parseWords } from './cli/usage.ts';
 import { VERSION } from './version.ts';
 
 /** argv → command. */
@@ -54,9 +54,13 @@ const io: Io = {
   },
 };
 
+function isHelp(word: string | undefined): boolean {
+  return word === '--help' || word === '-h';
+}
+
 async function main(words: readonly string[]): Promise<number> {
   const [first, ...others] = words;
-  if (first === undefined || ['--help', '-h'].includes(first)) {
+  if (first === undefined || isHelp(first)) {
     io.print(generalHelp(COMMANDS));
     return first === undefined ? 2 : 0;
   }
@@ -65,6 +69,11 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   }
   if (first === 'help') return main([...others, '--help']);
+  const group = isHelp(others[0]) ? groupHelp(COMMANDS, first) : undefined;
+  if (group !== undefined) {
+    io.print(group);
+    return 0;
+  }
   const { command, rest } = findCommand(COMMANDS, words);
   const { values, positionals } = parseWords(command, rest);
   if (values['help'] === true) {

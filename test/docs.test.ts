@@ -48,6 +48,40 @@ test.each(['deploy/headgate.yaml', 'README.md'])('the configuration in %s is sou
   expect(loaded).toMatchObject({ ok: true, config: { gateway: { id: 'site-7' } } });
 });
 
+const textOf = (name: string) =>
+  readFileSync(fileURLToPath(new URL(`../${name}`, import.meta.url)), 'utf8');
+
+/** The settings of a unit file, by name. */
+function unitOf(name: string): Map<string, string> {
+  const lines = textOf(name).split('\n');
+  const settings = lines.filter((line) => /^[A-Z]\w+=/.test(line));
+  return new Map(settings.map((line) => [line.split('=', 1)[0] ?? '', line.replace(/^\w+=/, '')]));
+}
+
+test('the example has its password and its line under the service', () => {
+  const loaded = loadConfig({ text: textOf('deploy/headgate.yaml'), env: {} });
+  if (!loaded.ok) throw new Error('not sound');
+  const { uplink, gpio } = loaded.config;
+  const service = unitOf('systemd/headgate.service');
+  const site = unitOf('deploy/headgate.service.d/site.conf');
+  // Nobody else may read a file of root's, and a dynamic user owns none.
+  expect(service.get('DynamicUser')).toBe('yes');
+  const [credential, file] = site.get('LoadCredential')?.split(':') ?? [];
+  expect(uplink.passwordFile).toBe(`/run/credentials/headgate.service/${credential}`);
+  expect(textOf('deploy/headgate.yaml')).toContain(file);
+  expect(gpio.pin).toBeGreaterThan(0);
+  expect(site.get('SupplementaryGroups')).toBe('gpio');
+});
+
+test('the service gives up at last, and is then seen to have failed', () => {
+  const service = unitOf('systemd/headgate.service');
+  const [windowS, burst, everyS] = ['StartLimitIntervalSec', 'StartLimitBurst', 'RestartSec'].map(
+    (name) => Number(service.get(name)),
+  );
+  // A limit that is never reached would be none: a start takes some seconds too.
+  expect(Number(burst) * (Number(everyS) + 5)).toBeLessThan(Number(windowS));
+});
+
 test('the release is the same in package.json and in the code', () => {
   const path = fileURLToPath(new URL('../package.json', import.meta.url));
   const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };

@@ -21,7 +21,7 @@ export const ERRORS = {
   ),
   FILE_UNREADABLE: row(
     'A file that the configuration names (a password, a certificate, a key) cannot be used.',
-    'Check that it is there and not empty, and that the user of the daemon may read it.',
+    'Check that it is there, is what it should be, and that the user of the daemon may read it.',
   ),
   USAGE: row('The command line is not one that Headgate knows.', 'See `headgate --help`.'),
   NOT_RUNNING: row(

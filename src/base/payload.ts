@@ -70,19 +70,27 @@ function named(field: unknown): MessageId | undefined | ErrorCode {
   return isExact ? { kind: 'id', text } : { kind: 'counter', text, sequence: Number(field) };
 }
 
+/** A whole number from 0 on that JSON did not round, sent as a number or a text of its digits. */
+function sequenceOf(field: unknown): number | undefined {
+  const value = typeof field === 'string' && /^\d{1,16}$/.test(field) ? Number(field) : field;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
 /**
  * The message id: `id`, or `messageId`, or `seq`. A `seq` with a `boot` beside it is a sequence;
- * alone it is a counter, which starts again whenever the device does.
+ * alone it is a counter, which starts again whenever the device does. One that is no number to
+ * count with is no better than a counter, `boot` or not: it may start again too.
  */
 export function messageIdOf(value: PayloadValue): MessageId | undefined | ErrorCode {
   const fields = fieldsOf(value);
   if (fields === undefined) return undefined;
   const id = named(fields['id'] ?? fields['messageId']);
   if (id !== undefined) return id;
-  const sequence = fields['seq'];
-  if (typeof sequence !== 'number' || !Number.isSafeInteger(sequence) || sequence < 0) {
-    return named(sequence);
-  }
+  const text = idText(fields['seq']);
+  if (text === undefined) return undefined;
+  if (text === null) return 'PAYLOAD_ID_INVALID';
+  const sequence = sequenceOf(fields['seq']);
+  if (sequence === undefined) return { kind: 'counter', text, sequence: Number(text) };
   const boot = idText(fields['boot']);
   if (boot === null) return 'PAYLOAD_ID_INVALID';
   return boot === undefined

@@ -15,8 +15,8 @@ export type MessageId =
       readonly sequence: number;
     }
   /**
-   * A number that by itself does not name a message: a counter that starts again at each reboot, or
-   * a number so large that others read the same.
+   * What by itself does not name a message: a counter that starts again at each reboot, a number so
+   * large that others read the same, a `seq` that is no number (`sequence` may be NaN then).
    */
   | { readonly kind: 'counter'; readonly text: string; readonly sequence: number };
 
@@ -38,7 +38,10 @@ export interface Reading {
   readonly reason?: string | undefined;
   /** When it arrived, in ms of the kernel's monotonic clock. */
   readonly monoMs: number;
-  /** What the payload says, while it is at hand: not stored, so a record that is read lacks it. */
+  /**
+   * What the payload says, while it is at hand and small: not stored, so a record that is read
+   * lacks it.
+   */
   readonly value?: PayloadValue | undefined;
 }
 

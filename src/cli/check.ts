@@ -1,3 +1,4 @@
+import { codeOf, messageOf } from '../base/errors.ts';
 import { defaultConfigYaml } from '../ops/config-docs.ts';
 import { readNamedFiles } from '../ops/named-files.ts';
 import { nodeFiles } from '../os/node-files.ts';
@@ -25,7 +26,10 @@ export const check: Command = {
     try {
       const { config, data, file, problemAt } = await readSettings(values, io.env);
       const { faults } = await readNamedFiles(nodeFiles, config);
-      const problems = faults.map(({ path, message }) => problemAt(path, message));
+      const problems = faults
+        .filter(({ isHandedOver }) => !isHandedOver)
+        .map(({ path, message }) => problemAt(path, message));
+      const later = faults.filter(({ isHandedOver }) => isHandedOver);
       if (problems.length > 0) throw new ConfigError(problems, file);
       if (json) {
         const from = file ?? null;
@@ -39,10 +43,18 @@ export const check: Command = {
           io.print(`stream         ${name}: ${topics.join(', ')}`);
         }
         io.print(`uplink         ${config.uplink.url || 'off'}`);
+        for (const { path } of later) {
+          io.print(`not looked at  ${path.join('.')}: systemd hands it over at the start`);
+        }
         io.print('The configuration is sound.');
       }
       return 0;
     } catch (error) {
+      if (json && codeOf(error) === 'CONFIG_UNREADABLE') {
+        const problems = [{ path: '', message: messageOf(error) }];
+        io.print(JSON.stringify({ ok: false, problems }));
+        return 1;
+      }
       if (!(error instanceof ConfigError)) throw error;
       if (json) io.print(JSON.stringify({ ok: false, problems: error.problems }));
       else for (const line of error.lines) io.print(line);

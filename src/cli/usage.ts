@@ -34,13 +34,30 @@ export function commandHelp({ usage, summary, options, optionHelp }: Command): s
   return [`usage: ${usage}`, '', summary, '', ...lines].join('\n');
 }
 
+/** The commands, each with its usage, and where more is said. */
+function list(commands: readonly Command[], command: string): string[] {
+  return [
+    ...commands.flatMap(({ usage, summary }) => [`  ${usage}`, `      ${summary}`]),
+    '',
+    `  headgate ${command} --help explains the options of one command.`,
+  ];
+}
+
+function groupOf(commands: readonly Command[], first: string): Command[] {
+  return commands.filter(({ name }) => name.startsWith(`${first} `));
+}
+
+/** What to say of a word that several commands begin with; undefined: none does. */
+export function groupHelp(commands: readonly Command[], first: string): string | undefined {
+  const group = groupOf(commands, first);
+  return group.length === 0 ? undefined : list(group, `${first} COMMAND`).join('\n');
+}
+
 export function generalHelp(commands: readonly Command[]): string {
   return [
     'Headgate: an edge broker. A PUBACK means the reading is on flash, once, in order.',
     '',
-    ...commands.flatMap(({ usage, summary }) => [`  ${usage}`, `      ${summary}`]),
-    '',
-    '  headgate COMMAND --help explains the options of one command.',
+    ...list(commands, 'COMMAND'),
     '',
     'Exit codes: 0 well; 1 what was asked for is not so (a damaged log, a daemon that takes no',
     'data, books that do not balance, a faulty configuration) or went wrong; 2 a wrong command',
@@ -59,7 +76,7 @@ export function findCommand(
     if (command !== undefined) return { command, rest: words.slice(length) };
   }
   const [first = '', second = ''] = words;
-  const group = commands.filter(({ name }) => name.startsWith(`${first} `));
+  const group = groupOf(commands, first);
   const names = (group.length > 0 ? group : commands).map(({ name }) => name);
   const typed = group.length > 0 && !second.startsWith('-') ? `${first} ${second}`.trim() : first;
   const near = nearestName(typed, names);
@@ -92,6 +109,9 @@ export function parseWords(
   try {
     const options = { ...command.options, help: { type: 'boolean', short: 'h' } } as const;
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+    // As from a variable that is not set: taken for "not given", it would name another file.
+    const empty = Object.keys(values).find((name) => (values as Values)[name] === '');
+    if (empty !== undefined) throw new Error(`--${empty} is empty`);
     const [min, max] = command.positionals;
     const asked = values['help'] === true;
     if (asked || (positionals.length >= min && positionals.length <= max)) {

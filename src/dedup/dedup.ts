@@ -23,9 +23,14 @@ function fingerprint(payload: Uint8Array): string {
   return createHash('sha1').update(payload).digest('base64').slice(0, 22);
 }
 
+/** Its number counts up from 0, one by one, and stands for this text and no other. */
+function isCounted({ text, sequence }: { text: string; sequence: number }): boolean {
+  return Number.isSafeInteger(sequence) && sequence >= 0 && String(sequence) === text;
+}
+
 function keyOf(mode: DedupMode, id: MessageId, payload: Uint8Array): Key | undefined {
   if (mode === 'none') return undefined;
-  if (id.kind === 'counter' && (mode === 'auto' || !Number.isSafeInteger(id.sequence))) {
+  if (id.kind === 'counter' && (mode === 'auto' || !isCounted(id))) {
     return { kind: 'id', id: `${id.text} ${fingerprint(payload)}` };
   }
   if (mode === 'id' || id.kind === 'id') return { kind: 'id', id: id.text };
@@ -45,7 +50,7 @@ export class Dedup {
   constructor(options: DedupOptions) {
     this.#mode = options.mode;
     this.#ids = new IdWindow(options);
-    this.#sequences = new SequenceWindow(options);
+    this.#sequences = new SequenceWindow({ maxBoots: options.maxDevices });
   }
 
   /** undefined: a reading without an id that can be used; it is new. `runMs`: the run clock now. */

@@ -1,3 +1,4 @@
+import { BySilence } from './by-silence.ts';
 import { Claim, KNOWN, type Sighting } from './claim.ts';
 import { Fingerprint } from './fingerprint.ts';
 import { IdRing } from './id-ring.ts';
@@ -7,8 +8,12 @@ export interface IdWindowOptions {
   readonly windowMs: number;
   /** Ids known per device, at most. */
   readonly windowIds: number;
-  /** Ids known in all. Devices share them evenly once there is not enough for all. */
+  /**
+   * Ids known in all, besides those in flight. Beyond it, a device that has its even share gives up
+   * its own oldest, and for one that has less the device that was silent longest does.
+   */
   readonly maxIds: number;
+  /** Devices with ids, and boots with numbers, that are remembered. */
   readonly maxDevices: number;
 }
 
@@ -18,9 +23,9 @@ export interface IdPlace {
   readonly topic: string;
 }
 
-/** No device is left without a memory of its last few messages. */
+/** A device that speaks is not left without a memory of its last few messages. */
 const FLOOR_IDS = 16;
-/** Devices looked at to find room for a new one. */
+/** Devices looked at to find room. */
 const LOOKED_AT = 64;
 const MAX_TOPIC_PRINTS = 10_000;
 
@@ -45,11 +50,21 @@ class IdClaim extends Claim {
   }
 }
 
+/** Ids known of all devices together. */
+interface Total {
+  ids: number;
+}
+
 /** The ids of one device: those in flight, and those whose readings are durable. */
 class DeviceIds {
   readonly durable = new IdRing();
+  readonly #total: Total;
   /** By the first lane of the fingerprint. */
   readonly #inFlight = new Map<number, IdClaim>();
+
+  constructor(total: Total) {
+    this.#total = total;
+  }
 
   get isInFlight(): boolean {
     return this.#inFlight.size > 0;
@@ -68,7 +83,19 @@ class DeviceIds {
 
   ended(claim: IdClaim, durable: boolean): void {
     this.#land(claim);
-    if (durable) this.durable.push(claim.print, claim.runMs);
+    if (!durable) return;
+    this.durable.push(claim.print, claim.runMs);
+    this.#total.ids += 1;
+  }
+
+  dropOldest(): void {
+    if (this.durable.size === 0) return;
+    this.durable.dropOldest();
+    this.#total.ids -= 1;
+  }
+
+  dropAll(): void {
+    this.#total.ids -= this.durable.size;
   }
 
   #land(claim: IdClaim): void {
@@ -87,7 +114,8 @@ class DeviceIds {
 /** The message ids of the last while, per device. Pure: it is told the time. */
 export class IdWindow {
   readonly #options: IdWindowOptions;
-  readonly #devices = new Map<string, DeviceIds>();
+  readonly #devices = new BySilence<DeviceIds>();
+  readonly #total: Total = { ids: 0 };
   /** Fingerprints of topics: the same few again and again. Emptied when full. */
   readonly #topics = new Map<string, Fingerprint>();
 
@@ -98,11 +126,12 @@ export class IdWindow {
   /** About 1.2 µs with its settling (`npm run bench`, row "claim"). */
   claim({ device, topic }: IdPlace, id: string, runMs: number): Sighting {
     const ids = this.#idsOf(device, runMs);
-    this.#evict(ids.durable, runMs);
+    this.#evict(ids, runMs);
     const print = Fingerprint.of(id, this.#topicPrint(topic));
     if (ids.durable.has(print)) return KNOWN;
     const flying = ids.claimOf(print);
     if (flying !== undefined) return { kind: 'in-flight', claim: flying };
+    this.#makeIdRoom(ids);
     const claim = new IdClaim(ids, print, runMs);
     ids.add(claim);
     return { kind: 'new', claim };
@@ -116,9 +145,7 @@ export class IdWindow {
 
   /** Ids known now. */
   get size(): number {
-    let size = 0;
-    for (const ids of this.#devices.values()) size += ids.durable.size;
-    return size;
+    return this.#total.ids;
   }
 
   #topicPrint(topic: string): Fingerprint {
@@ -132,45 +159,57 @@ export class IdWindow {
   }
 
   #idsOf(device: string, runMs: number): DeviceIds {
-    const found = this.#devices.get(device);
+    const found = this.#devices.hear(device);
     if (found !== undefined) return found;
     this.#makeRoom(runMs);
-    const ids = new DeviceIds();
-    this.#devices.set(device, ids);
+    const ids = new DeviceIds(this.#total);
+    this.#devices.add(device, ids);
     return ids;
   }
 
   /**
-   * For a new device, those go that are out of time; if there are too many all the same, the one
-   * that was silent longest of the few that are looked at. Those looked at and kept go to the end
-   * of the row, so that each gets its turn. What is in flight is never forgotten.
+   * For a new device, those go that are out of time, and if there are too many all the same, the
+   * one that was silent longest. What is in flight is never forgotten.
    */
   #makeRoom(runMs: number): void {
     const { windowMs, maxDevices } = this.#options;
-    let silent: { device: string; runMs: number } | undefined;
-    let looked = 0;
-    for (const [device, ids] of this.#devices) {
-      if (++looked > LOOKED_AT) break;
+    for (const [device, ids] of this.#devices.silent(LOOKED_AT)) {
+      if (ids.isInFlight) continue;
       const last = ids.durable.newestRunMs ?? Number.NEGATIVE_INFINITY;
+      if (runMs - last <= windowMs && this.#devices.size < maxDevices) return;
+      ids.dropAll();
       this.#devices.delete(device);
-      if (!ids.isInFlight && runMs - last > windowMs) continue;
-      this.#devices.set(device, ids);
-      if (!ids.isInFlight && last < (silent?.runMs ?? Number.POSITIVE_INFINITY)) {
-        silent = { device, runMs: last };
-      }
-    }
-    if (silent !== undefined && this.#devices.size >= maxDevices) {
-      this.#devices.delete(silent.device);
     }
   }
 
-  /** What is out of time goes, and the oldest beyond the device's share. */
-  #evict(durable: IdRing, runMs: number): void {
-    const { windowMs, windowIds, maxIds } = this.#options;
-    const share = Math.floor(maxIds / this.#devices.size);
-    const limit = Math.min(windowIds, Math.max(FLOOR_IDS, share));
-    while (durable.size > limit || runMs - (durable.oldestRunMs ?? runMs) > windowMs) {
-      durable.dropOldest();
+  /** What is out of time goes, and the oldest beyond what one device may have. */
+  #evict(ids: DeviceIds, runMs: number): void {
+    const { windowMs, windowIds } = this.#options;
+    const { durable } = ids;
+    while (durable.size > windowIds || runMs - (durable.oldestRunMs ?? runMs) > windowMs) {
+      ids.dropOldest();
     }
+  }
+
+  /** For one more id of the device that speaks. */
+  #makeIdRoom(speaking: DeviceIds): void {
+    const { maxIds } = this.#options;
+    if (this.#total.ids < maxIds) return;
+    const share = Math.max(FLOOR_IDS, Math.floor(maxIds / this.#devices.size));
+    if (speaking.durable.size < share && this.#dropOfSilent(speaking)) return;
+    speaking.dropOldest();
+  }
+
+  /** False: none of those looked at has any. */
+  #dropOfSilent(speaking: DeviceIds): boolean {
+    for (const [device, ids] of this.#devices.silent(LOOKED_AT)) {
+      if (ids === speaking) continue;
+      if (ids.durable.size > 0) {
+        ids.dropOldest();
+        return true;
+      }
+      if (!ids.isInFlight) this.#devices.delete(device);
+    }
+    return false;
   }
 }

@@ -1,3 +1,4 @@
+import { BySilence } from './by-silence.ts';
 import { Claim, KNOWN, type Sighting } from './claim.ts';
 
 export const WINDOW_BITS = 1024;
@@ -6,7 +7,7 @@ export const WINDOW_BITS = 1024;
  */
 const MAX_BOOTS = 4;
 const WORDS = WINDOW_BITS / 32;
-/** Devices looked at to find room for a new one. */
+/** Devices looked at to find room for a boot. */
 const LOOKED_AT = 64;
 
 /**
@@ -15,8 +16,27 @@ const LOOKED_AT = 64;
  */
 class BootWindow {
   readonly #bits = new Uint32Array(WORDS);
-  readonly inFlight = new Map<number, Claim>();
+  /** Nearly all devices are silent at any time: a map for each would be the most of it. */
+  #inFlight: Map<number, Claim> | undefined;
   high = -1;
+
+  get isInFlight(): boolean {
+    return this.#inFlight !== undefined;
+  }
+
+  claimOf(number: number): Claim | undefined {
+    return this.#inFlight?.get(number);
+  }
+
+  add(number: number, claim: Claim): void {
+    this.#inFlight ??= new Map();
+    this.#inFlight.set(number, claim);
+  }
+
+  land(number: number): void {
+    this.#inFlight?.delete(number);
+    if (this.#inFlight?.size === 0) this.#inFlight = undefined;
+  }
 
   has(number: number): boolean {
     const bit = number % WINDOW_BITS;
@@ -39,32 +59,24 @@ class BootWindow {
 
 /** The boots of one device, the newest last. */
 class DeviceBoots {
-  readonly #windows = new Map<string, BootWindow>();
-  wasHeard = true;
+  readonly windows = new Map<string, BootWindow>();
 
   get isInFlight(): boolean {
-    for (const { inFlight } of this.#windows.values()) if (inFlight.size > 0) return true;
+    for (const { isInFlight } of this.windows.values()) if (isInFlight) return true;
     return false;
   }
 
-  windowOf(boot: string): BootWindow {
-    this.wasHeard = true;
-    let window = this.#windows.get(boot);
-    if (window === undefined) {
-      if (this.#windows.size >= MAX_BOOTS) this.#dropOldest();
-      window = new BootWindow();
-      this.#windows.set(boot, window);
+  /**
+   * Not one with claims in flight: how many those can be is bounded by what the log lets in. False:
+   * they all have some.
+   */
+  dropOldest(): boolean {
+    for (const [boot, { isInFlight }] of this.windows) {
+      if (isInFlight) continue;
+      this.windows.delete(boot);
+      return true;
     }
-    return window;
-  }
-
-  /** Not one with claims in flight: how many those can be is bounded by what the log lets in. */
-  #dropOldest(): void {
-    for (const [boot, { inFlight }] of this.#windows) {
-      if (inFlight.size > 0) continue;
-      this.#windows.delete(boot);
-      return;
-    }
+    return false;
   }
 }
 
@@ -80,34 +92,36 @@ class SequenceClaim extends Claim {
 
   protected override ended(durable: boolean): void {
     const window = this.#window;
-    window.inFlight.delete(this.#number);
+    window.land(this.#number);
     // The window may have moved on meanwhile: the bit then belongs to another number.
     if (this.#number > window.high - WINDOW_BITS) window.mark(this.#number, durable);
   }
 }
 
 /**
- * Dedup by boot id and number: constant memory per device. Numbers may come late and in any order
+ * Dedup by boot id and number: constant memory per boot. Numbers may come late and in any order
  * within the window. One that is older than the window can't be told from new and counts as new: a
  * reading stored twice can be mended later, one that was dropped can't.
  */
 export class SequenceWindow {
-  readonly #devices = new Map<string, DeviceBoots>();
-  readonly #maxDevices: number;
+  readonly #devices = new BySilence<DeviceBoots>();
+  readonly #maxBoots: number;
+  #boots = 0;
 
-  constructor(options: { readonly maxDevices: number }) {
-    this.#maxDevices = options.maxDevices;
+  /** `maxBoots`: over all devices, besides those in flight; about a kilobyte each. */
+  constructor(options: { readonly maxBoots: number }) {
+    this.#maxBoots = options.maxBoots;
   }
 
   claim(device: string, boot: string, number: number): Sighting {
     const window = this.#windowOf(device, boot);
-    const flying = window.inFlight.get(number);
+    const flying = window.claimOf(number);
     if (flying !== undefined) return { kind: 'in-flight', claim: flying };
     const inWindow = number > window.high - WINDOW_BITS;
     if (inWindow && number <= window.high && window.has(number)) return KNOWN;
     if (number > window.high) window.raise(number);
     const claim = new SequenceClaim(window, number);
-    window.inFlight.set(number, claim);
+    window.add(number, claim);
     return { kind: 'new', claim };
   }
 
@@ -123,24 +137,30 @@ export class SequenceWindow {
   }
 
   #windowOf(device: string, boot: string): BootWindow {
-    let boots = this.#devices.get(device);
-    if (boots === undefined) {
-      if (this.#devices.size >= this.#maxDevices) this.#makeRoom();
-      boots = new DeviceBoots();
-      this.#devices.set(device, boots);
+    let boots = this.#devices.hear(device);
+    const found = boots?.windows.get(boot);
+    if (found !== undefined) return found;
+    if (boots !== undefined && boots.windows.size >= MAX_BOOTS && boots.dropOldest()) {
+      this.#boots -= 1;
     }
-    return boots.windowOf(boot);
+    if (this.#boots >= this.#maxBoots) this.#makeRoom(boots);
+    if (boots === undefined) {
+      boots = new DeviceBoots();
+      this.#devices.add(device, boots);
+    }
+    const window = new BootWindow();
+    boots.windows.set(boot, window);
+    this.#boots += 1;
+    return window;
   }
 
-  /** A device goes that has not been heard since it was last looked at; never one in flight. */
-  #makeRoom(): void {
-    let looked = 0;
-    for (const [device, boots] of this.#devices) {
-      if (++looked > LOOKED_AT) return;
+  /** The device that was silent longest goes; never one in flight, nor the one that speaks. */
+  #makeRoom(speaking: DeviceBoots | undefined): void {
+    for (const [device, boots] of this.#devices.silent(LOOKED_AT)) {
+      if (boots === speaking || boots.isInFlight) continue;
+      this.#boots -= boots.windows.size;
       this.#devices.delete(device);
-      if (!boots.wasHeard && !boots.isInFlight) return;
-      boots.wasHeard = false;
-      this.#devices.set(device, boots);
+      return;
     }
   }
 }

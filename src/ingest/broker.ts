@@ -1,16 +1,12 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import {
-  Aedes,
-  type AedesPublishPacket,
-  type AuthenticateError,
-  type Client,
-  type PublishPacket,
-} from 'aedes';
+import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import LevelPersistence from 'aedes-persistence-level/asyncPersistence.js';
 import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { type AdmissionOptions, type AdmittedClient, admit, MAX_CLIENT_ID } from './admission.ts';
 import { ClientGuard, type GuardedClient, type GuardOptions } from './client-guard.ts';
+import { type RegisteringBroker, registerLiving } from './client-register.ts';
 import { ConnectTurns } from './connect-turns.ts';
 import { HalfPackets } from './half-packets.ts';
 import { LeftWills } from './left-wills.ts';
@@ -19,6 +15,7 @@ import { OpenMessages, type Settle } from './open-messages.ts';
 import { type GatedClient, type InboundPublish, PublishGate } from './publish-gate.ts';
 import { orderPublishes, type PublishingBroker, type PublishOrder } from './publish-order.ts';
 import { PublisherPressure } from './publisher-pressure.ts';
+import { RetainedBound } from './retained-bound.ts';
 import { type Persistence, type SessionLevel, SessionStore, type Will } from './session-store.ts';
 import { SlowReaders } from './slow-readers.ts';
 
@@ -40,10 +37,16 @@ export interface BrokerOptions {
   /** Bytes of them, and of those of all sessions together. */
   readonly maxOfflineBytes?: number;
   readonly maxOfflineTotalBytes?: number;
+  /** Sessions that are kept; beyond them a new one ends with its connection. */
+  readonly maxSessions?: number;
+  /** Of retained messages in all; beyond it one is passed on and not retained. */
+  readonly maxRetainedBytes?: number;
   /** Filters that a client may be subscribed to; one that asks for more is cut off. */
   readonly maxSubscriptions?: number;
   /** How long a connection may stay open without a CONNECT. */
   readonly connectTimeoutMs?: number;
+  /** How long a packet may come on by less than 64 KiB. */
+  readonly packetTimeoutMs?: number;
   /** How long a subscriber may leave its socket full. */
   readonly drainTimeoutMs?: number;
   /** Bytes that may wait for a subscriber that reads slowly. */
@@ -81,7 +84,6 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-const MAX_CLIENT_ID = 256;
 /** Sessions of MQTT 5 clients that are away with a date to end; beyond these one ends at once. */
 const MAX_PENDING_SESSIONS = 10_000;
 const MEBIBYTE = 1024 * 1024;
@@ -89,23 +91,23 @@ const MEBIBYTE = 1024 * 1024;
 const MAX_CONNECT_BYTES = 128 * 1024;
 /** Over all clients: half packets, and what slow readers have not read. */
 const MAX_HALF_BYTES = 64 * MEBIBYTE;
+const HALF_PACKET_MS = 60_000;
 const MAX_UNREAD_TOTAL_BYTES = 64 * MEBIBYTE;
 /** How long clients that are told to go may take to read it, and wills to be accepted. */
 const HANG_UP_MS = 1_000;
 const DRAIN_MS = 20_000;
-/** CONNACK of 3.1.1: identifier rejected. aedes makes it 0x85 for 5. */
-const IDENTIFIER_REJECTED = 2;
 /** MQTT 5, 2.4: reason code of a DISCONNECT. */
 const SHUTTING_DOWN = 0x8b;
 
+type AedesClient = Client & { will: unknown };
+
 /** What aedes has and its types do not say. */
-interface AedesInside extends PublishingBroker {
+interface AedesInside extends PublishingBroker, RegisteringBroker<AedesClient> {
   persistence: Persistence;
-  clients: Record<string, Client & { will: unknown }>;
+  clients: Record<string, AedesClient>;
   brokers: Record<string, unknown>;
   /** Numbers what is published, and so what is queued for sessions. */
   counter: number;
-  scheduleSessionExpiry(client: Client): void;
 }
 
 interface Disconnecting {
@@ -123,6 +125,7 @@ class AedesBroker implements Broker {
   readonly #inside: AedesInside;
   readonly #order: PublishOrder;
   readonly #guarding: GuardOptions;
+  readonly #admission: AdmissionOptions;
   #server: Server | undefined;
   #leftWills: LeftWills | undefined;
   #wills: Promise<void> = Promise.resolve();
@@ -137,14 +140,19 @@ class AedesBroker implements Broker {
     };
     const bound = new OfflineBound(limits, logger);
     const open = new OpenMessages();
-    this.#store = new SessionStore({ open, bound, level: sessions, logger });
+    const { maxSessions = 1_000, maxRetainedBytes = 16 * MEBIBYTE } = options;
+    const retained = new RetainedBound(maxRetainedBytes, logger);
+    const isOwn = (topic: string) => this.#gate.isReserved(topic);
+    this.#store = new SessionStore({ open, bound, retained, isOwn, level: sessions, logger });
+    this.#admission = { maxSessions, sessions: this.#store, logger };
     const drop = (id: string, messageId: number) =>
       this.#inside.persistence.incomingDelPacket({ id }, { messageId });
     this.#gate = new PublishGate({ ...options, open, drop });
     this.#guarding = this.#guardOptions();
     this.#aedes = new Aedes({
       ...settingsOf(options),
-      authenticate: (client, _username, _password, done) => admit(client, done),
+      authenticate: (client, _username, _password, done) =>
+        admit(client as unknown as AdmittedClient, this.#admission, done),
       // The hook that holds acknowledgements back: aedes writes PUBACK and PUBREC only after it.
       authorizePublish: (client, packet, done) =>
         this.#gate.authorize(client as GatedClient | null, packet, done),
@@ -153,6 +161,7 @@ class AedesBroker implements Broker {
     // Looked up by client id: with a prototype, a client named `toString` would end the process.
     this.#inside.clients = Object.create(null) as AedesInside['clients'];
     this.#inside.brokers = Object.create(null) as AedesInside['brokers'];
+    registerLiving(this.#inside);
     const pressure = new PublisherPressure();
     this.#order = orderPublishes(this.#inside, {
       hasSessions: () => this.#store.hasSessions,
@@ -166,7 +175,10 @@ class AedesBroker implements Broker {
     return {
       maxSubscriptions,
       maxConnectBytes: MAX_CONNECT_BYTES,
-      halfPackets: new HalfPackets(Math.max(MAX_HALF_BYTES, 4 * maxPacketBytes)),
+      halfPackets: new HalfPackets({
+        maxBytes: Math.max(MAX_HALF_BYTES, 4 * maxPacketBytes),
+        withinMs: this.#options.packetTimeoutMs ?? HALF_PACKET_MS,
+      }),
       slowReaders: new SlowReaders({
         maxClientBytes: this.#options.maxUnreadBytes ?? 2 * maxPacketBytes + 4 * MEBIBYTE,
         maxBytes: MAX_UNREAD_TOTAL_BYTES,
@@ -347,19 +359,6 @@ function settingsOf(options: BrokerOptions) {
     drainTimeout: options.drainTimeoutMs ?? DRAIN_MS,
     pendingSessionsLimit: MAX_PENDING_SESSIONS,
   };
-}
-
-/** aedes holds only 3.1 clients to a length. */
-function admit(
-  client: Client,
-  done: (error: AuthenticateError | null, success: boolean | null) => void,
-): void {
-  if (Buffer.byteLength(client.id) <= MAX_CLIENT_ID) {
-    done(null, true);
-    return;
-  }
-  const error = new Error(`a client id is at most ${MAX_CLIENT_ID} bytes`);
-  done(Object.assign(error, { returnCode: IDENTIFIER_REJECTED }), false);
 }
 
 /** Builds a broker that does not listen yet. */

@@ -1,8 +1,9 @@
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+import { mergeChunks } from './chunks.ts';
 import type { ConnectTurns } from './connect-turns.ts';
-import type { HalfPackets } from './half-packets.ts';
-import { type Packet, packetFault } from './packet-rules.ts';
+import type { HalfPackets, HalfSender } from './half-packets.ts';
+import { type Packet, packetFault, pinSubscriptions } from './packet-rules.ts';
 import type { SlowReaders } from './slow-readers.ts';
 
 type Deliver = (packet: { readonly brokerId: unknown }, done: () => void) => void;
@@ -11,14 +12,18 @@ type Deliver = (packet: { readonly brokerId: unknown }, done: () => void) => voi
 export interface GuardedClient extends EventEmitter {
   readonly conn: Socket;
   readonly connected: boolean;
+  readonly closed: boolean;
   subscriptions: Record<string, unknown>;
   deliver0: Deliver;
   deliverQoS: Deliver;
   readonly _parser: EventEmitter & {
     parse(bytes: Uint8Array): unknown;
-    /** Bytes of a packet that is not whole yet. */
-    readonly _list: { readonly length: number };
+    /** What there is of a packet that is not whole yet: its bytes, and the chunks they are in. */
+    readonly _list: { readonly length: number; getBuffers(): Uint8Array[] };
   };
+  /** Of what was read last, not dealt with yet: until then no more is read. */
+  readonly _parsingBatch: number;
+  readonly _paused?: boolean;
   _keepaliveTimer: NodeJS.Timeout | null;
   readonly _keepaliveInterval: number;
   pause(): void;
@@ -41,6 +46,9 @@ export interface GuardOptions {
 /** Packets held back before the client is connected; its socket is read no further then. */
 const MAX_HELD = 64;
 
+/** Of all filters of one client: a single one may have 65,535. */
+const MAX_FILTER_CHARS = 128 * 1024;
+
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
@@ -49,13 +57,17 @@ function asError(error: unknown): Error {
  * Stands between one client's bytes and the broker: whatever is sent, in whatever order and speed,
  * ends no more than its own connection and holds up nobody else.
  */
-export class ClientGuard {
+export class ClientGuard implements HalfSender {
   readonly #client: GuardedClient;
   readonly #options: GuardOptions;
   readonly #handlers: readonly ((packet: Packet) => void)[];
   /** Filters asked for, whether or not they are stored yet. */
   readonly #filters = new Set<string>();
+  #filterChars = 0;
   #hasAsked = false;
+  #hasPaused = false;
+  /** Whole packets so far. */
+  #packets = 0;
   /** What came after CONNECT and before its answer; undefined once the client is connected. */
   #held: Packet[] | undefined = [];
 
@@ -72,21 +84,18 @@ export class ClientGuard {
     client.deliver0 = this.#unwaited(client.deliver0);
     client.deliverQoS = this.#unwaited(client.deliverQoS);
     client.once('connected', () => this.#connected());
-    client.conn.once('close', () => options.halfPackets.forget(client));
+    client.conn.once('close', () => options.halfPackets.forget(this));
   }
 
   /** Packets are parsed and handled in one call; what that throws would end the process. */
   #watchParser(): void {
-    const { halfPackets, maxConnectBytes } = this.#options;
     const client = this.#client;
     const parser = client._parser;
     const parse = parser.parse.bind(parser);
     parser.parse = (bytes) => {
       try {
         const rest = parse(bytes);
-        const waiting = parser._list.length;
-        if (!client.connected && waiting > maxConnectBytes) this.#refuse('too much before CONNECT');
-        else if (!halfPackets.note(client, waiting)) this.#refuse('too many packets are half sent');
+        this.#noteRest();
         if (client._keepaliveInterval > 0) client._keepaliveTimer?.refresh();
         return rest;
       } catch (error) {
@@ -96,16 +105,43 @@ export class ClientGuard {
     };
   }
 
+  #noteRest(): void {
+    const { halfPackets, maxConnectBytes } = this.#options;
+    const list = this.#client._parser._list;
+    if (list.length > 0) mergeChunks(list.getBuffers());
+    if (!this.#client.connected && list.length > maxConnectBytes) {
+      if (!this.#hasAsked) {
+        this.#refuse('too much before CONNECT');
+        return;
+      }
+      // A client need not wait for the answer [MQTT-3.1.4-5]; we read on once it is there.
+      this.#pause();
+    }
+    if (!halfPackets.note(this, list.length, this.#packets)) {
+      this.#refuse('too many packets are half sent');
+    }
+  }
+
+  get isRead(): boolean {
+    return this.#client._paused !== true && this.#client._parsingBatch <= 0;
+  }
+
+  late(): void {
+    this.#refuse('the rest of a packet did not come in time');
+  }
+
   #refuse(why: string): void {
     this.#client.emit('error', new Error(why));
   }
 
   #take(packet: Packet): void {
+    this.#packets += 1;
     const fault = packetFault(packet) ?? this.#subscriptionFault(packet);
     if (fault !== undefined) {
       this.#refuse(fault);
       return;
     }
+    if (packet.cmd === 'subscribe') pinSubscriptions(packet);
     if (packet.cmd === 'connect' && !this.#hasAsked) {
       this.#hasAsked = true;
       const pass = () => this.#pass(packet);
@@ -118,7 +154,13 @@ export class ClientGuard {
     }
     // aedes would hold these back only in part, and take later ones before them.
     this.#held.push(packet);
-    if (this.#held.length >= MAX_HELD) this.#client.pause();
+    if (this.#held.length >= MAX_HELD) this.#pause();
+  }
+
+  /** Until the client is connected. */
+  #pause(): void {
+    this.#hasPaused = true;
+    this.#client.pause();
   }
 
   #pass(packet: Packet): void {
@@ -128,18 +170,27 @@ export class ClientGuard {
   #connected(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const filter of Object.keys(this.#client.subscriptions)) this.#filters.add(filter);
+    for (const filter of Object.keys(this.#client.subscriptions)) this.#addFilter(filter);
     this.#watchSilence();
     for (const packet of held) this.#pass(packet);
-    if (held.length >= MAX_HELD) this.#client.resume();
+    if (this.#hasPaused) this.#client.resume();
   }
 
   #subscriptionFault({ subscriptions = [], unsubscriptions = [] }: Packet): string | undefined {
-    for (const filter of unsubscriptions) this.#filters.delete(filter);
-    for (const { topic } of subscriptions) this.#filters.add(topic);
-    return this.#filters.size > this.#options.maxSubscriptions
+    for (const filter of unsubscriptions) {
+      if (this.#filters.delete(filter)) this.#filterChars -= filter.length;
+    }
+    for (const { topic } of subscriptions) this.#addFilter(topic);
+    const { maxSubscriptions } = this.#options;
+    return this.#filters.size > maxSubscriptions || this.#filterChars > MAX_FILTER_CHARS
       ? 'too many subscriptions'
       : undefined;
+  }
+
+  #addFilter(filter: string): void {
+    if (this.#filters.has(filter)) return;
+    this.#filters.add(filter);
+    this.#filterChars += filter.length;
   }
 
   /**

@@ -42,3 +42,19 @@ export function packetFault(packet: Packet): string | undefined {
   }
   return unsubscriptions.some((filter) => NO_TEXT.test(filter)) ? nameFault('\u0000') : undefined;
 }
+
+/**
+ * Holds a SUBSCRIBE to the filters that it came with, each as often and where it stood: aedes
+ * replaces the list by one without repeats and with names such as `1` in front, and its SUBACK then
+ * has other codes than the client asked for [MQTT-3.9.3-1]. Of a filter that is named twice, the
+ * last holds [MQTT-3.8.4-5].
+ */
+export function pinSubscriptions(packet: Packet): void {
+  const { subscriptions } = packet;
+  Object.defineProperty(packet, 'subscriptions', {
+    get: () => subscriptions,
+    set: () => {
+      // The list without repeats.
+    },
+  });
+}

@@ -80,7 +80,7 @@ export class PublishGate {
       return;
     }
     const { topic } = packet;
-    if (this.#isReserved(topic)) {
+    if (this.isReserved(topic)) {
       // Refused in its turn: 5 answers it with PUBACK 0x87, which must not overtake others.
       const refused = new HeadgateError('TOPIC_RESERVED', topic);
       this.#queueOf(client).add(() => done(refused))(undefined);
@@ -107,7 +107,7 @@ export class PublishGate {
     };
     // It has had its effect; a PUBLISH that carries it is malformed.
     if (packet.properties !== undefined) Reflect.deleteProperty(packet.properties, WILL_DELAY);
-    if (this.#isReserved(topic)) {
+    if (this.isReserved(topic)) {
       const error = new HeadgateError('TOPIC_RESERVED', topic);
       failed(error);
       done(error);
@@ -157,7 +157,8 @@ export class PublishGate {
     }
   }
 
-  #isReserved(topic: string): boolean {
+  /** Only the gateway itself may publish there. */
+  isReserved(topic: string): boolean {
     for (const prefix of this.#reserved) if (topic.startsWith(prefix)) return true;
     return false;
   }

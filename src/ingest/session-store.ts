@@ -2,6 +2,7 @@ import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { OfflineBound } from './offline-bound.ts';
 import type { OpenMessages } from './open-messages.ts';
+import { keptBytes, type RetainedBound, type Sizable } from './retained-bound.ts';
 import { type SessionFilter, SessionIndex } from './session-index.ts';
 
 /**
@@ -32,11 +33,6 @@ interface Subscription {
   readonly qos: number;
 }
 
-interface Queued {
-  readonly topic: string;
-  readonly payload: Sized;
-}
-
 export interface Will {
   readonly clientId: string;
   readonly topic: string;
@@ -57,10 +53,10 @@ export interface Persistence {
   incomingStorePacket(client: StoringClient, packet: unknown): Promise<void>;
   incomingDelPacket(client: ClientName, packet: Numbered): Promise<void>;
   cleanIncoming(client: ClientName): Promise<void>;
-  outgoingEnqueueCombi(subs: readonly SessionFilter[], packet: Queued): Promise<unknown>;
+  outgoingEnqueueCombi(subs: readonly SessionFilter[], packet: Sizable): Promise<unknown>;
   outgoingUpdate(client: ClientName, packet: unknown): Promise<void>;
   outgoingClearMessageId(client: ClientName, packet: unknown): Promise<unknown>;
-  storeRetained(packet: Queued): Promise<void>;
+  storeRetained(packet: Sizable): Promise<void>;
   createRetainedStreamCombi(patterns: readonly string[]): NodeJS.ReadableStream;
   streamWill(brokers?: object): AsyncIterable<Will>;
   putWill(client: StoringClient, will: unknown): Promise<unknown>;
@@ -94,9 +90,17 @@ function partsOf(key: string): [client: string, rest: string] {
   return [decodeURIComponent(client), rest.join(':')];
 }
 
+/** What takes the retained message of its topic away. */
+function emptied(packet: Sizable): Sizable {
+  return { ...packet, payload: Buffer.alloc(0) };
+}
+
 export interface SessionStoreOptions {
   readonly open: OpenMessages;
   readonly bound: OfflineBound;
+  readonly retained: RetainedBound;
+  /** Topics that only the gateway publishes to: few, and kept whatever room there is. */
+  isOwn(topic: string): boolean;
   /** undefined: the persistence is in memory. */
   readonly level: SessionLevel | undefined;
   readonly logger: Logger;
@@ -106,6 +110,8 @@ export interface SessionStoreOptions {
 export class SessionStore {
   readonly #options: SessionStoreOptions;
   readonly #index = new SessionIndex();
+  /** Clients with subscriptions that outlive their connections. */
+  readonly #sessions = new Set<string>();
   #persistence: Persistence | undefined;
 
   constructor(options: SessionStoreOptions) {
@@ -114,7 +120,7 @@ export class SessionStore {
 
   /** What was open and waiting when the broker went down; returns the last number of a queue. */
   async load(): Promise<number> {
-    const { open, bound, level } = this.#options;
+    const { open, bound, retained, isOwn, level } = this.#options;
     let last = 0;
     if (level === undefined) return last;
     for (const [client, id] of await clientsOf(level, 'incoming')) {
@@ -124,6 +130,10 @@ export class SessionStore {
       const [client, place] = partsOf(key);
       bound.take(client, packet.length);
       last = Math.max(last, Number(place.slice(place.lastIndexOf(':') + 1)));
+    }
+    for await (const [key, packet] of level.iterator(below('retained'))) {
+      const topic = key.slice(key.indexOf(':') + 1);
+      if (!isOwn(topic)) retained.count(topic, topic.length + packet.length);
     }
     return last;
   }
@@ -147,6 +157,16 @@ export class SessionStore {
     return !this.#index.isEmpty;
   }
 
+  /** A session of this client is kept. */
+  has(client: string): boolean {
+    return this.#sessions.has(client);
+  }
+
+  /** Sessions that are kept, whether their clients are here or away. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
   /** Open messages of a session that has ended. */
   async forgetOpen(client: string): Promise<void> {
     if (!this.#options.open.has(client)) return;
@@ -159,6 +179,7 @@ export class SessionStore {
     const index = this.#index;
     const clients = (await clientsOf(level, 'subscriptions')).map(([client]) => client);
     for (const id of new Set(clients)) {
+      this.#sessions.add(id);
       const subs = await persistence.subscriptionsByClient({ id });
       for (const { topic, qos } of subs) index.set(id, topic, qos);
     }
@@ -182,9 +203,16 @@ export class SessionStore {
     persistence.addSubscriptions = (client, subs) => {
       const before = added.get(subs);
       if (before !== undefined) return before;
+      this.#sessions.add(client.id);
       const done = add(client, subs);
       added.set(subs, done);
       return done;
+    };
+    const remove = persistence.removeSubscriptions.bind(persistence);
+    persistence.removeSubscriptions = async (client, topics) => {
+      await remove(client, topics);
+      const left = await persistence.subscriptionsByClient(client);
+      if (left.length === 0) this.#sessions.delete(client.id);
     };
     const clean = persistence.cleanSubscriptions.bind(persistence);
     // This is where aedes starts a session afresh and where it ends one, and all that it does. An
@@ -197,6 +225,7 @@ export class SessionStore {
   async #wipe(persistence: Persistence, client: ClientName): Promise<void> {
     const { open, bound, level } = this.#options;
     open.forget(client.id);
+    this.#sessions.delete(client.id);
     bound.forget(client.id);
     this.#index.forget(client.id);
     const name = encodeURIComponent(client.id);
@@ -256,15 +285,21 @@ export class SessionStore {
 
   /** The last of two messages on one topic stays, whichever the store writes first. */
   #followRetained(persistence: Persistence): void {
+    const { retained, isOwn } = this.#options;
     const store = persistence.storeRetained.bind(persistence);
     const last = new Map<string, Promise<void>>();
     persistence.storeRetained = async (packet) => {
       const { topic } = packet;
-      const stored = (last.get(topic) ?? Promise.resolve()).then(() => store(packet));
+      const kept = isOwn(topic) || retained.take(packet) ? packet : emptied(packet);
+      const stored = (last.get(topic) ?? Promise.resolve()).then(() => store(kept));
       const settled = stored.catch(() => {});
       last.set(topic, settled);
       try {
         await stored;
+      } catch (error) {
+        // Nobody knows what there is now; a store that fails must not use up the room.
+        if (last.get(topic) === settled) retained.count(topic, 0);
+        throw error;
       } finally {
         if (last.get(topic) === settled) last.delete(topic);
       }
@@ -272,9 +307,9 @@ export class SessionStore {
   }
 
   /** Those who have a place left. One whose filters overlap is named twice, and needs one place. */
-  #withPlace(subs: readonly SessionFilter[], packet: Queued): readonly SessionFilter[] {
+  #withPlace(subs: readonly SessionFilter[], packet: Sizable): readonly SessionFilter[] {
     const { bound } = this.#options;
-    const bytes = packet.payload.length + packet.topic.length;
+    const bytes = keptBytes(packet);
     const places = new Map<string, boolean>();
     return subs.filter(({ clientId }) => {
       const known = places.get(clientId);

@@ -192,6 +192,44 @@ const takenTopics: Rule = ({ streams }) => {
   });
 };
 
+/** A reading on such a topic would cost its sender the connection, each time. */
+const topicsInLevels: Rule = ({ streams, mqtt }) =>
+  Object.entries(streams).flatMap(([stream, { topics }]) =>
+    topics.flatMap((pattern, index) => {
+      // `a/#` matches `a` too.
+      const levels = pattern.split('/').filter((level) => level !== '#').length;
+      if (levels <= mqtt.maxTopicLevels) return [];
+      return {
+        path: ['streams', stream, 'topics', String(index)],
+        others: [['mqtt', 'maxTopicLevels']],
+        message:
+          `topics of "${pattern}" have ${levels} levels or more, and a client may use ` +
+          `${mqtt.maxTopicLevels} (mqtt.maxTopicLevels)`,
+        mend: `raise mqtt.maxTopicLevels to at least ${levels}`,
+      };
+    }),
+  );
+
+const windowInAll: Rule = ({ streams, dedup }) =>
+  Object.entries(streams).flatMap(
+    ([
+      stream,
+      {
+        dedup: { windowIds },
+      },
+    ]) =>
+      windowIds <= dedup.maxIds
+        ? []
+        : {
+            path: ['streams', stream, 'dedup', 'windowIds'],
+            others: [['dedup', 'maxIds']],
+            message:
+              `streams.${stream}.dedup.windowIds is ${windowIds}, more than are remembered of ` +
+              `all devices together (dedup.maxIds is ${dedup.maxIds})`,
+            mend: `lower it, or raise dedup.maxIds: so many for each device that is to have them`,
+          },
+  );
+
 const RULES: readonly Rule[] = [
   openListener,
   payloadInPacket,
@@ -206,6 +244,8 @@ const RULES: readonly Rule[] = [
   certificateNeedsKey,
   filesNeedTls,
   takenTopics,
+  topicsInLevels,
+  windowInAll,
 ];
 
 export function faultsBetween(config: Config): RuleFault[] {

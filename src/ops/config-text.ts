@@ -1,3 +1,5 @@
+import { isIPv4, isIPv6 } from 'node:net';
+
 /**
  * What may stand in the texts of the configuration. Each check answers what is wrong, in words that
  * go behind `it is …:`, or undefined. None of them repeats the text: an address may hold a
@@ -89,7 +91,15 @@ export function uplinkUrlFault(text: string): string | undefined {
   return undefined;
 }
 
+/** An address to listen on, or a name that stands for one. */
+export function hostFault(host: string): string | undefined {
+  if (!/^[A-Za-z0-9_.:%-]{1,253}$/.test(host)) return 'an IP address or a host name is needed';
+  if (host.includes(':')) return isIPv6(host) ? undefined : 'that is no IPv6 address';
+  if (/^[\d.]+$/.test(host)) return isIPv4(host) ? undefined : 'that is no IPv4 address';
+  return undefined;
+}
+
 /** An address of this machine alone. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { choice, decimal, flag, matching, optional, text, whole } from './config-kinds.ts';
 import {
+  hostFault,
   RESERVED_STREAMS,
   streamNameFault,
   topicPatternFault,
@@ -17,7 +18,7 @@ import {
 const ID = matching(/^[A-Za-z0-9_.-]{0,64}$/, 'up to 64 of A-Z a-z 0-9 _ . -');
 // A NUL would cut a path short in the kernel; nothing else is wrong with a path.
 const PATH = matching(/^[^\0]{0,4096}$/, 'a path, or empty');
-const HOST = matching(/^[A-Za-z0-9_.:%-]{1,253}$/, 'an IP address or a host name');
+const HOST = { allowed: 'an IP address or a host name', fault: hostFault };
 const USER = matching(/^\P{Cc}{0,256}$/u, 'up to 256 characters');
 const URL_TEXT = {
   allowed: 'mqtt://host:port or mqtts://host:port, or empty',
@@ -120,7 +121,19 @@ const mqtt = v.strictObject({
     8_388_608,
     'Largest payload of a reading; a larger one is dead-lettered.',
   ),
-  maxTopicLevels: whole(16, 1, 128, 'Levels that a topic or a subscription may have.'),
+  maxTopicLevels: whole(16, 1, 100, 'Levels that a topic or a subscription may have.'),
+  maxSessions: whole(
+    1000,
+    0,
+    100_000,
+    'Sessions that outlive their connections; beyond it a new one ends with its connection.',
+  ),
+  maxRetainedBytes: whole(
+    16_777_216,
+    0,
+    1_073_741_824,
+    'Retained messages in all; beyond it a message is passed on and not retained.',
+  ),
   keepaliveLimitSeconds: whole(
     0,
     0,
@@ -215,7 +228,12 @@ const flash = v.strictObject({
 });
 
 const dedup = v.strictObject({
-  maxIds: whole(200_000, 1000, 10_000_000, 'Ids remembered over all devices.'),
+  maxIds: whole(
+    200_000,
+    1000,
+    10_000_000,
+    'Ids remembered over all devices of a stream, and of an eighth as many devices and boots.',
+  ),
 });
 
 const detect = v.strictObject({

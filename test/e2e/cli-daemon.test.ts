@@ -60,6 +60,17 @@ describe('check', () => {
     ]);
   });
 
+  it.each(['/nowhere/headgate.yaml', '/'])(
+    '--json of a file that cannot be read: %s',
+    async (file) => {
+      const { code, lines } = await headgate(['check', '--config', file, '--json']);
+      expect(code).toBe(1);
+      const answer = JSON.parse(lines[0] ?? '') as { ok: boolean; problems: Problem[] };
+      expect(answer).toMatchObject({ ok: false, problems: [{ path: '' }] });
+      expect(answer.problems[0]?.message).toMatch(/^CONFIG_UNREADABLE: /);
+    },
+  );
+
   it('says of a sound file what would run', async () => {
     const file = fileWith('mqtt:\n  port: 2883\n');
     const said = await headgate(['check', '--config', file, '--data', '/tmp/somewhere']);
@@ -118,6 +129,18 @@ describe('a file that is not there, beside other problems', () => {
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/^headgate: CONFIG_INVALID: 4 in /);
     expect(run.stderr).toContain('there is no file /nowhere/ca.pem');
+  });
+});
+
+describe('a file that systemd hands over at the start', () => {
+  it('is no problem before, and is missed by whoever starts without it', async () => {
+    const file = fileWith(`${UPLINK}/run/credentials/headgate.service/none`);
+    const checked = await headgate(['check', '--config', file]);
+    expect(checked.code).toBe(0);
+    expect(checked.stdout).toContain('not looked at  uplink.passwordFile');
+    const run = await headgate(['run', '--config', file, '--data', temporaryFolder()]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/^headgate: FILE_UNREADABLE: uplink\.passwordFile: there is no/);
   });
 });
 

@@ -29,6 +29,10 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['sim', '--repeats', '200'], says: 'percentage' },
     { args: ['sim', '--port', '0'], says: '--port: 0 is not a whole number from 1 to 65535' },
     { args: ['sim', '--devices', '0'], says: '--devices: 0 is not a whole number from 1' },
+    { args: ['check', '--config', ''], says: '--config is empty\nusage: headgate check' },
+    { args: ['status', '--data='], says: '--data is empty\nusage: headgate status' },
+    { args: ['log', 'read', 'readings', '--device', ''], says: '--device is empty' },
+    { args: ['log', '--bogus', '--help'], says: 'log read, log tail' },
   ])('headgate $args', async ({ args, says }) => {
     expect(await usageOf(args)).toContain(says);
   });
@@ -53,6 +57,13 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     const sim = await headgate(['sim', '--help']);
     expect(sim.stdout).toMatch(/^ {2}--port +the gateway's MQTT port; 1883 by default$/m);
     expect(await headgate(['help', 'log', 'read'])).toEqual(one);
+    const group = await headgate(['log', '--help']);
+    expect(group).toMatchObject({ code: 0, stderr: '' });
+    for (const name of ['ls', 'read', 'tail', 'verify']) {
+      expect(group.stdout).toContain(`headgate log ${name}`);
+    }
+    expect(group.stdout).not.toContain('headgate status');
+    expect(await headgate(['help', 'log'])).toEqual(group);
     for (const word of ['--version', '-v', 'version']) {
       expect((await headgate([word])).stdout, word).toMatch(/^\d+\.\d+\.\d+\n$/);
     }

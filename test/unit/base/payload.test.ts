@@ -50,6 +50,20 @@ describe('a payload', () => {
     }
   });
 
+  it('takes a seq of digits for the number, and any other for no name by itself', () => {
+    expect(messageIdOf(parsed('{"seq":"7"}'))).toEqual({ kind: 'counter', text: '7', sequence: 7 });
+    expect(messageIdOf(parsed('{"seq":"007","boot":"b"}'))).toEqual(sequenceFromText('b:7'));
+    for (const seq of ['-5', '"-5"', '1.5', '"a"', '"0x10"', '" 5"', '"99999999999999999999"']) {
+      for (const body of [`{"seq":${seq}}`, `{"seq":${seq},"boot":"b"}`]) {
+        const text = String(JSON.parse(seq));
+        expect(messageIdOf(parsed(body)), body).toMatchObject({ kind: 'counter', text });
+      }
+    }
+    for (const seq of ['{}', 'true', '""']) {
+      expect(messageIdOf(parsed(`{"seq":${seq}}`))).toBe('PAYLOAD_ID_INVALID');
+    }
+  });
+
   it('tells its time in seconds, milliseconds or ISO 8601', () => {
     const at = Date.UTC(2026, 0, 2);
     expect(deviceTimeOf(parsed(`{"ts":${at}}`))).toBe(at);

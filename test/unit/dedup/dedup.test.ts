@@ -78,7 +78,56 @@ describe('dedup', () => {
     expect(send(dedup, reading('talker', { id: 9_999 }))).toBe('known');
     expect(send(dedup, reading('talker', { id: 0 }))).toBe('new');
     for (let i = 0; i < 500; i++) send(dedup, reading(`device-${i}`, { id: i }));
-    expect(dedup.size().ids).toBeLessThanOrEqual(100 * 16 + 200);
+    expect(dedup.size().ids).toBeLessThanOrEqual(200);
+  });
+
+  it('holds its bound in ids, however many devices there are and were', () => {
+    const dedup = new Dedup({ ...OPTIONS, maxIds: 1_000, maxDevices: 500 });
+    for (let device = 0; device < 400; device++) {
+      for (let i = 0; i < 50; i++) send(dedup, reading(`device-${device}`, { id: i }));
+    }
+    expect(dedup.size().ids).toBeLessThanOrEqual(1_000);
+    // Whoever spoke last has its last few all the same.
+    expect(send(dedup, reading('device-399', { id: 40 }))).toBe('known');
+  });
+
+  it('takes nothing from a device for names that others make up, while there is room', () => {
+    const dedup = new Dedup({ ...OPTIONS, maxDevices: 1_000 });
+    for (let i = 0; i < 100; i++) send(dedup, reading('pump', { id: i }));
+    for (let i = 0; i < 850; i++) send(dedup, reading(`made-up-${i}`, { id: 1 }));
+    const again = Array.from({ length: 100 }, (_, i) => send(dedup, reading('pump', { id: i })));
+    expect(new Set(again)).toEqual(new Set(['known']));
+  });
+
+  it('takes from those first that were silent longest, when there is none left', () => {
+    const dedup = new Dedup({ ...OPTIONS, maxIds: 250, maxDevices: 1_000 });
+    for (const device of ['silent', 'heard']) {
+      for (let i = 0; i < 100; i++) send(dedup, reading(device, { id: i }));
+    }
+    send(dedup, reading('heard', { id: 99 }));
+    for (let i = 0; i < 100; i++) send(dedup, reading(`new-${i}`, { id: 1 }));
+    const known = (device: string) =>
+      Array.from(
+        { length: 100 },
+        (_, i) => dedup.claim(reading(device, { id: i }), 0)?.kind,
+      ).filter((kind) => kind === 'known').length;
+    expect(known('heard')).toBe(100);
+    expect(known('silent')).toBeLessThanOrEqual(50);
+    expect(dedup.size().ids).toBeLessThanOrEqual(250);
+  });
+
+  it('remembers so many boots in all, and forgets the device that was silent longest', () => {
+    const dedup = new Dedup({ ...OPTIONS, maxDevices: 100 });
+    const boots = (device: string) =>
+      ['b1', 'b2', 'b3', 'b4'].map((boot) => send(dedup, reading(device, { boot, seq: 7 })));
+    for (let i = 0; i < 200; i++) {
+      boots(`device-${i}`);
+      expect(send(dedup, reading('steady', { boot: 'b', seq: i }))).toBe('new');
+    }
+    expect(dedup.size().sequenceDevices).toBeLessThanOrEqual(26);
+    expect(send(dedup, reading('steady', { boot: 'b', seq: 0 }))).toBe('known');
+    expect(boots('device-199')).toEqual(['known', 'known', 'known', 'known']);
+    expect(boots('device-0')).toEqual(['new', 'new', 'new', 'new']);
   });
 
   it('tells a counter that started again from a retransmit by its payload', () => {
@@ -86,6 +135,28 @@ describe('dedup', () => {
     expect(send(dedup, reading('a', { seq: 1, value: 20 }))).toBe('new');
     expect(send(dedup, reading('a', { seq: 1, value: 20 }))).toBe('known');
     expect(send(dedup, reading('a', { seq: 1, value: 21 }))).toBe('new');
+  });
+
+  it.each(['auto', 'sequence'] as const)(
+    '%s: a seq that is no number to count with is a repeat only with its payload',
+    (mode) => {
+      for (const seq of ['-5', '"-5"', '"a"', '1.5', '"0x10"', '"1e1"']) {
+        const dedup = new Dedup({ ...OPTIONS, mode });
+        for (const seen of [10, 16]) send(dedup, reading('a', { seq: seen }));
+        const sent = [1, 2, 1].map((value) =>
+          send(dedup, reading('a', `{"boot":"b${value}","seq":${seq},"value":${value}}`)),
+        );
+        expect(sent, seq).toEqual(['new', 'new', 'known']);
+      }
+    },
+  );
+
+  it('tells boots apart where the number is sent as text', () => {
+    const dedup = new Dedup(OPTIONS);
+    const sent = ['b1', 'b2', 'b1'].map((boot, value) =>
+      send(dedup, reading('a', { boot, seq: '12', value })),
+    );
+    expect(sent).toEqual(['new', 'new', 'known']);
   });
 
   it('takes numbers of one boot late and out of order, each once', () => {

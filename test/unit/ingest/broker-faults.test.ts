@@ -7,6 +7,7 @@ import { ConnectTurns } from '../../../src/ingest/connect-turns.ts';
 import { HalfPackets } from '../../../src/ingest/half-packets.ts';
 import { OfflineBound } from '../../../src/ingest/offline-bound.ts';
 import { OpenMessages } from '../../../src/ingest/open-messages.ts';
+import { RetainedBound } from '../../../src/ingest/retained-bound.ts';
 import { type Persistence, SessionStore } from '../../../src/ingest/session-store.ts';
 import { SlowReaders } from '../../../src/ingest/slow-readers.ts';
 import { until } from '../../support/until.ts';
@@ -59,7 +60,7 @@ test('an exception over a will costs that will only', async () => {
 
 test('an exception while packets are parsed and handled is an error of that client', async () => {
   const parser = Object.assign(new EventEmitter(), {
-    _list: { length: 0 },
+    _list: { length: 0, getBuffers: () => [] },
     parse(bytes: Uint8Array) {
       if (bytes.length > 1) throw new RangeError('out of range');
       parser.emit('packet', { cmd: 'pingreq' });
@@ -73,7 +74,7 @@ test('an exception while packets are parsed and handled is an error of that clie
   new ClientGuard(client as unknown as GuardedClient, {
     maxSubscriptions: 10,
     maxConnectBytes: 1_000,
-    halfPackets: new HalfPackets(1_000),
+    halfPackets: new HalfPackets({ maxBytes: 1_000, withinMs: 1_000 }),
     slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1, drainMs: 1 }),
     turns: new ConnectTurns(),
     isOwed: () => false,
@@ -91,6 +92,7 @@ test('failures that aedes does not look at are logged', async () => {
   const fail = () => Promise.reject(new Error('EIO'));
   const calls = {
     addSubscriptions: fail,
+    removeSubscriptions: fail,
     cleanSubscriptions: fail,
     outgoingUpdate: fail,
     putWill: fail,
@@ -107,7 +109,9 @@ test('failures that aedes does not look at are logged', async () => {
   } as unknown as Persistence;
   const limits = { maxMessages: 1, maxBytes: 1, maxTotalBytes: 1 };
   const bound = new OfflineBound(limits, logger);
-  const store = new SessionStore({ open: new OpenMessages(), bound, level: undefined, logger });
+  const room = new RetainedBound(1e9, logger);
+  const parts = { open: new OpenMessages(), bound, retained: room, isOwn: () => false };
+  const store = new SessionStore({ ...parts, level: undefined, logger });
   await store.follow(persistence);
   await persistence.delWill({ id: 'c' });
   await persistence.incomingDelPacket({ id: 'c' }, { messageId: 1 });

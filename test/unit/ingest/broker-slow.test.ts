@@ -1,6 +1,5 @@
 import { generate, type Packet } from 'mqtt-packet';
 import { describe, expect, test } from 'vitest';
-import { HalfPackets } from '../../../src/ingest/half-packets.ts';
 import { PublisherPressure } from '../../../src/ingest/publisher-pressure.ts';
 import { until } from '../../support/until.ts';
 import {
@@ -94,28 +93,6 @@ test('who waits for an acknowledgement is not taken for silent', async () => {
   expect(logger.with('fell silent').map(({ fields }) => fields['clientId'])).toEqual([
     ...['silent', 'silent', 'c'],
   ]);
-});
-
-describe('half packets', () => {
-  test('before CONNECT are small', async () => {
-    const { port } = await startBroker({ maxPacketBytes: 2 * 1024 * 1024 });
-    const client = await RawClient.dial(port);
-    // The start of a CONNECT of a megabyte.
-    client.write(Buffer.concat([Buffer.from([0x10, 0x80, 0x80, 0x40]), Buffer.alloc(300_000)]));
-    await client.closed;
-    const will = { topic: 's/w', payload: Buffer.alloc(60_000), qos: 1, retain: false };
-    await RawClient.connect(port, 'with-a-will', { will });
-  });
-
-  test('have a bound over all clients', () => {
-    const half = new HalfPackets(100);
-    const [a, b] = [{}, {}];
-    expect([half.note(a, 60), half.note(b, 40), half.note(b, 41)]).toEqual([true, true, false]);
-    // Fewer are always fine, and one that goes leaves room.
-    expect(half.note(b, 39)).toBe(true);
-    half.forget(a);
-    expect(half.note(b, 100)).toBe(true);
-  });
 });
 
 test('a publisher is paused while much of what it sent is on its way', () => {

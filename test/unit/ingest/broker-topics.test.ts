@@ -6,6 +6,7 @@ import {
   PING,
   publishPacket,
   RawClient,
+  Restarts,
   startBroker,
   subscribePacket,
   texts,
@@ -131,5 +132,38 @@ describe.each([4, 5] as const)('an ordinary broker, MQTT version %i', (version) 
     const [heard] = await subscriber.hears('publish');
     expect(String(heard?.payload)).toBe('gone');
     if (version === 5) expect(heard?.properties).toEqual({ contentType: 'text' });
+  });
+});
+
+describe.each([4, 5] as const)('the answer to a SUBSCRIBE, MQTT version %i', (version) => {
+  const session = { version, clean: false, properties: { sessionExpiryInterval: 600 } };
+  const subscribe = (...filters: Array<[topic: string, qos: number]>) => ({
+    cmd: 'subscribe',
+    messageId: 7,
+    subscriptions: filters.map(([topic, qos]) => ({ topic, qos, rh: 0, rap: false, nl: false })),
+  });
+
+  test.each(['memory', 'store'])('has a code for each filter, in order; in %s', async (where) => {
+    const { port, broker } = await (where === 'memory' ? startBroker() : new Restarts().start());
+    await broker.publish('b', Buffer.from('kept'), { retain: true, qos: 1 });
+    for (const clean of [true, false]) {
+      const client = await RawClient.connect(port, `c-${clean}`, { ...session, clean });
+      client.send(subscribe(['b', 1], ['1', 0], ['a', 2], ['b', 2], ['0', 1]));
+      const [suback] = await client.hears('suback');
+      expect(suback?.granted).toEqual([1, 0, 2, 2, 1]);
+      // The last of two holds, and a message comes once.
+      await broker.publish('1', Buffer.from('first'), { retain: false, qos: 1 });
+      await broker.publish('b', Buffer.from('second'), { retain: false, qos: 1 });
+      await broker.publish('a', Buffer.from('last'), { retain: false, qos: 1 });
+      await until('the last', () => texts(client.all('publish')).includes('last'));
+      const heard = client.all('publish').filter(({ retain }) => retain !== true);
+      expect(texts(heard)).toEqual(['first', 'second', 'last']);
+      expect(heard.map(({ qos }) => qos)).toEqual([0, 1, 1]);
+      client.socket.destroy();
+    }
+    await until('away', () => broker.connections() === 0);
+    await broker.publish('b', Buffer.from('away'), { retain: false, qos: 1 });
+    const back = await RawClient.connect(port, 'c-false', session);
+    await until('kept for it', () => texts(back.all('publish')).includes('away'));
   });
 });

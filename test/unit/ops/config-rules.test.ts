@@ -167,3 +167,38 @@ describe('the address and topic of the cloud', () => {
     expect(load('uplink: { url: "mqtt://[::1]:1883" }').ok).toBe(true);
   });
 });
+
+describe('what could never work', () => {
+  test('a topic with more levels than clients may use', () => {
+    const text = 'mqtt: { maxTopicLevels: 4 }\nstreams:\n  a:\n    topics: [a/b/c/<device>/x]\n';
+    expect(problemOf(text)).toMatchObject({ path: 'streams.a.topics[0]', line: 4 });
+    expect(problemOf(text).message).toContain('mqtt.maxTopicLevels');
+    // The device itself is one of its topics.
+    const fine = text.replace('<device>/x', '<device>/#');
+    expect(configOf(fine).mqtt.maxTopicLevels).toBe(4);
+  });
+
+  test('more ids of a device than are remembered of all', () => {
+    const of = (ids: number) =>
+      `streams:\n  a:\n    topics: [a/<device>]\n    dedup: { windowIds: ${ids} }\n`;
+    const problem = problemOf(of(200_001));
+    expect(problem).toMatchObject({ path: 'streams.a.dedup.windowIds', line: 4 });
+    expect(configOf(`${of(200_001)}dedup: { maxIds: 300000 }\n`).dedup.maxIds).toBe(300_000);
+    expect(configOf(of(200_000)).dedup.maxIds).toBe(200_000);
+  });
+
+  test.each(['127.999.1.1', '127.1.1', '1.2.3.4.5', '300.1.1.1', '::g', '1:2', ':'])(
+    'the address %s',
+    (host) => {
+      const problem = problemOf(`mqtt: { allowAnonymous: true, host: '${host}' }`);
+      expect(problem).toMatchObject({ path: 'mqtt.host' });
+    },
+  );
+
+  test.each(['127.0.0.53', '::1', 'localhost', '0.0.0.0', 'fe80::1%eth0', 'gate-7.local', '::'])(
+    'the address %s is one',
+    (host) => {
+      expect(configOf(`mqtt: { allowAnonymous: true, host: '${host}' }`).mqtt.host).toBe(host);
+    },
+  );
+});
