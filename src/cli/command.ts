@@ -1,4 +1,5 @@
 import type { ParseArgsConfig } from 'node:util';
+import { HeadgateError } from '../base/errors.ts';
 
 /** What a command may touch besides its arguments. */
 export interface Io {
@@ -41,4 +42,13 @@ export function wholeNumber(text: string, min: number, max: number): number {
     throw new RangeError(`${text} is not a whole number from ${min} to ${max}`);
   }
   return value;
+}
+
+/** The value of an option that is a whole number. Throws USAGE. */
+export function whole(option: string, text: string): number {
+  try {
+    return wholeNumber(text, 0, Number.MAX_SAFE_INTEGER);
+  } catch (error) {
+    throw new HeadgateError('USAGE', `--${option}: ${(error as Error).message}`);
+  }
 }

@@ -25,6 +25,8 @@ const OPTION_HELP: Readonly<Record<string, string>> = {
   port: 'MQTT port; 0 takes any free one',
   repeats: 'percent of messages that are sent twice; 5 by default',
   seed: 'the same seed, the same sensors; 1 by default',
+  since: 'only what came at this time or later: 2026-05-04T12:00:00Z, or 2h (ago)',
+  until: 'only what came before this time',
 };
 
 export function commandHelp({ usage, summary, options }: Command): string {

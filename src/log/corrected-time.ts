@@ -1,3 +1,5 @@
+import type { LogRecord } from '../base/reading.ts';
+
 /**
  * Times that fit together although the wall clock was set, or never was: docs/log-format.md,
  * *Corrected time*. Pure: what is known is noted, in the order of the log.
@@ -99,6 +101,12 @@ export class CorrectedTimes {
     this.#leads ??= this.#place();
     const timeMs = monoMs + (this.#leads.get(boot) ?? wallMs - monoMs);
     return Math.abs(timeMs - wallMs) < STEP_MS ? wallMs : timeMs;
+  }
+
+  /** The corrected time of a record, which may itself be the newest that is known of its boot. */
+  timeOfRecord({ boot, monoMs, receivedAtMs }: LogRecord): number {
+    const reading = { boot, monoMs, wallMs: receivedAtMs };
+    return this.knows(boot) ? this.nowMs(reading) : receivedAtMs;
   }
 
   #place(): ReadonlyMap<string, number> {

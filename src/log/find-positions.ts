@@ -116,8 +116,8 @@ export async function offsetsAtTime(
           });
           return startAt(search, probe.info, entries[last]);
         });
-  return walk(search, found ?? beginning(search), ({ boot, monoMs, receivedAtMs }) => {
-    return times.timeOf({ boot, monoMs, wallMs: receivedAtMs }) >= timeMs;
+  return walk(search, found ?? beginning(search), (record) => {
+    return times.timeOfRecord(record) >= timeMs;
   });
 }
 
