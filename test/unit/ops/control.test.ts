@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { askControl, type Control, openControl } from '../../../src/ops/control.ts';
+import { type Control, openControl } from '../../../src/ops/control.ts';
+import { askControl } from '../../../src/ops/control-client.ts';
 import { nodeFiles } from '../../../src/os/node-files.ts';
 import { makeTemporaryFolder, removeFolder } from '../../../src/os/temporary-folder.ts';
 
