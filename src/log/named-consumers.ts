@@ -26,6 +26,11 @@ export interface ConsumerRow {
 
 /** The gateway's own consumers. */
 const OWN: ReadonlySet<string> = new Set(['detect', 'uplink']);
+
+export function isOwnConsumer(name: string): boolean {
+  return OWN.has(name);
+}
+
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const MAX_POSITIONS = 256;
 
