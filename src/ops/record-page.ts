@@ -4,7 +4,6 @@ import type { RecordFeed } from './record-feed.ts';
 export interface PageOptions {
   readonly maxRecords: number;
   readonly from: readonly number[];
-  readonly partition: number | undefined;
   /** Longest wait for a first record. */
   readonly waitMs: number;
   readonly signal: AbortSignal;
@@ -12,7 +11,7 @@ export interface PageOptions {
 
 export interface Page {
   readonly records: readonly LogRecord[];
-  /** First offset of each partition after the page. */
+  /** First offset of each partition that was read, after the page. */
   readonly next: readonly number[];
 }
 
@@ -21,7 +20,7 @@ const MAX_PAGE_BYTES = 256 * 1024;
 
 /** The next records of a feed, as many as fit. */
 export async function readPage(feed: RecordFeed, options: PageOptions): Promise<Page> {
-  const { maxRecords, from, partition, waitMs, signal } = options;
+  const { maxRecords, from, waitMs, signal } = options;
   const until = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
   const records: LogRecord[] = [];
   const next = [...from];
@@ -37,7 +36,7 @@ export async function readPage(feed: RecordFeed, options: PageOptions): Promise<
     if (some !== undefined) continue;
     // What is lost or was dropped up to the end is passed.
     for (const [p, position] of feed.position.entries()) {
-      if (partition === undefined || p === partition) next[p] = Math.max(next[p] ?? 0, position);
+      next[p] = Math.max(next[p] ?? 0, position);
     }
     if (records.length > 0 || waitMs === 0 || until.aborted) return { records, next };
     await feed.more(until);

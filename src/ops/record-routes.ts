@@ -86,7 +86,7 @@ async function sendRecords(
       await sendEvents(feed, { answer, signal, show });
       return;
     }
-    const { records, next } = await readPage(feed, { maxRecords, from, partition, waitMs, signal });
+    const { records, next } = await readPage(feed, { maxRecords, from, waitMs, signal });
     answer.writeHead(200, {
       'content-type': 'application/x-ndjson',
       'headgate-log': journal.logId,
