@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { HeadgateError } from '../base/errors.ts';
 import type { Files } from '../os/files.ts';
+import { pacedFiles, Turns } from '../os/paced-files.ts';
 import type { CorrectedTimes } from './corrected-time.ts';
 import { bootName } from './format.ts';
 import type { Journal } from './journal.ts';
@@ -28,13 +29,15 @@ export interface LocalStreamsOptions {
 
 /** The streams of a running gateway, for readers within its process, and the times in them. */
 export class LocalStreams {
+  /** For readers: they take turns, and what is acknowledged comes before them. */
   readonly files: Files;
+  readonly turns = new Turns();
   readonly #options: LocalStreamsOptions;
   #times: Promise<ReadonlyMap<Journal, CorrectedTimes>> | undefined;
   readonly #stopListening: Array<() => void> = [];
 
   constructor(options: LocalStreamsOptions) {
-    this.files = options.files;
+    this.files = pacedFiles(options.files, this.turns);
     this.#options = options;
   }
 

@@ -1,16 +1,17 @@
 import type { ServerResponse } from 'node:http';
-import { setImmediate as soon } from 'node:timers/promises';
 import type { LogRecord } from '../base/reading.ts';
+import type { Turns } from '../os/paced-files.ts';
 import type { RecordFeed } from './record-feed.ts';
 
 /** So much is given to the socket at a time. */
-const CHUNK_CHARS = 64 * 1024;
+const CHUNK_CHARS = 32 * 1024;
 /** A reader that takes nothing for so long is gone, whatever its socket says. */
 const STALL_MS = 60_000;
 
 export interface EventsOptions {
   readonly answer: ServerResponse;
   readonly signal: AbortSignal;
+  readonly turns: Turns;
   /** A record as the data of an event: one line. */
   readonly show: (record: LogRecord) => string;
   readonly stallMs?: number;
@@ -21,7 +22,7 @@ export interface EventsOptions {
  * waited for, and nothing is read for it meanwhile.
  */
 export async function sendEvents(feed: RecordFeed, options: EventsOptions): Promise<void> {
-  const { answer, signal, show } = options;
+  const { answer, signal, turns, show } = options;
   answer.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   answer.flushHeaders();
   while (!signal.aborted) {
@@ -35,8 +36,8 @@ export async function sendEvents(feed: RecordFeed, options: EventsOptions): Prom
       chunk += `id: ${record.partition}:${record.offset}\ndata: ${show(record)}\n\n`;
       if (chunk.length < CHUNK_CHARS && i < records.length - 1) continue;
       if (signal.aborted) return;
-      if (answer.write(chunk)) await soon();
-      else await drained(options);
+      if (!answer.write(chunk)) await drained(options);
+      await turns.next();
       chunk = '';
     }
   }

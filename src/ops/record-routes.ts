@@ -83,7 +83,7 @@ async function sendRecords(
   const { answer, signal } = call;
   try {
     if (isLive) {
-      await sendEvents(feed, { answer, signal, show });
+      await sendEvents(feed, { answer, signal, turns: streams.turns, show });
       return;
     }
     const { records, next } = await readPage(feed, { maxRecords, from, waitMs, signal });

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { LocalStreams } from '../../../src/log/local-streams.ts';
 import { sendEvents } from '../../../src/ops/record-events.ts';
 import { RecordFeed } from '../../../src/ops/record-feed.ts';
+import { Turns } from '../../../src/os/paced-files.ts';
 import { Boot } from '../../support/boots.ts';
 import { FakeFiles } from '../../support/fake-files.ts';
 import { textOf } from '../../support/journals.ts';
@@ -65,6 +66,7 @@ it('a client that takes nothing for too long is disconnected', async () => {
   await sendEvents(feed, {
     answer: answer as unknown as ServerResponse,
     signal: abort.signal,
+    turns: new Turns(),
     show: textOf,
     stallMs: 5,
   });

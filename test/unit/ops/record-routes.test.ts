@@ -122,7 +122,7 @@ describe('a page', () => {
 
   it('waits for a first record if it is asked to, and gives up in time', async () => {
     await put(1);
-    const waiting = socket.ask('GET', `${ZERO}?from=latest&wait=30000`);
+    const waiting = socket.ask('GET', `${ZERO}?from=1&wait=30000`);
     // One of another partition wakes it, and is none of it.
     await boot.put(1, 'other');
     await boot.put(0, 'came');
