@@ -97,15 +97,18 @@ export const logDump: Command = {
     const segment = segmentText === undefined ? undefined : whole('segment', segmentText);
     const data = await dataFolderOf(values, io.env);
     const there = await openViews(data);
+    let isThere = segment === undefined;
     for (const store of STORES) {
       if (!there.has(store) || (wanted !== undefined && wanted !== store)) continue;
       const options = { segment, records: values['records'] === true };
       let sequence = 0;
       for await (const met of dumpStore(nodeFiles, data[store], options)) {
+        isThere = true;
         if (met.kind === 'file') sequence = met.info?.sequence ?? 0;
         if (!linesOf(met, store, sequence).every((line) => io.print(line))) return 0;
       }
     }
+    if (!isThere) throw new HeadgateError('USAGE', `there is no segment ${segmentText}`);
     return 0;
   },
 };

@@ -244,6 +244,7 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['log', 'export', 'readings', '--format', 'text'], says: 'ndjson or csv' },
     { args: ['log', 'dump', '--store', 'other'], says: 'telemetry, events' },
     { args: ['log', 'dump', '--segment', 'x'], says: '--segment' },
+    { args: ['log', 'dump', '--segment', '99'], says: 'there is no segment 99' },
     { args: ['consumer'], says: 'did you mean consumer ls?' },
     { args: ['consumer', 'read', 'bill'], says: 'usage: headgate consumer read NAME STREAM' },
     { args: ['consumer', 'commit', 'bill', 'readings'], says: '--partition is missing' },

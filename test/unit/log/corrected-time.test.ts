@@ -80,7 +80,7 @@ describe('boot after boot', () => {
     expect(times.slice(2)).toEqual([end, end + MINUTE, MAY + DAY]);
   });
 
-  it('a clock that goes on from an old file, before the end of the boot before, was not set', () => {
+  it('a clock that went on from before the end of the last boot was not set', () => {
     const times = timesOf(
       ['a', 1_000, MAY],
       ['a', HOUR, MAY + HOUR],

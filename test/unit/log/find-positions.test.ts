@@ -132,3 +132,27 @@ it('a journal and its files say the same, and a store need not be read for it', 
   expect(first === undefined ? '' : textOf(first)).toMatch(/^3\/599 /);
   await journal.close();
 });
+
+it('a view from before the packing finds the segments where they are by now', async () => {
+  const files = new FakeFiles();
+  const more = { segmentBytes: 64 * 1024, packing: true, compression: 'auto' as const };
+  const boot = await Boot.start(files, 1, { mono: 1_000, wall: 1_000 }, more);
+  for (let i = 0; i < 10; i++) await boot.put(i % 2, `${i}`);
+  const old = await FolderView.open(files, FOLDER);
+  for (let i = 10; i < 60; i++) await boot.put(i % 2, `${i}`);
+  boot.clock.wall = MAY;
+  await boot.put(0, 'set');
+  const isPacked = () => files.paths().filter((path) => path.endsWith('.packed')).length > 1;
+  await until('two segments are packed', isPacked);
+  const times = await readTimes(files, old);
+  expect(times.boots).toHaveLength(1);
+  const search = { files, view: old, stream: 'readings' };
+  const offsets = await offsetsAtTime(search, times, 0);
+  expect(offsets).toEqual([0, 0]);
+  await old.look();
+  const fresh = await readTimes(files, old);
+  const at = await offsetsAtTime(search, fresh, MAY - 50_000);
+  const [first] = await readAll(files, old, 'readings', at);
+  expect(first === undefined ? '' : textOf(first)).toBe('9');
+  await boot.stop();
+});

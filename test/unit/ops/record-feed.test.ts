@@ -8,6 +8,7 @@ import { Turns } from '../../../src/os/paced-files.ts';
 import { Boot } from '../../support/boots.ts';
 import { FakeFiles } from '../../support/fake-files.ts';
 import { textOf } from '../../support/journals.ts';
+import { until } from '../../support/until.ts';
 
 let boot: Boot;
 let feed: RecordFeed;
@@ -39,6 +40,28 @@ it('waits no longer than its signal says', async () => {
   abort.abort();
   await waiting;
   await feed.more(abort.signal);
+});
+
+it('reads each record once, though its file is packed and used again meanwhile', async () => {
+  const files = new FakeFiles();
+  const more = { packing: true, compression: 'auto', segmentBytes: 64 * 1024 } as const;
+  const own = await Boot.start(files, 2, { mono: 1_000, wall: Date.UTC(2026, 4, 4) }, more);
+  const { clock, journal } = own;
+  const journals = new Map([['telemetry', journal]]);
+  const streams = new LocalStreams({ files, clock, boot: new Uint8Array(8), journals });
+  for (let i = 0; i < 20; i++) await own.put(i % 2, `${i}`);
+  const options = { streams, stream: 'readings', from: [0, 0], partition: undefined };
+  const slow = new RecordFeed(options);
+  const seen = ((await slow.next()) ?? []).map(textOf);
+  for (let i = 20; i < 90; i++) await own.put(i % 2, `${i}`);
+  const packed = () => files.paths().filter((path) => path.endsWith('.packed')).length;
+  await until('segments are packed', () => packed() > 2);
+  for (let some = await slow.next(); some !== undefined; some = await slow.next()) {
+    seen.push(...some.map(textOf));
+  }
+  expect(seen).toEqual(Array.from({ length: 90 }, (_, i) => `${i}`));
+  await slow.close();
+  await own.stop();
 });
 
 /** A client that takes nothing. */
