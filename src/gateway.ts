@@ -15,12 +15,12 @@ import { Forwarding } from './forwarding.ts';
 import { gatewayId } from './gateway-id.ts';
 import { type Broker, openBroker } from './ingest/broker.ts';
 import { TopicMap } from './ingest/topic-map.ts';
+import { openLocalSocket } from './local-socket.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
-import { openControl } from './ops/control.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
@@ -132,9 +132,9 @@ export class Gateway {
         stateBytesWritten: level.bytesWritten(),
         flash: wear.status(),
       });
-    const routes = new Map([['/status', () => this.status()]]);
-    const control = await openControl(files, data.socket, routes);
-    this.#onStop('control', () => control.close());
+    const status = () => this.status();
+    const socket = await openLocalSocket({ ...this.#options, stores, state, status });
+    this.#onStop('control', () => socket.close());
     await broker.listen();
     this.#onStop('listener', () => broker.hangUp());
     logger.info({ host: config.mqtt.host, port: broker.port, data: data.root }, 'ready');

@@ -2,7 +2,15 @@
 import { ERRORS, type ErrorCode, HeadgateError, messageOf } from './base/errors.ts';
 import { check } from './cli/check.ts';
 import type { Command, Io } from './cli/command.ts';
+import { consumerCommit } from './cli/consumer-commit.ts';
+import { consumerLag } from './cli/consumer-lag.ts';
+import { consumerLs } from './cli/consumer-ls.ts';
+import { consumerRead } from './cli/consumer-read.ts';
+import { consumerRm } from './cli/consumer-rm.ts';
+import { consumerSeek } from './cli/consumer-seek.ts';
 import { demo } from './cli/demo.ts';
+import { logDump } from './cli/log-dump.ts';
+import { logExport } from './cli/log-export.ts';
 import { logLs } from './cli/log-ls.ts';
 import { logRead } from './cli/log-read.ts';
 import { logTail } from './cli/log-tail.ts';
@@ -25,6 +33,14 @@ const COMMANDS: readonly Command[] = [
   logRead,
   logTail,
   logVerify,
+  logExport,
+  logDump,
+  consumerLs,
+  consumerRead,
+  consumerCommit,
+  consumerSeek,
+  consumerLag,
+  consumerRm,
 ];
 
 /** Nothing went wrong, but there is nothing to ask either: apart from 1, for scripts. */
@@ -34,6 +50,9 @@ const NOTHING_TO_ASK: readonly ErrorCode[] = [
   'NO_ACCESS',
   'NO_LOG',
   'STREAM_UNKNOWN',
+  'PARTITION_UNKNOWN',
+  'CONSUMER_UNKNOWN',
+  'REQUEST_INVALID',
 ];
 
 /** journald takes a line for an error only if it says so itself: sd-daemon(3). */

@@ -81,6 +81,35 @@ export const ERRORS = {
     'Use the version that wrote it, or move the file out of the folder.',
   ),
   STREAM_UNKNOWN: row('There is no such stream in this log.', 'See `headgate log ls`.'),
+  PARTITION_UNKNOWN: row('The stream has no such partition.', 'See `headgate log ls`.'),
+  OFFSET_BEYOND_END: row(
+    'The offset is beyond the end of its partition: this log has never had such a record.',
+    'Begin at `latest` or `earliest`. After a card was replaced, offsets begin again.',
+  ),
+  CONSUMER_UNKNOWN: row(
+    'There is no consumer of this name, or none of this stream.',
+    'See `headgate consumer ls`. One is there once it has committed a position.',
+  ),
+  CONSUMER_RESERVED: row(
+    "The name is one of the gateway's own consumers; these can't be moved.",
+    'Use a name of your own.',
+  ),
+  CONSUMER_LIMIT: row(
+    'There are as many positions of consumers as the gateway keeps.',
+    'Remove those that nobody uses any more: `headgate consumer rm`.',
+  ),
+  READER_LIMIT: row(
+    'As many programs read records over the local socket as may at a time.',
+    'Try again later, or let readers end.',
+  ),
+  REQUEST_INVALID: row(
+    'A request on the local socket is not as docs/consumers.md says.',
+    'See what is named, and that page.',
+  ),
+  PATH_UNKNOWN: row(
+    'There is no such path on the local socket, or not with this method.',
+    'See docs/consumers.md for those there are.',
+  ),
   RECORD_TOO_LARGE: row(
     'One record does not fit into a segment.',
     'Lower mqtt.maxPayloadBytes or raise log.segmentBytes.',

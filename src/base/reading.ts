@@ -56,6 +56,8 @@ export interface RecordPosition {
 export interface LogRecord extends Reading, RecordPosition {
   /** Arrival by the wall clock, in ms since 1970, as that clock stood then. */
   readonly receivedAtMs: number;
+  /** The boot of the kernel whose monotonic clock it is, in hex. */
+  readonly boot: string;
   /** Arrival on the log's own clock: ms for which the gateway has run since the log began. */
   readonly runMs: number;
 }

@@ -10,6 +10,8 @@ export interface RecordJson {
   readonly topic: string;
   /** Wall clock at arrival, ms since 1970. */
   readonly receivedAt: number;
+  /** Corrected time of arrival, ms since 1970, where that is another. */
+  readonly time?: number;
   /** The device's own time, ms since 1970, if it sent one. */
   readonly deviceTime?: number;
   /** Why it is a dead letter: an error code. */
@@ -31,8 +33,11 @@ function payloadJson(payload: Uint8Array): Pick<RecordJson, 'payload' | 'encodin
   }
 }
 
-export function recordJson(record: LogRecord): RecordJson {
+/** `timeMs`: the corrected time, if it is known. */
+export function recordJson(record: LogRecord, timeMs = record.receivedAtMs): RecordJson {
   const { stream, partition, offset, device, messageId, topic, deviceTimeMs, reason } = record;
+  const receivedAt = Math.round(record.receivedAtMs);
+  const time = Math.round(timeMs);
   return {
     stream,
     partition,
@@ -40,7 +45,8 @@ export function recordJson(record: LogRecord): RecordJson {
     device,
     ...(messageId === undefined ? {} : { id: messageId.text }),
     topic,
-    receivedAt: Math.round(record.receivedAtMs),
+    receivedAt,
+    ...(time === receivedAt ? {} : { time }),
     ...(deviceTimeMs === undefined ? {} : { deviceTime: deviceTimeMs }),
     ...(reason === undefined ? {} : { reason }),
     ...payloadJson(record.payload),

@@ -1,4 +1,5 @@
 import type { ParseArgsConfig } from 'node:util';
+import { HeadgateError } from '../base/errors.ts';
 
 /** What a command may touch besides its arguments. */
 export interface Io {
@@ -43,4 +44,18 @@ export function wholeNumber(text: string, min: number, max: number): number {
     throw new RangeError(`${text} is not a whole number from ${min} to ${max}`);
   }
   return value;
+}
+
+/** The value of an option that is a whole number. Throws USAGE. */
+export function whole(
+  option: string,
+  text: string,
+  least = 0,
+  most = Number.MAX_SAFE_INTEGER,
+): number {
+  try {
+    return wholeNumber(text, least, most);
+  } catch (error) {
+    throw new HeadgateError('USAGE', `--${option}: ${(error as Error).message}`);
+  }
 }

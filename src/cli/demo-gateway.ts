@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { askControl } from '../ops/control.ts';
+import { askControl } from '../ops/control-client.ts';
 import { type DataFolder, dataFolder } from '../ops/data-folder.ts';
 import { type Child, spawnNode } from '../os/child.ts';
 import { writeNewFile } from '../os/temporary-folder.ts';

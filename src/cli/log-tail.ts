@@ -3,19 +3,12 @@ import type { LogRecord } from '../base/reading.ts';
 import type { FolderView } from '../log/folder-view.ts';
 import { earliestOffsets, StreamCursor } from '../log/log-reader.ts';
 import { nodeFiles } from '../os/node-files.ts';
-import { type Command, textValue } from './command.ts';
-import {
-  checkPartition,
-  formatHelp,
-  formatRecord,
-  READ_OPTIONS,
-  type RecordFilter,
-  recordFilter,
-  whole,
-} from './log-read.ts';
+import { CONFIG_OPTION, type Command, DATA_OPTION, textValue, whole } from './command.ts';
 import { LostNotes } from './lost-notes.ts';
+import { checkPartition, type RecordFilter, recordFilter } from './read-range.ts';
+import { formatHelp, formatOption, formatRecord } from './record-text.ts';
 import { dataFolderOf } from './settings.ts';
-import { endOffsets, viewOfStream } from './stores.ts';
+import { endOffsets, openStream } from './stores.ts';
 
 const POLL_MS = 200;
 
@@ -59,19 +52,25 @@ export const logTail: Command = {
     '                  [--format text|ndjson|raw] [--data DIR] [--config FILE]',
   summary: 'prints the last records of a stream; with --follow goes on with new ones',
   options: {
-    ...READ_OPTIONS,
+    ...CONFIG_OPTION,
+    ...DATA_OPTION,
+    format: { type: 'string' },
+    partition: { type: 'string' },
+    device: { type: 'string' },
     lines: { type: 'string', short: 'n' },
     follow: { type: 'boolean', short: 'f' },
   },
   optionHelp: { format: formatHelp('text') },
   positionals: [1, 1],
   async run(values, [stream = ''], io) {
-    const filter = recordFilter(values, 'text');
+    const format = formatOption(values, 'text');
+    const filter = recordFilter(values);
     const lines = whole('lines', textValue(values, 'lines') ?? '10');
-    const view = await viewOfStream(await dataFolderOf(values, io.env), stream);
+    const { view, times } = await openStream(await dataFolderOf(values, io.env), stream);
     checkPartition(filter, stream, earliestOffsets(view, stream).length);
     const { records: last, cursor, lost } = await lastRecords(view, stream, filter, lines);
-    const show = (record: LogRecord) => io.print(formatRecord(record, filter.format));
+    const show = (record: LogRecord) =>
+      io.print(formatRecord({ record, timeMs: times.timeOfRecord(record) }, format));
     let read = last.every(show);
     if (read) await lost.tell(view, io);
     while (values['follow'] && read) {

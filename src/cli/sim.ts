@@ -5,8 +5,7 @@ import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
 import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
 import { systemClock } from '../base/clock.ts';
 import { HeadgateError } from '../base/errors.ts';
-import { type Command, textValue, type Values } from './command.ts';
-import { whole } from './log-read.ts';
+import { type Command, textValue, type Values, whole } from './command.ts';
 
 interface Plan {
   readonly url: string;

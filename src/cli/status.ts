@@ -1,4 +1,4 @@
-import { askControl } from '../ops/control.ts';
+import { askControl } from '../ops/control-client.ts';
 import type { Status } from '../status.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
 import { dataFolderOf } from './settings.ts';

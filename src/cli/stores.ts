@@ -1,6 +1,8 @@
 import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
+import type { CorrectedTimes } from '../log/corrected-time.ts';
 import { FolderView } from '../log/folder-view.ts';
 import { streamTable } from '../log/log-reader.ts';
+import { readTimes } from '../log/read-times.ts';
 import { recoverTail } from '../log/recovery.ts';
 import type { DataFolder } from '../ops/data-folder.ts';
 import { nodeFiles } from '../os/node-files.ts';
@@ -37,10 +39,31 @@ export async function endOffsets(view: FolderView): Promise<Map<string, number[]
   );
 }
 
+/** A stream and what is known of its clocks. */
+export interface OpenStream {
+  readonly view: FolderView;
+  readonly times: CorrectedTimes;
+}
+
+async function findStream(data: DataFolder, stream: string) {
+  const views = [...(await openViews(data)).values()];
+  const view = views.find((one) => streamTable(one, stream) !== undefined);
+  if (view !== undefined) return { view, views };
+  throw new HeadgateError('STREAM_UNKNOWN', `no stream ${stream} in ${data.root}`);
+}
+
 /** The store that holds a stream. Throws STREAM_UNKNOWN. */
 export async function viewOfStream(data: DataFolder, stream: string): Promise<FolderView> {
-  for (const view of (await openViews(data)).values()) {
-    if (streamTable(view, stream) !== undefined) return view;
+  return (await findStream(data, stream)).view;
+}
+
+/** Throws STREAM_UNKNOWN. */
+export async function openStream(data: DataFolder, stream: string): Promise<OpenStream> {
+  const { view, views } = await findStream(data, stream);
+  const times = await readTimes(nodeFiles, view);
+  // Both stores are of one gateway: a step that only the other one saw counts here too.
+  for (const other of views) {
+    if (other !== view) times.learn(await readTimes(nodeFiles, other));
   }
-  throw new HeadgateError('STREAM_UNKNOWN', `no stream ${stream} in ${data.root}`);
+  return { view, times };
 }

@@ -7,6 +7,7 @@ import type { Command, Values } from './command.ts';
 
 const OPTION_HELP: Readonly<Record<string, string>> = {
   anomaly: 'the message of each sensor that is far off, counted from 0; none by default',
+  commit: 'moves the consumer on, a page at a time, once it is printed',
   config: 'YAML file; default: $HEADGATE_CONFIG, else /etc/headgate/headgate.yaml if it is there',
   count: 'messages of each sensor; 0, the default: until interrupted',
   data: 'data folder; default: data.dir, else $STATE_DIRECTORY, else ./data',
@@ -20,10 +21,17 @@ const OPTION_HELP: Readonly<Record<string, string>> = {
   json: 'one JSON value, for programs; {"error": …} where there is none to give',
   limit: 'records at most; all by default',
   lines: 'records to begin with; 10 by default',
+  offset: 'the first one that is not handled',
+  out: 'writes to this file, which is there when it is whole',
   partition: 'only records of this partition',
   port: 'MQTT port, instead of mqtt.port; 0 takes any free one',
+  records: 'the records of each block too',
   repeats: 'percent of messages that are sent twice; 5 by default',
+  segment: 'only this one, by its number',
   seed: 'the same seed, the same sensors; 1 by default',
+  since: 'only what came at this time or later: 2026-05-04T12:00:00Z, or 2h (ago)',
+  store: 'telemetry (readings) or events (alerts, dead letters); both by default',
+  until: 'only what came before this time',
 };
 
 export function commandHelp({ usage, summary, options, optionHelp }: Command): string {
@@ -61,7 +69,7 @@ export function generalHelp(commands: readonly Command[]): string {
     '',
     'Exit codes: 0 well; 1 what was asked for is not so (a damaged log, a daemon that takes no',
     'data, books that do not balance, a faulty configuration) or went wrong; 2 a wrong command',
-    'line, or nothing there to ask (no daemon, no log, no such stream).',
+    'line, or nothing there to ask (no daemon, no log, no such stream or consumer).',
   ].join('\n');
 }
 

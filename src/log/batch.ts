@@ -1,6 +1,6 @@
 import type { HeadgateError } from '../base/errors.ts';
 import type { LogRecord, Reading } from '../base/reading.ts';
-import type { Moment, Run } from './format.ts';
+import { bootName, type Moment, type Run } from './format.ts';
 import { BodyWriter } from './record-codec.ts';
 import type { Slot, Stream } from './stream.ts';
 import type { WriteBudget } from './write-budget.ts';
@@ -130,6 +130,7 @@ export class Batch {
    * Between `committed` and `reset`.
    */
   recordsOf({ name, partitions, firstSlot }: Stream, moment: Moment): LogRecord[] {
+    const boot = bootName(moment.boot);
     const records: LogRecord[] = [];
     for (const [i, reading] of this.#readings.entries()) {
       const partition = (this.#runs[this.#runOf[i] ?? 0]?.slot ?? -1) - firstSlot;
@@ -148,6 +149,7 @@ export class Batch {
         payload,
         monoMs: moment.monoMs + sinceBaseMs,
         receivedAtMs: moment.wallMs + sinceBaseMs,
+        boot,
         runMs: moment.runMs + sinceBaseMs,
         value,
       });

@@ -36,14 +36,28 @@ export function checkpointOffsets(
   }
 }
 
+/** A checkpoint as it is stored. */
+interface StoredCheckpoint {
+  readonly consumer: string;
+  readonly stream: string;
+  readonly text: string;
+}
+
+/** Every checkpoint that is stored, of whatever log. */
+export async function consumerKeys(state: StateStore): Promise<StoredCheckpoint[]> {
+  return (await state.entries(PREFIX)).map(([key, text]) => {
+    const slash = key.indexOf('/', PREFIX.length);
+    return { consumer: key.slice(PREFIX.length, slash), stream: key.slice(slash + 1), text };
+  });
+}
+
 /** The furthest offset of each partition that any consumer has handled, by stream. */
 export async function handledOffsets(
   state: StateStore,
   log: string,
 ): Promise<ReadonlyMap<string, readonly number[]>> {
   const furthest = new Map<string, readonly number[]>();
-  for (const [key, text] of await state.entries(PREFIX)) {
-    const stream = key.slice(key.indexOf('/', PREFIX.length) + 1);
+  for (const { stream, text } of await consumerKeys(state)) {
     const offsets = checkpointOffsets(text, log) ?? [];
     const before = furthest.get(stream) ?? [];
     const longer = offsets.length > before.length ? offsets : before;

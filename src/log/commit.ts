@@ -9,20 +9,20 @@ import type { Stream } from './stream.ts';
  */
 export class Commit {
   readonly #batch: Batch;
-  readonly #moment: Moment;
+  /** That of the block. */
+  readonly moment: Moment;
   readonly #made = new Map<string, readonly LogRecord[]>();
 
-  /** `moment`: that of the block. */
   constructor(batch: Batch, moment: Moment) {
     this.#batch = batch;
-    this.#moment = moment;
+    this.moment = moment;
   }
 
   /** The records of one stream, in commit order; shared by those who ask. */
   recordsOf(stream: Stream): readonly LogRecord[] {
     const made = this.#made.get(stream.name);
     if (made !== undefined) return made;
-    const records = this.#batch.recordsOf(stream, this.#moment);
+    const records = this.#batch.recordsOf(stream, this.moment);
     this.#made.set(stream.name, records);
     return records;
   }

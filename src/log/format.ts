@@ -108,6 +108,11 @@ export function logName(logId: Uint8Array): string {
   return Buffer.from(logId).toString('hex').slice(0, 8);
 }
 
+/** A boot id as records and readers know it. */
+export function bootName(boot: Uint8Array): string {
+  return Buffer.from(boot).toString('hex');
+}
+
 export function segmentFileName(sequence: number): string {
   return `${String(sequence).padStart(16, '0')}.segment`;
 }

@@ -170,7 +170,7 @@ async function findPlace(
   const at = segments.findLastIndex((info) => !info.headerLost && isBehind(info.header));
   const info = segments[at];
   if (info === undefined) return undefined;
-  const index = view.indexOf(info.sequence) ?? (await loadIndex(files, info, segments[at + 1]));
+  const index = await indexOf(files, view, info);
   const table = info.header.streams.find(({ name }) => name === wanted.stream);
   const first = table === undefined ? 0 : new Slots(info.header.streams).of(table.number, 0);
   const passes = (entry: IndexEntry) =>
@@ -181,7 +181,19 @@ async function findPlace(
   return { sequence: info.sequence, page, number: entry?.number ?? 0, path: info.path };
 }
 
-/** The index of a sealed segment, whose page the next header names. Missing or bad: undefined. */
+/** The index of a segment, at hand or read; undefined: it has none, or a bad one. */
+export async function indexOf(
+  files: Files,
+  view: LogView,
+  info: SegmentInfo,
+): Promise<SparseIndex | undefined> {
+  const atHand = view.indexOf(info.sequence);
+  if (atHand !== undefined) return atHand;
+  const following = view.segments().find(({ sequence }) => sequence > info.sequence);
+  return loadIndex(files, info, following);
+}
+
+/** The index of a sealed segment, whose page the next header names. */
 async function loadIndex(
   files: Files,
   info: SegmentInfo,

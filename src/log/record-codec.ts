@@ -2,7 +2,7 @@ import { HeadgateError } from '../base/errors.ts';
 import { sequenceFromText } from '../base/payload.ts';
 import type { LogRecord, MessageId, Reading } from '../base/reading.ts';
 import { ByteReader, MAX_VARINT_BYTES, viewOf, writeU64, writeVarint } from './bytes.ts';
-import type { BlockHeader } from './format.ts';
+import { type BlockHeader, bootName } from './format.ts';
 
 /** Records in the body of a block: docs/log-format.md, *Records*. Pure. */
 
@@ -123,6 +123,7 @@ export function decodeRecords(
 ): LogRecord[] {
   const reader = new ByteReader(body);
   const next = header.runs.map((run) => run.firstOffset);
+  const boot = bootName(header.boot);
   const records: LogRecord[] = [];
   for (let i = 0; i < header.records; i++) {
     const flags = reader.u8();
@@ -154,6 +155,7 @@ export function decodeRecords(
       payload,
       monoMs: header.monoMs + sinceBaseMs,
       receivedAtMs: header.wallMs + sinceBaseMs,
+      boot,
       runMs: header.runMs + sinceBaseMs,
     });
   }

@@ -41,6 +41,11 @@ export class SparseIndex {
     return this.#entries[low - 1];
   }
 
+  /** In their order. */
+  get entries(): readonly IndexEntry[] {
+    return this.#entries;
+  }
+
   /** Of what `encode` gives. */
   get sizeBytes(): number {
     return this.#entries.reduce((sum, e) => sum + FIXED_BYTES + 8 * e.nextOffsets.length, 0);

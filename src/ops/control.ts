@@ -1,35 +1,69 @@
-import { createServer, request, type Server } from 'node:http';
-import { codeOf, ERRORS, HeadgateError } from '../base/errors.ts';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { HeadgateError } from '../base/errors.ts';
 import type { Files } from '../os/files.ts';
+import { callOf, type Handler, sendError, sendJson } from './control-call.ts';
 
 /** What the daemon answers on its local socket: a path and what it gives as JSON. */
 export type Routes = ReadonlyMap<string, () => unknown>;
 
 export interface Control {
+  /** Ends every answer that is under way, and resolves when nothing is. */
   close(): Promise<void>;
 }
+
+const MAX_CONNECTIONS = 32;
+const MAX_HEADER_BYTES = 8 * 1024;
 
 /**
  * Opens the local socket: HTTP over a Unix socket that only this user and group can reach. Whoever
  * holds the data folder holds its socket, so one that an earlier daemon left behind is removed.
  */
-export async function openControl(files: Files, path: string, routes: Routes): Promise<Control> {
+export async function openControl(
+  files: Files,
+  path: string,
+  routes: Routes,
+  handlers: readonly Handler[] = [],
+): Promise<Control> {
   await files.remove(path);
-  const server = createServer((message, answer) => {
-    const route = message.method === 'GET' ? routes.get(message.url ?? '') : undefined;
-    answer.setHeader('content-type', 'application/json');
-    answer.statusCode = route === undefined ? 404 : 200;
-    answer.end(JSON.stringify(route === undefined ? { error: 'no such path' } : route()));
+  const all = [handlerOf(routes), ...handlers];
+  const underWay = new Set<Promise<void>>();
+  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (message, answer) => {
+    const one = handle(message, answer, all).finally(() => underWay.delete(one));
+    underWay.add(one);
   });
-  server.maxConnections = 16;
+  server.maxConnections = MAX_CONNECTIONS;
   await listen(server, path);
   return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+      await Promise.all(underWay);
+    },
   };
+}
+
+function handlerOf(routes: Routes): Handler {
+  return (call) => {
+    const route = call.method === 'GET' ? routes.get(`/${call.path.join('/')}`) : undefined;
+    if (route === undefined) return false;
+    sendJson(call, route());
+    return true;
+  };
+}
+
+async function handle(
+  message: IncomingMessage,
+  answer: ServerResponse,
+  handlers: readonly Handler[],
+): Promise<void> {
+  try {
+    const call = callOf(message, answer);
+    for (const handler of handlers) if (await handler(call)) return;
+    throw new HeadgateError('PATH_UNKNOWN', `${call.method} /${call.path.join('/')}`);
+  } catch (error) {
+    sendError({ answer }, error);
+  }
 }
 
 async function listen(server: Server, path: string): Promise<void> {
@@ -42,31 +76,4 @@ async function listen(server: Server, path: string): Promise<void> {
   } finally {
     process.umask(before);
   }
-}
-
-const ANSWER_WITHIN_MS = 5_000;
-
-/** Asks the daemon of a data folder. Throws NOT_RUNNING if none answers, NO_ACCESS. */
-export function askControl(socket: string, path: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) => {
-      const code = ['EACCES', 'EPERM'].includes(codeOf(cause)) ? 'NO_ACCESS' : 'NOT_RUNNING';
-      reject(new HeadgateError(code, `${ERRORS[code].cause} (${socket})`, { cause }));
-    };
-    const ask = request({ socketPath: socket, path, timeout: ANSWER_WITHIN_MS }, (answer) => {
-      const parts: Buffer[] = [];
-      answer.on('data', (part: Buffer) => parts.push(part));
-      answer.on('error', fail);
-      answer.on('end', () => {
-        try {
-          resolve(JSON.parse(Buffer.concat(parts).toString()));
-        } catch (error) {
-          fail(error);
-        }
-      });
-    });
-    ask.on('timeout', () => ask.destroy(new Error('no answer in time')));
-    ask.on('error', fail);
-    ask.end();
-  });
 }

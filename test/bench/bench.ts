@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/base/errors.ts';
-import { askControl } from '../../src/ops/control.ts';
+import { askControl } from '../../src/ops/control-client.ts';
 import { dataFolder } from '../../src/ops/data-folder.ts';
 import { type Child, spawnNode } from '../../src/os/child.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';

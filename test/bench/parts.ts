@@ -28,6 +28,7 @@ function recordsToMeasure(): LogRecord[] {
       partition: i % 4,
       offset: i,
       receivedAtMs: 1_795_528_656_303 + i / 10,
+      boot: '00',
       runMs: i / 10,
     };
   });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { askControl } from '../../src/ops/control.ts';
+import { askControl } from '../../src/ops/control-client.ts';
 import { type DataFolder, dataFolder } from '../../src/ops/data-folder.ts';
 import type { Status } from '../../src/status.ts';
 import { until } from './until.ts';

@@ -174,7 +174,15 @@ describe('dedup', () => {
   it('is refilled by the records of the log', () => {
     const dedup = new Dedup(OPTIONS);
     const record = (one: Reading, offset: number) =>
-      dedup.remember({ ...one, stream: 's', partition: 0, offset, receivedAtMs: 0, runMs: 5 });
+      dedup.remember({
+        ...one,
+        stream: 's',
+        partition: 0,
+        offset,
+        receivedAtMs: 0,
+        boot: '',
+        runMs: 5,
+      });
     const all = [
       reading('a', { id: 'x' }),
       reading('a', { boot: 1, seq: 7 }),
@@ -243,7 +251,15 @@ describe('dedup', () => {
     const dedup = new Dedup(OPTIONS);
     for (const seq of [2_000, 5]) {
       const one = reading('a', { boot: 'b', seq });
-      dedup.remember({ ...one, stream: 's', partition: 0, offset: 0, receivedAtMs: 0, runMs: 5 });
+      dedup.remember({
+        ...one,
+        stream: 's',
+        partition: 0,
+        offset: 0,
+        receivedAtMs: 0,
+        boot: '',
+        runMs: 5,
+      });
     }
     const seen = [5 + WINDOW_BITS, 2_000].map((seq) =>
       send(dedup, reading('a', { boot: 'b', seq })),

@@ -18,6 +18,7 @@ export class Records {
       partition: 0,
       offset,
       receivedAtMs: 1_795_000_000_000 + offset * 1_000,
+      boot: '00',
       runMs: offset * 1_000,
     };
   }

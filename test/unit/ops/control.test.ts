@@ -1,9 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { askControl, type Control, openControl } from '../../../src/ops/control.ts';
+import { type Control, openControl } from '../../../src/ops/control.ts';
+import type { Handler } from '../../../src/ops/control-call.ts';
+import { askControl } from '../../../src/ops/control-client.ts';
 import { nodeFiles } from '../../../src/os/node-files.ts';
 import { makeTemporaryFolder, removeFolder } from '../../../src/os/temporary-folder.ts';
+import { until } from '../../support/until.ts';
 
 let folder: string;
 let socket: string;
@@ -56,6 +59,26 @@ it('has no other paths and no other methods', async () => {
   expect(await statusOf('GET', '/status')).toBe(200);
   expect(await statusOf('GET', '/other')).toBe(404);
   expect(await statusOf('POST', '/status')).toBe(404);
+});
+
+it('closes when every answer has ended, and not before', async () => {
+  const done: string[] = [];
+  let isAsked = false;
+  const handler: Handler = async ({ signal, path }) => {
+    isAsked = true;
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+    done.push(path.join('/'));
+    return true;
+  };
+  control = await openControl(nodeFiles, socket, new Map(), [handler]);
+  const asked = request({ socketPath: socket, path: '/slow' });
+  const gone = new Promise((resolve) => asked.on('error', resolve));
+  asked.end();
+  await until('it is asked', () => isAsked);
+  await control.close();
+  expect(done).toEqual(['slow']);
+  await gone;
 });
 
 it('is NOT_RUNNING where nobody answers', async () => {

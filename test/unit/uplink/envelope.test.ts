@@ -14,6 +14,7 @@ const RECORD: LogRecord = {
   payload: Buffer.from('{"id":"a-17","value":21.5}'),
   monoMs: 12,
   receivedAtMs: 1_767_225_600_000.4,
+  boot: '00',
   runMs: 99,
 };
 

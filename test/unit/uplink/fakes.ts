@@ -165,6 +165,7 @@ export class FakeConsumer implements Consumer {
         payload: Buffer.from(String(index)),
         monoMs: 0,
         receivedAtMs: 0,
+        boot: '00',
         runMs: 0,
       });
     }

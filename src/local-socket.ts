@@ -1,0 +1,37 @@
+import type { Clock } from './base/clock.ts';
+import { LocalStreams } from './log/local-streams.ts';
+import { NamedConsumers } from './log/named-consumers.ts';
+import { consumerRoutes } from './ops/consumer-routes.ts';
+import { type Control, openControl } from './ops/control.ts';
+import type { DataFolder } from './ops/data-folder.ts';
+import { recordRoutes } from './ops/record-routes.ts';
+import { readBootId } from './os/boot-id.ts';
+import type { Files } from './os/files.ts';
+import type { StateStore } from './os/state-store.ts';
+import type { Stores } from './stores.ts';
+
+export interface LocalSocketOptions {
+  readonly data: DataFolder;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly stores: Stores;
+  readonly state: StateStore;
+  readonly status: () => unknown;
+}
+
+/** The local socket with all that it answers: status, streams and consumers. */
+export async function openLocalSocket(options: LocalSocketOptions): Promise<Control> {
+  const { data, files, clock, stores, state, status } = options;
+  const journals = new Map(Object.entries(stores));
+  const streams = new LocalStreams({ files, clock, boot: await readBootId(files), journals });
+  const consumers = new NamedConsumers(state, streams);
+  const routes = new Map([['/status', status]]);
+  const handlers = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
+  const control = await openControl(files, data.socket, routes, handlers);
+  return {
+    close: async () => {
+      await control.close();
+      streams.close();
+    },
+  };
+}

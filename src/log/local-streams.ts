@@ -1,0 +1,103 @@
+import type { Clock } from '../base/clock.ts';
+import { HeadgateError } from '../base/errors.ts';
+import type { Files } from '../os/files.ts';
+import { pacedFiles, Turns } from '../os/paced-files.ts';
+import type { CorrectedTimes } from './corrected-time.ts';
+import { bootName } from './format.ts';
+import type { Journal } from './journal.ts';
+import { earliestOffsets } from './log-reader.ts';
+import { readTimes } from './read-times.ts';
+
+/** One stream as the local socket lists it; the names are those of `headgate log ls --json`. */
+export interface StreamRow {
+  readonly stream: string;
+  readonly store: string;
+  readonly log: string;
+  readonly partitions: number;
+  readonly records: number;
+  readonly earliest: readonly number[];
+  readonly next: readonly number[];
+}
+
+export interface LocalStreamsOptions {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly boot: Uint8Array;
+  /** By the name of the store. */
+  readonly journals: ReadonlyMap<string, Journal>;
+}
+
+/** The streams of a running gateway, for readers within its process, and the times in them. */
+export class LocalStreams {
+  /** For readers: they take turns, and what is acknowledged comes before them. */
+  readonly files: Files;
+  readonly turns = new Turns();
+  readonly #options: LocalStreamsOptions;
+  #times: Promise<ReadonlyMap<Journal, CorrectedTimes>> | undefined;
+  readonly #stopListening: Array<() => void> = [];
+
+  constructor(options: LocalStreamsOptions) {
+    this.files = pacedFiles(options.files, this.turns);
+    this.#options = options;
+  }
+
+  /** Throws STREAM_UNKNOWN. */
+  journalOf(stream: string): Journal {
+    for (const journal of this.#options.journals.values()) {
+      if (journal.streamNames.includes(stream)) return journal;
+    }
+    throw new HeadgateError('STREAM_UNKNOWN', `no stream ${stream}`);
+  }
+
+  rows(): StreamRow[] {
+    return [...this.#options.journals].flatMap(([store, journal]) =>
+      journal.streamNames.map((stream) => {
+        const earliest = earliestOffsets(journal, stream);
+        const next = journal.nextOffsets(stream);
+        const records = next.reduce((sum, n, p) => sum + n - (earliest[p] ?? 0), 0);
+        const { partitions } = journal.stream(stream);
+        return { stream, store, log: journal.logId, partitions, records, earliest, next };
+      }),
+    );
+  }
+
+  /** What is known of the clocks in a journal: read once, and followed from then on. */
+  async timesOf(journal: Journal): Promise<CorrectedTimes> {
+    this.#times ??= this.#readAll();
+    // What can't be read now may be later.
+    this.#times.catch(() => {
+      this.#times = undefined;
+    });
+    const times = (await this.#times).get(journal);
+    if (times === undefined) throw new RangeError('not a journal of this gateway');
+    return times;
+  }
+
+  async #readAll(): Promise<ReadonlyMap<Journal, CorrectedTimes>> {
+    const all = new Map<Journal, CorrectedTimes>();
+    for (const journal of this.#options.journals.values()) {
+      all.set(journal, await readTimes(this.files, journal));
+    }
+    // Both stores are of one gateway: a step that only the other one saw counts here too.
+    for (const times of all.values()) for (const other of all.values()) times.learn(other);
+    for (const journal of all.keys()) {
+      const stop = journal.onCommit(({ moment: { boot, monoMs, wallMs } }) => {
+        const reading = { boot: bootName(boot), monoMs, wallMs };
+        for (const times of all.values()) times.note(reading);
+      });
+      this.#stopListening.push(stop);
+    }
+    return all;
+  }
+
+  /** The time at this moment, by what the journal knows of this boot. */
+  async nowMs(journal: Journal): Promise<number> {
+    const { clock, boot } = this.#options;
+    const reading = { boot: bootName(boot), monoMs: clock.monoMs(), wallMs: clock.wallMs() };
+    return (await this.timesOf(journal)).nowMs(reading);
+  }
+
+  close(): void {
+    for (const stop of this.#stopListening.splice(0)) stop();
+  }
+}

@@ -1,0 +1,162 @@
+import { HeadgateError } from '../base/errors.ts';
+import type { StateStore } from '../os/state-store.ts';
+import { checkpointKey, checkpointOffsets, consumerKeys, encodeCheckpoint } from './checkpoint.ts';
+import type { LocalStreams } from './local-streams.ts';
+import { earliestOffsets } from './log-reader.ts';
+import { checkOffset } from './start-position.ts';
+
+/** How far a consumer has come in one stream. */
+export interface ConsumerRow {
+  readonly consumer: string;
+  readonly stream: string;
+  readonly log: string;
+  /** One of the gateway's own, which nobody else moves. */
+  readonly own: boolean;
+  /** Records that it has not handled and that are still kept. */
+  readonly lag: number;
+  readonly partitions: ReadonlyArray<{
+    readonly partition: number;
+    /** First offset not handled. */
+    readonly position: number;
+    readonly earliest: number;
+    readonly end: number;
+    readonly lag: number;
+  }>;
+}
+
+/** The gateway's own consumers. */
+const OWN: ReadonlySet<string> = new Set(['detect', 'uplink']);
+
+export function isOwnConsumer(name: string): boolean {
+  return OWN.has(name);
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const MAX_POSITIONS = 256;
+
+/**
+ * Consumers that other programs give names to. Their positions are in the state store, beside those
+ * of the gateway's own: none is ever beyond the end of the log, since from there on offsets would
+ * be taken for given out. A crash loses what LevelDB had not synced: some records come again.
+ */
+export class NamedConsumers {
+  readonly #state: StateStore;
+  readonly #streams: LocalStreams;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(state: StateStore, streams: LocalStreams) {
+    this.#state = state;
+    this.#streams = streams;
+  }
+
+  /** Every one that has a position in a stream of this log. */
+  async rows(): Promise<ConsumerRow[]> {
+    const rows: ConsumerRow[] = [];
+    const names = new Set(this.#streams.rows().map(({ stream }) => stream));
+    for (const { consumer, stream, text } of await consumerKeys(this.#state)) {
+      const offsets = names.has(stream) ? this.#offsetsIn(text, stream) : undefined;
+      if (offsets !== undefined) rows.push(this.#row(consumer, stream, offsets));
+    }
+    return rows;
+  }
+
+  /** Throws CONSUMER_UNKNOWN, STREAM_UNKNOWN, REQUEST_INVALID. */
+  async row(consumer: string, stream: string): Promise<ConsumerRow> {
+    const offsets = await this.offsets(consumer, stream);
+    if (offsets !== undefined) return this.#row(consumer, stream, offsets);
+    throw new HeadgateError('CONSUMER_UNKNOWN', `no consumer ${consumer} of ${stream}`);
+  }
+
+  /** First offset not handled, per partition; undefined: it has no position. */
+  async offsets(consumer: string, stream: string): Promise<readonly number[] | undefined> {
+    this.#checkName(consumer);
+    this.#streams.journalOf(stream);
+    return this.#offsetsIn(await this.#state.get(checkpointKey(consumer, stream)), stream);
+  }
+
+  #offsetsIn(text: string | undefined, stream: string): readonly number[] | undefined {
+    return checkpointOffsets(text, this.#streams.journalOf(stream).logId);
+  }
+
+  #row(consumer: string, stream: string, offsets: readonly number[]): ConsumerRow {
+    const journal = this.#streams.journalOf(stream);
+    const firsts = earliestOffsets(journal, stream);
+    const partitions = journal.nextOffsets(stream).map((end, partition) => {
+      const position = offsets[partition] ?? 0;
+      const earliest = firsts[partition] ?? 0;
+      const lag = Math.max(0, end - Math.max(position, earliest));
+      return { partition, position, earliest, end, lag };
+    });
+    const lag = partitions.reduce((sum, one) => sum + one.lag, 0);
+    return { consumer, stream, log: journal.logId, own: OWN.has(consumer), lag, partitions };
+  }
+
+  /**
+   * Moves the partitions named, all or none; those without a position begin at the earliest. Throws
+   * OFFSET_BEYOND_END, PARTITION_UNKNOWN, CONSUMER_RESERVED, CONSUMER_LIMIT, REQUEST_INVALID.
+   */
+  move(
+    consumer: string,
+    stream: string,
+    positions: ReadonlyMap<number, number>,
+  ): Promise<ConsumerRow> {
+    return this.#next(async () => {
+      this.#checkName(consumer);
+      this.#checkOwn(consumer);
+      for (const [partition, offset] of positions) {
+        checkOffset(this.#streams, { stream, partition, offset });
+      }
+      const key = checkpointKey(consumer, stream);
+      const stored = await this.#state.get(key);
+      if (stored === undefined) await this.#checkRoom();
+      const journal = this.#streams.journalOf(stream);
+      const before = checkpointOffsets(stored, journal.logId);
+      const { partitions } = journal.stream(stream);
+      const offsets = Array.from(
+        { length: partitions },
+        (_, p) => positions.get(p) ?? before?.[p] ?? 0,
+      );
+      const text = encodeCheckpoint({ log: journal.logId, offsets });
+      await this.#state.write(new Map([[key, text]]));
+      return this.#row(consumer, stream, offsets);
+    });
+  }
+
+  /** Throws CONSUMER_UNKNOWN, CONSUMER_RESERVED, REQUEST_INVALID. */
+  remove(consumer: string, stream: string): Promise<void> {
+    return this.#next(async () => {
+      this.#checkName(consumer);
+      this.#checkOwn(consumer);
+      const key = checkpointKey(consumer, stream);
+      if ((await this.#state.get(key)) === undefined) {
+        throw new HeadgateError('CONSUMER_UNKNOWN', `no consumer ${consumer} of ${stream}`);
+      }
+      await this.#state.write(new Map([[key, undefined]]));
+    });
+  }
+
+  /** One change at a time: each is made from what stands there. */
+  #next<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(change);
+    this.#turn = turn.catch(() => {
+      // Whoever asked for it is told.
+    });
+    return turn;
+  }
+
+  async #checkRoom(): Promise<void> {
+    const others = (await consumerKeys(this.#state)).filter(({ consumer }) => !OWN.has(consumer));
+    if (others.length < MAX_POSITIONS) return;
+    throw new HeadgateError('CONSUMER_LIMIT', `there are ${MAX_POSITIONS}`);
+  }
+
+  #checkOwn(consumer: string): void {
+    if (OWN.has(consumer)) throw new HeadgateError('CONSUMER_RESERVED', consumer);
+  }
+
+  #checkName(consumer: string): void {
+    if (NAME.test(consumer)) return;
+    const detail = "a consumer's name is 1 to 64 letters, digits, `.`, `_` and `-`";
+    throw new HeadgateError('REQUEST_INVALID', detail);
+  }
+}

@@ -1,0 +1,103 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { codeOf, ERRORS, type ErrorCode, HeadgateError, messageOf } from '../base/errors.ts';
+
+/** One request on the local socket, and its answer. */
+export interface Call {
+  readonly method: string;
+  /** Of the path, decoded: `/streams/a%2Fb` is `['streams', 'a/b']`. */
+  readonly path: readonly string[];
+  readonly query: URLSearchParams;
+  readonly answer: ServerResponse;
+  /** Aborts when the client is gone. */
+  readonly signal: AbortSignal;
+  header(name: string): string | undefined;
+  /** The body as JSON. Rejects with REQUEST_INVALID. */
+  body(): Promise<unknown>;
+}
+
+/** Answers what is its own; false: the path is none of its. What it throws is answered for it. */
+export type Handler = (call: Call) => boolean | Promise<boolean>;
+
+const MAX_BODY_BYTES = 64 * 1024;
+
+/** Throws REQUEST_INVALID. */
+export function callOf(message: IncomingMessage, answer: ServerResponse): Call {
+  const gone = new AbortController();
+  answer.once('close', () => gone.abort());
+  const { path, query } = urlOf(message.url ?? '');
+  return {
+    method: message.method ?? '',
+    path,
+    query,
+    answer,
+    signal: gone.signal,
+    header: (name) => {
+      const value = message.headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    },
+    body: () => readJson(message, answer),
+  };
+}
+
+function urlOf(text: string): Pick<Call, 'path' | 'query'> {
+  try {
+    const { pathname, searchParams } = new URL(text, 'http://gateway');
+    return { path: pathname.split('/').slice(1).map(decodeURIComponent), query: searchParams };
+  } catch (error) {
+    throw new HeadgateError('REQUEST_INVALID', 'the path is none', { cause: error });
+  }
+}
+
+async function readJson(message: IncomingMessage, answer: ServerResponse): Promise<unknown> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of message.iterator({ destroyOnReturn: false })) {
+    bytes += (part as Buffer).length;
+    if (bytes > MAX_BODY_BYTES) {
+      // The rest is never read: nothing else can come over this connection.
+      answer.setHeader('connection', 'close');
+      throw new HeadgateError('REQUEST_INVALID', `a body is ${MAX_BODY_BYTES} bytes at most`);
+    }
+    parts.push(part as Buffer);
+  }
+  try {
+    return JSON.parse(Buffer.concat(parts).toString());
+  } catch (error) {
+    throw new HeadgateError('REQUEST_INVALID', 'the body is no JSON', { cause: error });
+  }
+}
+
+export function sendJson({ answer }: Pick<Call, 'answer'>, value: unknown, status = 200): void {
+  answer.writeHead(status, { 'content-type': 'application/json' });
+  answer.end(`${JSON.stringify(value)}\n`);
+}
+
+/** What is not here is a fault of ours, or of the machine: 500. */
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  REQUEST_INVALID: 400,
+  CONSUMER_RESERVED: 403,
+  PATH_UNKNOWN: 404,
+  STREAM_UNKNOWN: 404,
+  PARTITION_UNKNOWN: 404,
+  CONSUMER_UNKNOWN: 404,
+  OFFSET_BEYOND_END: 409,
+  CONSUMER_LIMIT: 409,
+  READER_LIMIT: 503,
+};
+
+/** An error as `{code, cause, mend, detail}`, or the end of an answer that has begun. */
+export function sendError(call: Pick<Call, 'answer'>, error: unknown): void {
+  if (call.answer.headersSent) {
+    call.answer.destroy();
+    return;
+  }
+  if (error instanceof HeadgateError) {
+    const { code, detail } = error;
+    const { cause, mend } = ERRORS[code];
+    const more = detail === '' ? {} : { detail };
+    sendJson(call, { code, cause, mend, ...more }, STATUS[code] ?? 500);
+    return;
+  }
+  const mend = 'See what the daemon has logged; `headgate log verify` looks at the log.';
+  sendJson(call, { code: codeOf(error), cause: messageOf(error), mend }, 500);
+}
