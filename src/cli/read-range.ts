@@ -100,8 +100,8 @@ function checked(values: Values) {
 }
 
 /**
- * The records that a command line asks for, in commit order; tells on standard error what of them is
- * lost. Throws USAGE, STREAM_UNKNOWN.
+ * The records that a command line asks for, in commit order; tells on standard error what of them
+ * is lost. Throws USAGE, STREAM_UNKNOWN.
  */
 export async function* chosenRecords(
   values: Values,

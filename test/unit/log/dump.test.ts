@@ -57,9 +57,9 @@ it('names the page of what is torn, of what is damaged, and of what is void', as
     bytes[at] = (bytes[at] ?? 0) ^ 0xff;
   };
   // The body of block 1, the whole of block 2's header, and the body of the last one.
-  flip(2 * PAGE + 100);
+  flip(2 * PAGE + 120);
   flip(3 * PAGE + 20);
-  flip(6 * PAGE + 100);
+  flip(6 * PAGE + 120);
   const all = (await dump(files)).slice(1);
   expect(all).toMatchObject([
     { kind: 'block', page: 1 },
@@ -69,7 +69,13 @@ it('names the page of what is torn, of what is damaged, and of what is void', as
       pages: 1,
       runs: [{ name: 'readings', firstOffset: 1, records: 1 }],
     },
-    { kind: 'corrupt', page: 3, pages: 1, runs: undefined },
+    // Told by the block behind it.
+    {
+      kind: 'corrupt',
+      page: 3,
+      pages: 1,
+      runs: [{ name: 'readings', firstOffset: 2, records: 1 }],
+    },
     { kind: 'block', page: 4 },
     { kind: 'block', page: 5 },
     { kind: 'torn', page: 6, bytes: PAGE },
