@@ -1,24 +1,16 @@
 /** The room that seven days of one reading a second take, each committed by itself. */
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock } from '../../src/base/clock.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';
 import { appendAll, openLog, PARTITIONS } from './flash-log.ts';
 import { SensorLoad } from './sensor-load.ts';
+import { SetClock } from './set-clock.ts';
 
 const READINGS = 7 * 24 * 3600;
-const START_MS = Date.UTC(2026, 0, 5);
 const RETENTION_BYTES = 1024 ** 3;
 const MAX_BYTES = 32e6;
 /** Between so many readings, what is done beside the commits is waited for. */
 const READINGS_A_PAUSE = 64;
-
-/** A clock that stands still until it is moved. */
-class SetClock implements Clock {
-  nowMs = 0;
-  wallMs = () => START_MS + this.nowMs;
-  monoMs = () => this.nowMs;
-}
 
 /** By allocated size, as `du` counts. */
 function folderUse(folder: string) {
