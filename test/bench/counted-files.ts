@@ -18,27 +18,28 @@ function kindOf(path: string, bytes: Uint8Array): keyof WrittenBytes {
   return ZEROS.subarray(0, bytes.length).equals(bytes) ? 'zeros' : 'blocks';
 }
 
-export class CountedFiles implements Files {
-  readonly written: WrittenBytes = { zeros: 0, packed: 0, blocks: 0 };
-  readonly list = nodeFiles.list;
-  readonly makeFolder = nodeFiles.makeFolder;
-  readonly rename = nodeFiles.rename;
-  readonly remove = nodeFiles.remove;
-  readonly syncFolder = nodeFiles.syncFolder;
-  readonly readText = nodeFiles.readText;
+export interface CountedFiles extends Files {
+  readonly written: WrittenBytes;
+}
 
-  async open(path: string, mode: 'read' | 'write'): Promise<FileHandle> {
-    const handle = await nodeFiles.open(path, mode);
-    return {
-      read: (into, position) => handle.read(into, position),
-      write: (bytes, position) => {
-        this.written[kindOf(path, bytes)] += bytes.length;
-        return handle.write(bytes, position);
-      },
-      sync: () => handle.sync(),
-      sizeBytes: () => handle.sizeBytes(),
-      truncate: (sizeBytes) => handle.truncate(sizeBytes),
-      close: () => handle.close(),
-    };
-  }
+export function countedFiles(): CountedFiles {
+  const written: WrittenBytes = { zeros: 0, packed: 0, blocks: 0 };
+  return {
+    ...nodeFiles,
+    written,
+    async open(path, mode): Promise<FileHandle> {
+      const handle = await nodeFiles.open(path, mode);
+      return {
+        read: (into, position) => handle.read(into, position),
+        write: (bytes, position) => {
+          written[kindOf(path, bytes)] += bytes.length;
+          return handle.write(bytes, position);
+        },
+        sync: () => handle.sync(),
+        sizeBytes: () => handle.sizeBytes(),
+        truncate: (sizeBytes) => handle.truncate(sizeBytes),
+        close: () => handle.close(),
+      };
+    },
+  };
 }

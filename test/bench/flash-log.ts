@@ -6,7 +6,7 @@ import { silentLogger } from '../../src/base/logger.ts';
 import { Journal } from '../../src/log/journal.ts';
 import type { JournalOptions } from '../../src/log/journal-options.ts';
 import type { Files } from '../../src/os/files.ts';
-import { CountedFiles, type WrittenBytes } from './counted-files.ts';
+import { countedFiles, type WrittenBytes } from './counted-files.ts';
 import { SensorLoad, type SensorReading } from './sensor-load.ts';
 import type { WriteMeter } from './write-meter.ts';
 
@@ -143,7 +143,7 @@ export async function startLog(files: Files, folder: string, size: number) {
 
 /** Runs one row on a device of its own. */
 export async function measureLog(meter: WriteMeter, size: number): Promise<LogFigures> {
-  const files = new CountedFiles();
+  const files = countedFiles();
   const { journal, load, run } = await startLog(files, join(meter.folder, 'log'), size);
   const look = (deviceBytes: number): Phase => ({
     commits: journal.status().commits,

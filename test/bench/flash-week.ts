@@ -43,8 +43,9 @@ export async function measureWeek(base: string): Promise<string[]> {
       `\nSeven days of one reading a second, each a commit`,
       `readings ${READINGS}, commits ${commits}, payload ${megabytes(load.payloadBytes)} MB ` +
         `(mean ${(load.payloadBytes / READINGS).toFixed(1)} bytes)`,
-      `in the folder: ${megabytes(bytes)} MB (target ${megabytes(MAX_BYTES)}: ${verdict}), ` +
-        `${(bytes / READINGS).toFixed(1)} bytes a reading; ${packed} packed files, ${others} others`,
+      `in the folder: ${megabytes(bytes)} MB, ${(bytes / READINGS).toFixed(1)} bytes a reading, ` +
+        `${packed} packed files and ${others} others; ` +
+        `target ${megabytes(MAX_BYTES)} MB: ${verdict}`,
     ];
   } finally {
     rmSync(place, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:flash`: bytes written to the device per byte of payload, for this log and for other
- * ways to store the same readings, and the room that a week of readings takes. docs/flash.md says
- * how to read it.
+ * `npm run bench:flash`: bytes written to the device per byte of payload, for this log and for
+ * other ways to store the same readings, and the room that a week of readings takes. docs/flash.md
+ * says how to read it.
  *
  * node flash.js [--row 1 --row 10 --row 100 --row 2000 --row paced --row week]
  *               [--method device|process] [--folder /dev/shm]
@@ -138,7 +138,8 @@ async function compare(method: Method, size: number): Promise<string> {
   const bare = perPayload(full.deviceBytes - full.written.zeros, full);
   const target = TARGETS.get(size) ?? Number.POSITIVE_INFINITY;
   const verdict = Number(bare) <= target ? 'met' : 'MISSED';
-  return `${String(size).padStart(5)} a commit, without zeros: ${bare}, target ${target}: ${verdict}`;
+  const name = `${String(size).padStart(5)} a commit, without zeros`;
+  return `${name}: ${bare}, target ${target}: ${verdict}`;
 }
 
 const wanted = new Set(values.row ?? [...SIZES.map(String), 'paced', 'week']);

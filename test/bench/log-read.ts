@@ -12,7 +12,10 @@ const SEED = 7;
 const MAX_MS = 20;
 const RETENTION = { maxBytes: 1024 ** 4, maxAgeMs: 0 };
 
-/** Where a consumer stands that has handled the first `count` readings, which go round the partitions. */
+/**
+ * Where a consumer stands that has handled the first `count` readings, which were appended to the
+ * partitions in turn.
+ */
 function positionAfter(count: number): number[] {
   return Array.from({ length: PARTITIONS }, (_, p) => Math.ceil((count - p) / PARTITIONS));
 }
@@ -65,4 +68,6 @@ export async function measureReads(name: string, folder: string): Promise<string
   return lines;
 }
 
-export const READS_HEAD = `\nFirst record from ${OFFSETS} random offsets (seed ${SEED}), ms: p50, p99, max; target ${MAX_MS}`;
+export const READS_HEAD =
+  `\nFirst record from ${OFFSETS} random offsets (seed ${SEED}), ms: p50, p99, max; ` +
+  `target ${MAX_MS}`;

@@ -13,8 +13,8 @@ const SMALL_SEGMENT_BYTES = 64 * 1024;
 const MANY_SEGMENTS = 5_000;
 
 async function openInProcess(folder: string): Promise<Opened> {
-  const args = ['--expose-gc', programOf('./log-process.js'), '--role', 'open', '--folder', folder];
-  const child = spawnNode(args, process.env);
+  const args = ['--role', 'open', '--folder', folder];
+  const child = spawnNode(['--expose-gc', programOf('./log-process.js'), ...args], process.env);
   if ((await child.ended) !== 0) throw new Error(child.output());
   return JSON.parse(child.output()) as Opened;
 }

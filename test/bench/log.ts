@@ -1,6 +1,6 @@
 /**
- * `npm run bench:log`: how quick the log is by itself: appends, the start after a kill, reading from
- * anywhere.
+ * `npm run bench:log`: how quick the log is by itself: appends, the start after a kill, reading
+ * from anywhere.
  *
  * node log.js [--row append --row start --row read] [--folder /tmp] [--gigabytes 4]
  */
