@@ -32,7 +32,9 @@ const PLACES = readdirSync(ROOT).filter(
 /** Where execution starts: the program, and what a script starts by itself. */
 const ENTRY_POINTS = [
   'src/main.ts',
-  ...['bench', 'bare-aedes', 'load'].map((name) => `test/bench/${name}.ts`),
+  ...['bench', 'bare-aedes', 'load', 'flash', 'log', 'log-process'].map(
+    (name) => `test/bench/${name}.ts`,
+  ),
 ];
 
 const TEXT_FILE = /(\.(ts|mjs|js|md|yaml|yml|json|sh|service|h|ino|html|css)|\/run|\/[^./]+)$/;

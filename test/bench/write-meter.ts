@@ -1,0 +1,116 @@
+/** How many bytes the file system writes to a device: the one figure that wears a card out. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+/** A folder to write to, and a count of what became of it. */
+export interface WriteMeter {
+  readonly folder: string;
+  /** Bytes so far; what is still in memory only is written first. */
+  bytes(): number;
+  /** The same at the end, when nothing below `folder` is open: unmounted first. */
+  lastBytes(): number;
+  remove(): void;
+}
+
+export type Method = 'device' | 'process';
+
+export const METHODS: Readonly<Record<Method, string>> = {
+  device:
+    'sectors written to an ext4 file system of its own on a loop device ' +
+    '(/sys/block/loopN/stat), journal and metadata included, unmounted at the end',
+  process:
+    'write_bytes of /proc/self/io: pages this process has made dirty; the journal of the file ' +
+    'system is not in it',
+};
+
+const SECTOR_BYTES = 512;
+const IMAGE_BYTES = 768 * 1024 * 1024;
+/** Everything is laid out by mkfs: done later in the background, it would be counted. */
+const MKFS = ['-q', '-F', '-E', 'lazy_itable_init=0,lazy_journal_init=0'];
+
+function run(command: string, ...args: string[]): string {
+  return execFileSync(command, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  }).trim();
+}
+
+/** What has to go whatever happens. */
+const there = new Set<() => void>();
+
+function removeAll(): void {
+  for (const remove of there) remove();
+}
+
+process.on('exit', removeAll);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => process.exit(1));
+}
+
+/** Keeps `remove` until it has been called. */
+function untilRemoved(remove: () => void): () => void {
+  const once = () => {
+    if (there.delete(once)) remove();
+  };
+  there.add(once);
+  return once;
+}
+
+/**
+ * A file system of its own in a file below `base`. `mountOptions`: as `mount -o` takes them. Throws
+ * if this process may not do that.
+ */
+export function deviceMeter(base: string, mountOptions: string): WriteMeter {
+  const place = mkdtempSync(join(base, 'headgate-flash-'));
+  const image = join(place, 'image');
+  const folder = join(place, 'mounted');
+  let device = '';
+  const remove = untilRemoved(() => {
+    // Each may have nothing to do, or have been done.
+    if (device !== '') {
+      spawnSync('umount', [folder]);
+      spawnSync('losetup', ['--detach', device]);
+    }
+    rmSync(place, { recursive: true, force: true });
+  });
+  try {
+    mkdirSync(folder);
+    writeFileSync(image, '');
+    truncateSync(image, IMAGE_BYTES);
+    run('mkfs.ext4', ...MKFS, image);
+    device = run('losetup', '--find', '--show', image);
+    run('mount', '-o', mountOptions, device, folder);
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  const sectors = () => {
+    const fields = readFileSync(`/sys/block/${basename(device)}/stat`, 'utf8')
+      .trim()
+      .split(/\s+/);
+    return Number(fields[6]) * SECTOR_BYTES;
+  };
+  return {
+    folder,
+    bytes() {
+      run('sync', '--file-system', folder);
+      return sectors();
+    },
+    lastBytes() {
+      run('umount', folder);
+      return sectors();
+    },
+    remove,
+  };
+}
+
+export function processMeter(base: string): WriteMeter {
+  const folder = mkdtempSync(join(base, 'headgate-flash-'));
+  const bytes = () => {
+    const text = readFileSync('/proc/self/io', 'utf8');
+    return Number(/^write_bytes: (\d+)$/m.exec(text)?.[1] ?? Number.NaN);
+  };
+  const remove = untilRemoved(() => rmSync(folder, { recursive: true, force: true }));
+  return { folder, bytes, lastBytes: bytes, remove };
+}
