@@ -36,9 +36,15 @@ export const hasZstd = zstd.zstdCompress !== undefined;
 
 /** Up to here a body is compressed at once: a trip to another thread takes longer. */
 const SYNC_BYTES = 16 * 1024;
+/** Up to here a better level costs little, and may save the last page of a few. */
+const SMALL_BYTES = 64 * 1024;
 /** A commit is waited for; a packing is not, and is done once. */
-const LEVELS = { fast: 1, dense: 9 } as const;
-export type Effort = keyof typeof LEVELS;
+export type Effort = 'commit' | 'packing';
+
+function levelFor(bytes: Uint8Array, effort: Effort): number {
+  if (effort === 'packing') return 9;
+  return bytes.length <= SMALL_BYTES ? 5 : 1;
+}
 
 interface Compressor {
   readonly codec: number;
@@ -50,13 +56,13 @@ const deflateLater = promisify(zlib.deflateRaw) as (b: Uint8Array, o: object) =>
 
 const DEFLATE: Compressor = {
   codec: CODEC_DEFLATE,
-  now: (bytes, effort) => zlib.deflateRawSync(bytes, { level: LEVELS[effort] }),
-  later: (bytes, effort) => deflateLater(bytes, { level: LEVELS[effort] }),
+  now: (bytes, effort) => zlib.deflateRawSync(bytes, { level: levelFor(bytes, effort) }),
+  later: (bytes, effort) => deflateLater(bytes, { level: levelFor(bytes, effort) }),
 };
 
-function zstdOptions(effort: Effort): object {
+function zstdOptions(bytes: Uint8Array, effort: Effort): object {
   const { ZSTD_c_compressionLevel: level } = zlib.constants as unknown as Record<string, number>;
-  return { params: { [level ?? 0]: LEVELS[effort] } };
+  return { params: { [level ?? 0]: levelFor(bytes, effort) } };
 }
 
 const ZSTD: Compressor | undefined =
@@ -64,9 +70,12 @@ const ZSTD: Compressor | undefined =
     ? undefined
     : {
         codec: CODEC_ZSTD,
-        now: (bytes, effort) => (zstd.zstdCompressSync as Sync)(bytes, zstdOptions(effort)),
+        now: (bytes, effort) => (zstd.zstdCompressSync as Sync)(bytes, zstdOptions(bytes, effort)),
         later: (bytes, effort) =>
-          promisify(zstd.zstdCompress as Async)(bytes, zstdOptions(effort)) as Promise<Buffer>,
+          promisify(zstd.zstdCompress as Async)(
+            bytes,
+            zstdOptions(bytes, effort),
+          ) as Promise<Buffer>,
       };
 
 function compressorOf(compression: Compression): Compressor | undefined {
@@ -83,7 +92,7 @@ export async function packBody(
   bytes: Uint8Array,
   headBytes: number,
   compression: Compression,
-  effort: Effort = 'fast',
+  effort: Effort = 'commit',
 ): Promise<StoredBody> {
   const plain = { codec: CODEC_NONE, bytes, plainBytes: bytes.length };
   const compressor = compressorOf(compression);
@@ -101,7 +110,7 @@ export async function packBody(
 export function packedShare(sample: Uint8Array, compression: Compression): number {
   const compressor = compressorOf(compression);
   if (compressor === undefined || sample.length === 0) return 1;
-  return compressor.now(sample, 'fast').length / sample.length;
+  return compressor.now(sample, 'commit').length / sample.length;
 }
 
 /** Why a body can't be unpacked here, or undefined. */

@@ -129,7 +129,7 @@ class PackedWriter {
     const { salt } = this.#options.info.header;
     const plain = encodePacked(blocks, runs, moment.boot);
     const { compression } = this.#options;
-    const body = await packBody(plain, bodyStart(2 * runs.length), compression, 'dense');
+    const body = await packBody(plain, bodyStart(2 * runs.length), compression, 'packing');
     const records = runs.reduce((sum, run) => sum + run.records, 0);
     const block = { kind: BLOCK_PACKED, records, moment, runs, body };
     const bytes = encodeBlock({ ...block, ...this.#place() }, salt);

@@ -75,7 +75,7 @@ export class SegmentRow implements LogView {
       await this.#active.dropTail();
       throw error;
     }
-    if (this.#isHalfFull()) this.#upkeep.prepare();
+    if (this.#isHalfFull()) this.#upkeep.prepare(block.moment.runMs);
   }
 
   /** With room for its index behind it. */

@@ -91,17 +91,19 @@ export class Upkeep {
   }
 
   /** Makes the file of the next segment ready, unless it is, or is on its way. */
-  prepare(): void {
+  prepare(runMs: number): void {
     if (this.#ready !== undefined || this.#isPreparing) return;
     this.#isPreparing = true;
-    void this.#later('a new file', () => this.#makeReady()).finally(() => {
+    void this.#later('a new file', () => this.#makeReady(runMs)).finally(() => {
       this.#isPreparing = false;
     });
   }
 
-  async #makeReady(): Promise<void> {
-    if (this.#ready !== undefined) return;
+  /** In a full store the oldest segment gives its file: nothing is filled with zeros there. */
+  async #makeReady(runMs: number): Promise<void> {
     const { files, folder, segmentBytes, numbers } = this.#options;
+    if (this.#ready === undefined) await this.#drop(runMs, segmentBytes);
+    if (this.#ready !== undefined) return;
     const place = { sequence: numbers.next(), sizeBytes: segmentBytes };
     this.#ready = await zeroedFile(files, folder, place);
     this.#bytesWritten += segmentBytes;
@@ -170,42 +172,48 @@ export class Upkeep {
     this.#doomed.clear();
   }
 
-  /**
-   * Whole sealed segments go, oldest first. A crash between two removals leaves a shorter row,
-   * which is as good; one before a removal is durable brings the segment back, to be dropped again.
-   */
+  /** Drops what is too much or too old. */
   retain(runMs: number): Promise<void> {
     return this.#later('retention', async () => {
       await this.#removeDoomed();
-      const { retention, segmentBytes, logger, onDrop, active } = this.#options;
-      const { info, sizeBytes } = active();
-      const readyBytes = this.#ready?.sizeBytes ?? 0;
-      const shortBytes = await this.#shortBytes();
-      const reusedBytes = this.#ready === undefined ? segmentBytes : 0;
-      const limits = { ...retention, runMs, shortBytes, reusedBytes };
-      const row = [...this.#sealed, info];
-      for (const expired of expiredSegments(row, sizeBytes + readyBytes, limits)) {
-        // Readers know it no more, and it is counted: only then may its file be another's.
-        this.#sealed = this.#sealed.slice(1);
-        onDrop?.(droppedBy(expired, this.#sealed[0] ?? active().info));
-        const fields = { segment: expired.sequence, repeatKey: expired.sequence };
-        logger.info(fields, 'retention removed a segment');
-        await this.#release(expired);
-      }
+      await this.#drop(runMs, 0);
     });
   }
 
-  /** What the file system has less free than it should; 0 if it can't be told. */
+  /**
+   * Whole sealed segments go, oldest first, with `roomBytes` to spare. A crash between two removals
+   * leaves a shorter row, which is as good; one before a removal is durable brings the segment back,
+   * to be dropped again.
+   */
+  async #drop(runMs: number, roomBytes: number): Promise<void> {
+    const { retention, segmentBytes, logger, onDrop, active } = this.#options;
+    const { info, sizeBytes } = active();
+    const readyBytes = this.#ready?.sizeBytes ?? 0;
+    const shortBytes = (await this.#shortBytes()) + roomBytes;
+    const reusedBytes = this.#ready === undefined ? segmentBytes : 0;
+    const limits = { ...retention, runMs, shortBytes, reusedBytes };
+    const row = [...this.#sealed, info];
+    for (const expired of expiredSegments(row, sizeBytes + readyBytes + roomBytes, limits)) {
+      // Readers know it no more, and it is counted: only then may its file be another's.
+      this.#sealed = this.#sealed.slice(1);
+      onDrop?.(droppedBy(expired, this.#sealed[0] ?? active().info));
+      const fields = { segment: expired.sequence, repeatKey: expired.sequence };
+      logger.info(fields, 'retention removed a segment');
+      await this.#release(expired);
+    }
+  }
+
+  /** What the file system has less free than it should. */
   async #shortBytes(): Promise<number> {
     const { files, folder, logger, retention } = this.#options;
     const { minFreeBytes = 0 } = retention;
-    if (minFreeBytes === 0) return 0;
+    if (minFreeBytes === 0) return Number.NEGATIVE_INFINITY;
     try {
       return minFreeBytes - (await files.freeBytes(folder));
     } catch (error) {
       const fields = { folder, code: codeOf(error), error: messageOf(error) };
       logger.warn(fields, 'how much space is free cannot be told: none is kept free');
-      return 0;
+      return Number.NEGATIVE_INFINITY;
     }
   }
 

@@ -145,7 +145,7 @@ async function packedFile(): Promise<Buffer> {
   };
   const blocks = [blockOf('x'.repeat(9_000), moment, 40), blockOf('second', later, 41)];
   const runs = [{ stream: 1, partition: 0, records: 2, firstOffset: 40 }];
-  const body = await packBody(encodePacked(blocks, runs, boot), 112, 'deflate', 'dense');
+  const body = await packBody(encodePacked(blocks, runs, boot), 112, 'deflate', 'packing');
   expect(body.codec).toBe(1);
   const place = { sequence: 7, number: 0, records: 2, moment, before: [] };
   const packed = encodeBlock({ kind: BLOCK_PACKED, ...place, runs, body }, salt);

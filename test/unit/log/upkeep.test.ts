@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../../src/base/clock.ts';
 import type { Journal } from '../../../src/log/journal.ts';
 import { makeTemporaryFolder, removeFolder } from '../../../src/os/temporary-folder.ts';
 import { FakeFiles } from '../../support/fake-files.ts';
 import { FaultyFiles, type Operation } from '../../support/faulty-files.ts';
-import { append, openTestJournal, reading } from '../../support/journals.ts';
+import { append, FOLDER, noiseOf, openTestJournal, reading } from '../../support/journals.ts';
 import { until } from '../../support/until.ts';
 
 // What no acknowledgement may wait for.
@@ -43,6 +44,30 @@ describe('a commit', () => {
     }
     expect(journal.status().commits).toBe(20);
     expect(begun).toBeGreaterThan(0);
+    await journal.close();
+  });
+});
+
+describe('a full store', () => {
+  it('writes its blocks and nothing else: the oldest segment gives its file to the next', async () => {
+    const files = new FakeFiles();
+    const retention = { maxBytes: 6 * STORE.segmentBytes, maxAgeMs: 0 };
+    const journal = await openTestJournal(files, { ...STORE, retention });
+    const random = seededRandom(4);
+    const fill = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        await append(journal, 0, reading('a', noiseOf(random, 3_900)));
+        await journal.retain();
+      }
+    };
+    await fill(100);
+    const before = journal.status().bytesWritten;
+    await fill(100);
+    const written = journal.status().bytesWritten - before;
+    // A page each, and of each segment of 13 of them a header and an index.
+    expect(written).toBeLessThanOrEqual(4096 * (100 + 2 * 8));
+    const names = (await files.list(FOLDER)).filter((name) => name.endsWith('.segment'));
+    expect(names.length * STORE.segmentBytes).toBeLessThanOrEqual(retention.maxBytes);
     await journal.close();
   });
 });
