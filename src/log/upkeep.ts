@@ -94,6 +94,11 @@ export class Upkeep {
   prepare(): void {
     if (this.#ready !== undefined || this.#isPreparing) return;
     this.#isPreparing = true;
+    // In a full store it takes the room of the oldest segment, so it may as well have its file: one
+    // more that is filled with zeros would double what is written.
+    const { active, segmentBytes } = this.#options;
+    const { runMs } = active().info.header;
+    void this.#later('retention', () => this.#dropExpired(runMs, segmentBytes));
     void this.#later('a new file', () => this.#makeReady()).finally(() => {
       this.#isPreparing = false;
     });
@@ -175,24 +180,26 @@ export class Upkeep {
    * which is as good; one before a removal is durable brings the segment back, to be dropped again.
    */
   retain(runMs: number): Promise<void> {
-    return this.#later('retention', async () => {
-      await this.#removeDoomed();
-      const { retention, segmentBytes, logger, onDrop, active } = this.#options;
-      const { info, sizeBytes } = active();
-      const readyBytes = this.#ready?.sizeBytes ?? 0;
-      const shortBytes = await this.#shortBytes();
-      const reusedBytes = this.#ready === undefined ? segmentBytes : 0;
-      const limits = { ...retention, runMs, shortBytes, reusedBytes };
-      const row = [...this.#sealed, info];
-      for (const expired of expiredSegments(row, sizeBytes + readyBytes, limits)) {
-        // Readers know it no more, and it is counted: only then may its file be another's.
-        this.#sealed = this.#sealed.slice(1);
-        onDrop?.(droppedBy(expired, this.#sealed[0] ?? active().info));
-        const fields = { segment: expired.sequence, repeatKey: expired.sequence };
-        logger.info(fields, 'retention removed a segment');
-        await this.#release(expired);
-      }
-    });
+    return this.#later('retention', () => this.#dropExpired(runMs, this.#ready?.sizeBytes ?? 0));
+  }
+
+  /** `readyBytes`: what the file of the next segment takes, or is about to. */
+  async #dropExpired(runMs: number, readyBytes: number): Promise<void> {
+    await this.#removeDoomed();
+    const { retention, segmentBytes, logger, onDrop, active } = this.#options;
+    const { info, sizeBytes } = active();
+    const shortBytes = await this.#shortBytes();
+    const reusedBytes = this.#ready === undefined ? segmentBytes : 0;
+    const limits = { ...retention, runMs, shortBytes, reusedBytes };
+    const row = [...this.#sealed, info];
+    for (const expired of expiredSegments(row, sizeBytes + readyBytes, limits)) {
+      // Readers know it no more, and it is counted: only then may its file be another's.
+      this.#sealed = this.#sealed.slice(1);
+      onDrop?.(droppedBy(expired, this.#sealed[0] ?? active().info));
+      const fields = { segment: expired.sequence, repeatKey: expired.sequence };
+      logger.info(fields, 'retention removed a segment');
+      await this.#release(expired);
+    }
   }
 
   /** What the file system has less free than it should; 0 if it can't be told. */
