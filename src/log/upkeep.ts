@@ -182,8 +182,8 @@ export class Upkeep {
 
   /**
    * Whole sealed segments go, oldest first, with `roomBytes` to spare. A crash between two removals
-   * leaves a shorter row, which is as good; one before a removal is durable brings the segment back,
-   * to be dropped again.
+   * leaves a shorter row, which is as good; one before a removal is durable brings the segment
+   * back, to be dropped again.
    */
   async #drop(runMs: number, roomBytes: number): Promise<void> {
     const { retention, segmentBytes, logger, onDrop, active } = this.#options;

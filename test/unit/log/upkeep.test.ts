@@ -49,7 +49,7 @@ describe('a commit', () => {
 });
 
 describe('a full store', () => {
-  it('writes its blocks and nothing else: the oldest segment gives its file to the next', async () => {
+  it('writes its blocks and no zeros: the oldest segment gives its file to the next', async () => {
     const files = new FakeFiles();
     const retention = { maxBytes: 6 * STORE.segmentBytes, maxAgeMs: 0 };
     const journal = await openTestJournal(files, { ...STORE, retention });
