@@ -72,6 +72,19 @@ async function basesOf(files: Files, info: SegmentInfo): Promise<Bases> {
   return (stream, partition) => bases[slots.of(stream, partition)];
 }
 
+/** Of the first segment of a row; what is not known of it is known of one after it. */
+async function basesOfRow(files: Files, row: readonly SegmentInfo[]): Promise<Bases> {
+  const known: Bases[] = [];
+  for (const info of row) {
+    known.push(await basesOf(files, info));
+    if (!info.headerLost) break;
+  }
+  return (stream, partition) => {
+    const bases = known.map((of) => of(stream, partition));
+    return bases.find((base) => base !== undefined);
+  };
+}
+
 /** The first block of a segment, wherever its header ends. */
 function firstOf(sequence: number): BlockPlace {
   return { sequence, page: 0, number: 0 };
@@ -157,7 +170,8 @@ export class BlockCursor {
 
   async #basesOf(later: SegmentInfo): Promise<Bases> {
     if (this.#bases?.sequence !== later.sequence) {
-      this.#bases = { sequence: later.sequence, of: await basesOf(this.#files, later) };
+      const row = this.#view.segments().filter(({ sequence }) => sequence >= later.sequence);
+      this.#bases = { sequence: later.sequence, of: await basesOfRow(this.#files, row) };
     }
     return this.#bases.of;
   }

@@ -29,7 +29,7 @@ export interface LooseFiles {
   readonly ready: string | undefined;
   /** The only files, with a name but no whole header: nobody knows what they were. */
   readonly unborn: readonly string[];
-  /** What a packing has replaced, or was not finished. */
+  /** What a packing has replaced or not finished, and files that no segment has begun in. */
   readonly leftovers: readonly string[];
 }
 
@@ -49,11 +49,13 @@ async function lookAt(files: Files, path: string) {
 }
 
 /**
- * What stands in for a damaged header: identity and streams of a neighbour, its own number. How
- * many pages it has is not known; the blocks after the first tell for themselves.
+ * What stands in for a damaged header: its copy if it is that of the same segment; else identity and
+ * streams of a neighbour, and its own number. How many pages it has is not known then; the blocks
+ * after the first tell for themselves.
  */
-function standIn(neighbour: SegmentHeader, sequence: number): SegmentHeader {
-  return { ...neighbour, pages: 1, sequence, indexPage: 0, previousIndexPage: 0 };
+function standIn(known: SegmentHeader, sequence: number): SegmentHeader {
+  const pages = known.sequence === sequence ? known.pages : 1;
+  return { ...known, pages, sequence, indexPage: 0, previousIndexPage: 0 };
 }
 
 interface Found {
@@ -119,7 +121,8 @@ export async function readCatalog(files: Files, folder: string): Promise<Catalog
     // Dropped by retention, or packed and somewhere else by now.
     if (found.length < byName.files.length && look < MAX_LOOKS) continue;
     const copy = () => readHeaderCopy(files, folder);
-    return { ...(await segmentsOf(files, found, copy)), leftovers: byName.leftovers };
+    const { idle, ...known } = await segmentsOf(files, found, copy);
+    return { ...known, leftovers: [...byName.leftovers, ...idle] };
   }
 }
 
@@ -132,6 +135,7 @@ async function segmentsOf(
   const fallback = isKnown || found.length === 0 ? undefined : await copy();
   const segments: SegmentInfo[] = [];
   const unborn: string[] = [];
+  const idle: string[] = [];
   let ready: string | undefined;
   for (const [i, { header, ...file }] of found.entries()) {
     const later = found.slice(i).find((other) => other.header !== undefined);
@@ -141,13 +145,21 @@ async function segmentsOf(
     } else if (neighbour === undefined) {
       unborn.push(file.path);
     } else {
-      const info = { ...file, header: standIn(neighbour, file.sequence), headerLost: true };
-      const isLast = i === found.length - 1;
-      if (isLast && !(await holdsBlocks(files, info))) ready = file.path;
-      else segments.push(info);
+      const known = later === undefined ? newestOf(neighbour, await copy()) : neighbour;
+      const info = { ...file, header: standIn(known, file.sequence), headerLost: true };
+      // Without a block it has not begun: the next one's, or left by a try that failed.
+      if (await holdsBlocks(files, info)) segments.push(info);
+      else if (i === found.length - 1) ready = file.path;
+      else idle.push(file.path);
     }
   }
-  return { segments, unborn, ready };
+  return { segments, unborn, ready, idle };
+}
+
+/** Of two headers that may stand in, the one that knows more of the store. */
+function newestOf(neighbour: SegmentHeader, copy: SegmentHeader | undefined): SegmentHeader {
+  if (copy === undefined || copy.sequence < neighbour.sequence) return neighbour;
+  return Buffer.compare(copy.logId, neighbour.logId) === 0 ? copy : neighbour;
 }
 
 async function holdsBlocks(files: Files, info: SegmentInfo): Promise<boolean> {

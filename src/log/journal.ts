@@ -102,6 +102,7 @@ export class Journal implements LogView {
   static async open(options: JournalOptions): Promise<Journal> {
     const journal = new Journal(options, await openJournalFiles(options));
     await journal.retain();
+    journal.#row.startUpkeep();
     journal.#tellBudget();
     return journal;
   }
@@ -369,7 +370,7 @@ export class Journal implements LogView {
   async #noteRunClock(): Promise<void> {
     const now = this.#options.clock.monoMs();
     const quietMs = this.runMs(now) - this.#lastRunMs;
-    if (this.#state !== 'durable' || quietMs < QUIET_MS) return;
+    if (quietMs < QUIET_MS) return;
     const block = { kind: BLOCK_DATA, records: 0, moment: this.#momentAt(now), runs: [] };
     await this.#row
       .append({ ...block, body: plainBody(new Uint8Array(0)) }, this.#next)
@@ -385,11 +386,13 @@ export class Journal implements LogView {
       this.#startCommit();
       await this.#committing;
     }
-    await this.#noteRunClock();
+    const isDurable = this.#state === 'durable';
+    // Whatever comes from here on is refused: nothing is written beside the block that follows.
     this.#state = 'closed';
     this.#timer.cancel();
     clearTimeout(this.#probeTimer);
     await this.#committing;
+    if (isDurable) await this.#noteRunClock();
     await this.#row.close();
   }
 }

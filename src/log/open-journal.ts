@@ -54,16 +54,21 @@ export async function openJournalFiles(options: JournalOptions): Promise<Journal
     logger.warn({ path }, 'a segment without a whole header and without blocks is set aside');
     await files.rename(path, `${path}.unborn`);
   }
+  // What makes a file a left-over may be a name that is not durable yet.
+  if (leftovers.length > 0) await files.syncFolder(folder);
   for (const path of leftovers) await files.remove(path);
   const last = segments.at(-1);
-  if (last === undefined) return createStore(options);
+  if (last === undefined) {
+    if (readyPath !== undefined) await files.remove(readyPath);
+    return createStore(options);
+  }
   const tail = await recoverTail(files, segments);
-  const ahead = await aheadOf(options, last.header, tail.nextOffsets);
+  const tables = mergeStreams(last.header.streams, options.streams);
+  const ahead = await aheadOf(options, { ...last.header, streams: tables }, tail.nextOffsets);
   const lost = [...tail.lost, ...ahead.lost];
   const recovered = { ...tail, lost, nextOffsets: ahead.nextOffsets };
   report(options, last, recovered);
   warnOfPartitions(options, last.header.streams);
-  const tables = mergeStreams(last.header.streams, options.streams);
   const found = {
     tables,
     nextOffsets: recovered.nextOffsets,
@@ -149,11 +154,24 @@ async function startNewSegment(
   });
   const file = ready ?? (await newFile(options, last.sequence + 1));
   const header = { ...last.header, ...clocks(options, runMs), ...NO_INDEX, streams };
-  await writeHeaderCopy(options.files, options.folder, header);
+  await copyHeader(options, { ...header, sequence: file.sequence });
   const active = ActiveSegment.begin(options.files, file, header);
   const bytesWritten = file.sizeBytes + (await active.flush());
   const next = streams.flatMap((stream) => stream.nextOffsets);
   return { active, ready: undefined, nextOffsets: next, bytesWritten };
+}
+
+/** Without a copy everything goes on: it is there for damage that may never come. */
+async function copyHeader(
+  { files, folder, logger }: JournalOptions,
+  header: Omit<SegmentHeader, 'pages'>,
+): Promise<void> {
+  try {
+    await writeHeaderCopy(files, folder, header);
+  } catch (error) {
+    const fields = { code: codeOf(error), error: messageOf(error) };
+    logger.warn(fields, 'the header of the log could not be copied');
+  }
 }
 
 /** A file of full size; where there is no room for one, a file that grows. */
@@ -184,7 +202,7 @@ async function createStore(options: JournalOptions): Promise<JournalFiles> {
   const file = await newFile(options, Math.max(0, ...used) + 1);
   const identity = { logId: randomBytes(16), salt: randomBytes(8) };
   const header = { ...identity, ...clocks(options, 0), ...NO_INDEX, streams: tables };
-  await writeHeaderCopy(files, folder, { ...header, sequence: file.sequence });
+  await copyHeader(options, { ...header, sequence: file.sequence });
   const active = ActiveSegment.begin(files, file, header);
   const bytesWritten = file.sizeBytes + (await active.flush());
   return {

@@ -17,6 +17,7 @@ import {
   type StreamTable,
 } from './format.ts';
 import { encodePacked, JoinedRuns, type PlainBlock } from './packed.ts';
+import { OffsetTracker } from './recovery.ts';
 import { SparseIndex } from './sparse-index.ts';
 
 export interface PackOptions {
@@ -51,6 +52,11 @@ async function* storedBlocks(
   const slots = new Slots(following);
   const bases = following.flatMap(({ nextOffsets }) => nextOffsets);
   const known = new Set(streams.map(({ number }) => number));
+  const tracker = new OffsetTracker(info);
+  const isWhole = () => {
+    tracker.startSegment({ ...info, header: { ...info.header, streams: following } });
+    return tracker.lost.length === 0;
+  };
   const isVoid = (run: Run) =>
     run.firstOffset + run.records >
     (bases[slots.of(run.stream, run.partition)] ?? Number.POSITIVE_INFINITY);
@@ -60,13 +66,19 @@ async function* storedBlocks(
       yield undefined;
       return;
     }
-    if (found.kind !== 'good') return;
+    if (found.kind !== 'good') {
+      // A bad page at the end looks like an end: only the next segment knows what was there.
+      if (!isWhole()) yield undefined;
+      return;
+    }
     if (!holdsRecords(found.header)) continue;
     if (found.header.runs.some((run) => !known.has(run.stream))) {
       yield undefined;
       return;
     }
-    if (!found.header.runs.some(isVoid)) yield found;
+    if (found.header.runs.some(isVoid)) continue;
+    for (const run of found.header.runs) tracker.take(run);
+    yield found;
   }
 }
 
@@ -85,6 +97,7 @@ async function isWorthPacking(handle: FileHandle, options: PackOptions): Promise
       sample.push(...blocksIn(header, body).map((block) => block.body));
     plainBytes += header.plainBytes;
   }
+  if (plainBytes === 0) return false;
   const share = packedShare(Buffer.concat(sample), options.compression);
   return share * plainBytes <= WORTH_SHARE * options.info.sizeBytes;
 }
@@ -197,7 +210,10 @@ export async function packSegment(options: PackOptions): Promise<Packed | undefi
         // What counts is its sync.
       }),
     );
-    if (written === undefined) return undefined;
+    if (written === undefined) {
+      await files.remove(tmp);
+      return undefined;
+    }
     await files.rename(tmp, path);
     await files.syncFolder(folder);
     return { info: { ...info, ...written, path }, bytesWritten: written.sizeBytes };

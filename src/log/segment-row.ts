@@ -138,6 +138,7 @@ export class SegmentRow implements LogView {
     this.#active = next;
     this.#isGivenUp = false;
     this.#upkeep.seal(old, hasIndex, next.info);
+    if (this.#isHalfFull()) this.#upkeep.prepare(next.info.header.runMs);
   }
 
   #tablesWith(nextOffsets: readonly number[]): StreamTable[] {
@@ -152,6 +153,11 @@ export class SegmentRow implements LogView {
   /** Drops what is too much or too old. */
   retain(runMs: number): Promise<void> {
     return this.#upkeep.retain(runMs);
+  }
+
+  /** What an earlier process did not come to. */
+  startUpkeep(): void {
+    this.#upkeep.start();
   }
 
   async look(): Promise<void> {

@@ -1,5 +1,6 @@
 import { codeOf, messageOf } from '../base/errors.ts';
-import { type SegmentInfo, segmentPath } from './catalog.ts';
+import { packedPath, type SegmentInfo, segmentPath } from './catalog.ts';
+import { writeHeaderCopy } from './header-copy.ts';
 import type { JournalOptions } from './journal-options.ts';
 import { packSegment } from './packing.ts';
 import { discard, type ReadyFile, recycledFile, zeroedFile } from './ready-file.ts';
@@ -42,6 +43,8 @@ export class Upkeep {
   #ready: ReadyFile | undefined;
   #turn: Promise<void> = Promise.resolve();
   #isPreparing = false;
+  /** The active segment for whose successor a file was last made: once is enough. */
+  #triedFor = 0;
   #isClosed = false;
   #bytesWritten = 0;
   /** Files that are to go: of segments that are no more. One that cannot be removed stays here. */
@@ -51,6 +54,10 @@ export class Upkeep {
     this.#options = options;
     this.#sealed = options.sealed;
     this.#ready = options.ready;
+  }
+
+  /** What an earlier process did not come to: beside everything else, since it may take long. */
+  start(): void {
     const latest = this.#sealed.slice(-LATEST);
     for (const info of latest) void this.#later('packing', () => this.#pack(info.sequence));
   }
@@ -70,12 +77,16 @@ export class Upkeep {
       try {
         await task();
       } catch (error) {
-        const { logger, folder } = this.#options;
-        const fields = { what, folder, code: codeOf(error), error: messageOf(error) };
-        logger.warn(fields, 'the upkeep of the log met an error; no reading is at stake');
+        this.#tell(what, error);
       }
     });
     return this.#turn;
+  }
+
+  #tell(what: string, error: unknown): void {
+    const { logger, folder } = this.#options;
+    const fields = { what, folder, code: codeOf(error), error: messageOf(error), repeatKey: what };
+    logger.warn(fields, 'the upkeep of the log met an error; no reading is at stake');
   }
 
   /**
@@ -92,8 +103,10 @@ export class Upkeep {
 
   /** Makes the file of the next segment ready, unless it is, or is on its way. */
   prepare(runMs: number): void {
-    if (this.#ready !== undefined || this.#isPreparing) return;
+    const { sequence } = this.#options.active().info;
+    if (this.#ready !== undefined || this.#isPreparing || this.#triedFor === sequence) return;
     this.#isPreparing = true;
+    this.#triedFor = sequence;
     void this.#later('a new file', () => this.#makeReady(runMs)).finally(() => {
       this.#isPreparing = false;
     });
@@ -103,7 +116,7 @@ export class Upkeep {
   async #makeReady(runMs: number): Promise<void> {
     const { files, folder, segmentBytes, numbers } = this.#options;
     if (this.#ready === undefined) await this.#drop(runMs, segmentBytes);
-    if (this.#ready !== undefined) return;
+    if (this.#ready !== undefined || !(await this.#hasRoomFor(segmentBytes))) return;
     const place = { sequence: numbers.next(), sizeBytes: segmentBytes };
     this.#ready = await zeroedFile(files, folder, place);
     this.#bytesWritten += segmentBytes;
@@ -113,6 +126,11 @@ export class Upkeep {
   seal(old: ActiveSegment, hasIndex: boolean, following: SegmentInfo): void {
     const info = old.sealedInfo();
     this.#sealed = [...this.#sealed, info];
+    const { files, folder } = this.#options;
+    // Before anything goes that it may have to stand in for.
+    void this.#later('the copy of a header', () =>
+      writeHeaderCopy(files, folder, following.header),
+    );
     void this.#later('packing', () => this.#pack(info.sequence));
     void this.#later('an index', async () => {
       if (hasIndex && this.#isAsItWas(info)) await this.#writeIndex(old, following);
@@ -140,7 +158,11 @@ export class Upkeep {
     if (info === undefined || info.path !== segmentPath(folder, sequence)) return;
     if (following.headerLost) return;
     const { streams } = following.header;
+    const path = packedPath(folder, sequence);
+    // Should it fail half-way, the segment goes on as it was, and nobody may find the other.
+    this.#doomed.add(path);
     const packed = await packSegment({ files, folder, info, following: streams, compression });
+    this.#doomed.delete(path);
     if (packed === undefined) return;
     this.#bytesWritten += packed.bytesWritten;
     // From here on readers find the packed one: only then may its old file be written over.
@@ -167,9 +189,19 @@ export class Upkeep {
   async #removeDoomed(): Promise<void> {
     if (this.#doomed.size === 0) return;
     const { files, folder } = this.#options;
-    for (const path of this.#doomed) await files.remove(path);
+    const gone: string[] = [];
+    let failure: unknown;
+    for (const path of this.#doomed) {
+      try {
+        await files.remove(path);
+        gone.push(path);
+      } catch (error) {
+        failure = error;
+      }
+    }
     await files.syncFolder(folder);
-    this.#doomed.clear();
+    for (const path of gone) this.#doomed.delete(path);
+    if (failure !== undefined) this.#tell('removing a file', failure);
   }
 
   /** Drops what is too much or too old. */
@@ -190,7 +222,8 @@ export class Upkeep {
     const { info, sizeBytes } = active();
     const readyBytes = this.#ready?.sizeBytes ?? 0;
     const shortBytes = (await this.#shortBytes()) + roomBytes;
-    const reusedBytes = this.#ready === undefined ? segmentBytes : 0;
+    // One that is used again frees nothing; but where room is wanted, it is that room.
+    const reusedBytes = this.#ready === undefined && roomBytes === 0 ? segmentBytes : 0;
     const limits = { ...retention, runMs, shortBytes, reusedBytes };
     const row = [...this.#sealed, info];
     for (const expired of expiredSegments(row, sizeBytes + readyBytes + roomBytes, limits)) {
@@ -201,6 +234,14 @@ export class Upkeep {
       logger.info(fields, 'retention removed a segment');
       await this.#release(expired);
     }
+  }
+
+  /** Filling the disk to its last byte, only to give it back, would fail the commits meanwhile. */
+  async #hasRoomFor(bytes: number): Promise<boolean> {
+    const { files, folder, retention } = this.#options;
+    const { minFreeBytes = 0 } = retention;
+    const reserveBytes = Math.max(minFreeBytes, bytes / 4);
+    return (await files.freeBytes(folder)) >= bytes + reserveBytes;
   }
 
   /** What the file system has less free than it should. */

@@ -159,8 +159,9 @@ describe('retention', () => {
     await fill(gateway, 150);
     await expectNamed(gateway);
     expect(gateway.status()).toMatchObject({ health: 'ok', stored: 150 });
-    // Below the floor by what the next segments take until retention comes to it.
+    // Below the floor by what the next segments take until retention comes to it; the file of the
+    // next one is no segment yet.
     expect(gateway.files.roomBytes).toBeGreaterThan(2 * 1024 * 1024);
-    expect(gateway.status().log.telemetry.segments).toBeGreaterThan(3);
+    expect(gateway.status().log.telemetry.segments).toBeGreaterThanOrEqual(3);
   });
 });

@@ -290,6 +290,11 @@ export class FakeFiles implements Files {
     this.#files.delete(path);
   }
 
+  /** Changes of names that a power cut may undo. */
+  get pendingNames(): number {
+    return this.#nameChanges.length;
+  }
+
   paths(): string[] {
     return [...this.#files.keys()].sort();
   }
