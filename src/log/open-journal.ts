@@ -156,7 +156,8 @@ async function startNewSegment(
   const header = { ...last.header, ...clocks(options, runMs), ...NO_INDEX, streams };
   await copyHeader(options, { ...header, sequence: file.sequence });
   const active = ActiveSegment.begin(options.files, file, header);
-  const bytesWritten = file.sizeBytes + (await active.flush());
+  const zeroedBytes = ready === undefined ? file.sizeBytes : 0;
+  const bytesWritten = zeroedBytes + (await active.flush());
   const next = streams.flatMap((stream) => stream.nextOffsets);
   return { active, ready: undefined, nextOffsets: next, bytesWritten };
 }

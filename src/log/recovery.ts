@@ -99,6 +99,8 @@ export async function recoverTail(
   const tracker = new OffsetTracker(first);
   let recovered = await recoverSegment(files, first, tracker);
   for (const info of rest) {
+    // What stands in for its header may know of streams that began in it.
+    tracker.startSegment(info);
     const next = await recoverSegment(files, info, tracker);
     const corruptBlocks = recovered.corruptBlocks + next.corruptBlocks;
     recovered = { ...next, corruptBlocks, runMs: Math.max(recovered.runMs, next.runMs) };
