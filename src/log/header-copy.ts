@@ -4,8 +4,8 @@ import { encodeSegmentHeader, type SegmentHeader } from './format.ts';
 import { openIfThere, readSegmentHeader } from './segment-file.ts';
 
 /**
- * A copy of the header that a store's streams were last laid down in: docs/log-format.md, *Header
- * copy*. Without the salt nobody can tell a block, so a store of one segment would be lost with one
+ * A copy of the header of the newest segment, more or less: docs/log-format.md, *Reading and
+ * recovery*. Without the salt nobody can tell a block, so a store of one segment would be lost with one
  * page.
  */
 const NAME = 'header.copy';
