@@ -49,9 +49,9 @@ async function lookAt(files: Files, path: string) {
 }
 
 /**
- * What stands in for a damaged header: its copy if it is that of the same segment; else identity and
- * streams of a neighbour, and its own number. How many pages it has is not known then; the blocks
- * after the first tell for themselves.
+ * What stands in for a damaged header: its copy if it is that of the same segment; else identity
+ * and streams of a neighbour, and its own number. How many pages it has is not known then; the
+ * blocks after the first tell for themselves.
  */
 function standIn(known: SegmentHeader, sequence: number): SegmentHeader {
   const pages = known.sequence === sequence ? known.pages : 1;

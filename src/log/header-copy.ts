@@ -4,13 +4,13 @@ import { encodeSegmentHeader, type SegmentHeader } from './format.ts';
 import { openIfThere, readSegmentHeader } from './segment-file.ts';
 
 /**
- * A copy of the header of the newest segment, more or less: docs/log-format.md, *Reading and
- * recovery*. Without the salt nobody can tell a block, so a store of one segment would be lost with one
- * page.
+ * A copy of the header of the newest segment, or of the one before it: docs/log-format.md, *Reading
+ * and recovery*. Without the salt nobody can tell a block, so a store of one segment would be lost
+ * with one page.
  */
 const NAME = 'header.copy';
 
-/** Durable before the segment begins. A crash in between leaves a copy that nobody needs. */
+/** Durable when it returns. A crash on the way leaves the copy before it. */
 export async function writeHeaderCopy(
   files: Files,
   folder: string,

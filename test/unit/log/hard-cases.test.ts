@@ -91,7 +91,7 @@ describe('packing', () => {
     await again.close();
   });
 
-  it('killed before its name is durable, and the power cut at the next start, loses nothing', async () => {
+  it('killed before its name is durable, and the power cut at the next start', async () => {
     const files = new FakeFiles();
     const life = files.live();
     files.fault = (operation, path) => {
