@@ -21,13 +21,14 @@ async function openInProcess(folder: string): Promise<Opened> {
 
 function line(name: string, opened: Opened, empty: Opened): string {
   const growth = opened.heldGrowth - empty.heldGrowth;
+  const rss = opened.rssGrowth - empty.rssGrowth;
   const isMet = opened.ms < MAX_MS && growth < MAX_GROWTH;
   return [
     name.padEnd(30),
     `${opened.segments} segments`.padStart(15),
     `${opened.ms.toFixed(0)} ms`.padStart(9),
     `${megabytes(growth)} MiB held`,
-    `(rss ${megabytes(opened.rssGrowth - empty.rssGrowth)} MiB more: ${megabytes(opened.rssBytes)})`,
+    `(rss ${megabytes(rss)} MiB more: ${megabytes(opened.rssBytes)})`,
     isMet ? 'met' : 'MISSED',
   ].join('  ');
 }
