@@ -1,6 +1,6 @@
 import type { FileHandle, Files } from '../os/files.ts';
 import { blocksIn } from './block-records.ts';
-import { BlockScanner } from './block-scanner.ts';
+import { BlockScanner, type Good } from './block-scanner.ts';
 import { PAGE_BYTES } from './bytes.ts';
 import { packedPath, type SegmentInfo, Slots } from './catalog.ts';
 import { type Compression, packBody, packedShare } from './codec.ts';
@@ -40,11 +40,11 @@ const SAMPLE_BYTES = 64 * 1024;
 /** Packed once, and only where that makes it half as large. */
 const WORTH_SHARE = 0.5;
 
-/** The data blocks of a sealed segment that count; undefined: it is damaged. */
-async function* plainBlocks(
+/** The data blocks of a sealed segment that count, as stored; undefined: it is damaged. */
+async function* storedBlocks(
   handle: FileHandle,
   { info, following }: PackOptions,
-): AsyncGenerator<PlainBlock | undefined> {
+): AsyncGenerator<Good | undefined> {
   const { salt, pages, streams } = info.header;
   const at = { handle, salt, sequence: info.sequence, page: pages, number: 0 };
   const scanner = new BlockScanner(at);
@@ -66,7 +66,7 @@ async function* plainBlocks(
       yield undefined;
       return;
     }
-    if (!found.header.runs.some(isVoid)) yield* blocksIn(found.header, found.body);
+    if (!found.header.runs.some(isVoid)) yield found;
   }
 }
 
@@ -77,10 +77,13 @@ async function* plainBlocks(
 async function isWorthPacking(handle: FileHandle, options: PackOptions): Promise<boolean> {
   let plainBytes = 0;
   const sample: Uint8Array[] = [];
-  for await (const block of plainBlocks(handle, options)) {
-    if (block === undefined) return false;
-    if (plainBytes < SAMPLE_BYTES) sample.push(block.body);
-    plainBytes += block.body.length;
+  for await (const found of storedBlocks(handle, options)) {
+    if (found === undefined) return false;
+    const { header, body } = found;
+    // Only these are unpacked: a dense segment may hold ten times its size.
+    if (plainBytes < SAMPLE_BYTES)
+      sample.push(...blocksIn(header, body).map((block) => block.body));
+    plainBytes += header.plainBytes;
   }
   const share = packedShare(Buffer.concat(sample), options.compression);
   return share * plainBytes <= WORTH_SHARE * options.info.sizeBytes;
@@ -208,9 +211,9 @@ export async function packSegment(options: PackOptions): Promise<Packed | undefi
 
 async function writePacked(source: FileHandle, target: FileHandle, options: PackOptions) {
   const writer = new PackedWriter(options, target);
-  for await (const block of plainBlocks(source, options)) {
-    if (block === undefined) return undefined;
-    await writer.add(block);
+  for await (const found of storedBlocks(source, options)) {
+    if (found === undefined) return undefined;
+    for (const block of blocksIn(found.header, found.body)) await writer.add(block);
   }
   return writer.end();
 }
