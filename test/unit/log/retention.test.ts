@@ -102,3 +102,26 @@ describe('a floor of free space', () => {
     await journal.close();
   });
 });
+
+describe('a full store', () => {
+  it('uses its files again, however often it is looked at whether something may go', async () => {
+    const files = new FakeFiles();
+    const retention = { maxBytes: 4 * 64 * KIB, maxAgeMs: 0 };
+    const journal = await openTestJournal(files, { retention });
+    const fill = async (commits: number) => {
+      for (let i = 0; i < commits; i++) {
+        await append(journal, 0, noise());
+        await journal.retain();
+      }
+      return journal.status().bytesWritten;
+    };
+    const before = await fill(40);
+    const dropped = journal.segments()[0]?.sequence ?? 0;
+    expect(dropped).toBeGreaterThan(4);
+    // 20,000 bytes are five pages and a header of a block: nothing is filled with zeros any more.
+    const written = (await fill(30)) - before;
+    expect(written / 30).toBeLessThan(1.3 * 20 * KIB);
+    expect(journal.segments().length).toBeLessThanOrEqual(4);
+    await journal.close();
+  });
+});
