@@ -1,10 +1,11 @@
 /** The room that seven days of one reading a second take, each committed by itself. */
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeFiles } from '../../src/os/node-files.ts';
 import { appendAll, openLog, PARTITIONS } from './flash-log.ts';
 import { SensorLoad } from './sensor-load.ts';
 import { SetClock } from './set-clock.ts';
+import { temporaryPlace } from './temporary-place.ts';
 
 const READINGS = 7 * 24 * 3600;
 const RETENTION_BYTES = 1024 ** 3;
@@ -22,8 +23,8 @@ function folderUse(folder: string) {
 
 /** Lines to print. `base`: where to put the store for a while; in memory it is quicker. */
 export async function measureWeek(base: string): Promise<string[]> {
-  const place = mkdtempSync(join(base, 'headgate-week-'));
-  const folder = join(place, 'log');
+  const place = temporaryPlace(base, 'headgate-week-');
+  const folder = join(place.folder, 'log');
   try {
     const clock = new SetClock();
     const load = new SensorLoad({ seed: 1, partitions: PARTITIONS });
@@ -48,7 +49,7 @@ export async function measureWeek(base: string): Promise<string[]> {
         `target ${megabytes(MAX_BYTES)} MB: ${verdict}`,
     ];
   } finally {
-    rmSync(place, { recursive: true, force: true });
+    place.remove();
   }
 }
 

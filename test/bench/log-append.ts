@@ -1,5 +1,4 @@
 /** How many readings a second the append path takes when the storage is as quick as memory. */
-import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { seededRandom, systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -7,6 +6,7 @@ import type { Compression } from '../../src/log/codec.ts';
 import { Journal } from '../../src/log/journal.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';
 import { SensorLoad, type SensorReading } from './sensor-load.ts';
+import { temporaryPlace } from './temporary-place.ts';
 
 const STREAM = 'readings';
 const PARTITIONS = 16;
@@ -53,13 +53,13 @@ function appendMany(journal: Journal, readings: readonly SensorReading[], count:
 
 /** Readings a second, the best of some rounds: other work on the machine only ever slows it. */
 async function measure(base: string, options: (typeof APPEND_CASES)[number]) {
-  const place = mkdtempSync(join(base, 'headgate-append-'));
+  const place = temporaryPlace(base, 'headgate-append-');
   const load = new SensorLoad({ seed: 1, partitions: PARTITIONS });
   const readings = load.many(DISTINCT, Date.UTC(2026, 0, 5), systemClock.monoMs());
   try {
     const journal = await Journal.open({
       files: nodeFiles,
-      folder: join(place, 'log'),
+      folder: join(place.folder, 'log'),
       streams: [{ name: STREAM, partitions: PARTITIONS }],
       clock: systemClock,
       random: seededRandom(1),
@@ -90,7 +90,7 @@ async function measure(base: string, options: (typeof APPEND_CASES)[number]) {
       mean: load.payloadBytes / DISTINCT,
     };
   } finally {
-    rmSync(place, { recursive: true, force: true });
+    place.remove();
   }
 }
 

@@ -11,6 +11,7 @@ import { nodeFiles } from '../../src/os/node-files.ts';
 import { appendAll, openLog, PARTITIONS } from './flash-log.ts';
 import { SensorLoad } from './sensor-load.ts';
 import { SetClock } from './set-clock.ts';
+import { untilRemoved } from './temporary-place.ts';
 
 const RETENTION = { maxBytes: 1024 ** 4, maxAgeMs: 0 };
 const POLL_MS = 20;
@@ -42,6 +43,7 @@ const unsyncedFiles: Files = {
 export async function fillAndKill(folder: string, bytes: number): Promise<void> {
   const args = [programOf('./log-process.js'), '--role', 'write', '--folder', folder];
   const child = spawnNode(args, process.env);
+  const kill = untilRemoved(() => child.kill('SIGKILL'));
   let hasEnded = false;
   const ended = child.ended.then(() => {
     hasEnded = true;
@@ -49,7 +51,7 @@ export async function fillAndKill(folder: string, bytes: number): Promise<void> 
   const payload = () => Number(child.output().trimEnd().split('\n').at(-1));
   while (!hasEnded && !(payload() >= bytes)) await wait(POLL_MS);
   if (hasEnded) throw new Error(`the writer ended by itself: ${child.output()}`);
-  child.kill('SIGKILL');
+  kill();
   await ended;
 }
 

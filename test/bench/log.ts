@@ -4,7 +4,7 @@
  *
  * node log.js [--row append --row start --row read] [--folder /tmp] [--gigabytes 4]
  */
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,6 +12,7 @@ import { APPEND_CASES, measureAppend } from './log-append.ts';
 import { fillAndKill, makeSparse } from './log-folders.ts';
 import { measureReads, READS_HEAD } from './log-read.ts';
 import { measureStart } from './log-start.ts';
+import { temporaryPlace } from './temporary-place.ts';
 
 const { values } = parseArgs({
   options: {
@@ -44,10 +45,7 @@ async function appends(): Promise<void> {
 }
 
 async function startAndReads(wanted: ReadonlySet<string>): Promise<void> {
-  const base = mkdtempSync(join(values.folder, 'headgate-log-'));
-  // Whatever happens: it is large.
-  const clean = () => rmSync(base, { recursive: true, force: true });
-  process.once('exit', clean);
+  const { folder: base } = temporaryPlace(values.folder, 'headgate-log-');
   const dense = join(base, 'dense');
   print(`\nA log of ${values.gigabytes} GiB in ${base}; its writer is killed while it writes`);
   await fillAndKill(dense, Number(values.gigabytes) * 1024 ** 3);
@@ -62,9 +60,6 @@ async function startAndReads(wanted: ReadonlySet<string>): Promise<void> {
   for (const line of await measureReads('the same, packed', packed)) print(line);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => process.exit(1));
-}
 const wanted = new Set(values.row ?? ['append', 'start', 'read']);
 print(`Node ${process.version}, ${process.platform} ${process.arch}`);
 if (wanted.has('append')) await appends();

@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { temporaryPlace, untilRemoved } from './temporary-place.ts';
 
 /** A folder to write to, and a count of what became of it. */
 export interface WriteMeter {
@@ -36,27 +37,6 @@ function run(command: string, ...args: string[]): string {
   }).trim();
 }
 
-/** What has to go whatever happens. */
-const there = new Set<() => void>();
-
-function removeAll(): void {
-  for (const remove of there) remove();
-}
-
-process.on('exit', removeAll);
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => process.exit(1));
-}
-
-/** Keeps `remove` until it has been called. */
-function untilRemoved(remove: () => void): () => void {
-  const once = () => {
-    if (there.delete(once)) remove();
-  };
-  there.add(once);
-  return once;
-}
-
 /**
  * A file system of its own in a file below `base`. `mountOptions`: as `mount -o` takes them. Throws
  * if this process may not do that.
@@ -67,9 +47,10 @@ export function deviceMeter(base: string, mountOptions: string): WriteMeter {
   const folder = join(place, 'mounted');
   let device = '';
   const remove = untilRemoved(() => {
-    // Each may have nothing to do, or have been done.
+    // Each may have nothing to do, or have been done. Lazily: this process, if it is being ended,
+    // has files open there, and the rest follows when it has gone.
     if (device !== '') {
-      spawnSync('umount', [folder]);
+      spawnSync('umount', ['--lazy', folder]);
       spawnSync('losetup', ['--detach', device]);
     }
     rmSync(place, { recursive: true, force: true });
@@ -106,11 +87,10 @@ export function deviceMeter(base: string, mountOptions: string): WriteMeter {
 }
 
 export function processMeter(base: string): WriteMeter {
-  const folder = mkdtempSync(join(base, 'headgate-flash-'));
+  const { folder, remove } = temporaryPlace(base, 'headgate-flash-');
   const bytes = () => {
     const text = readFileSync('/proc/self/io', 'utf8');
     return Number(/^write_bytes: (\d+)$/m.exec(text)?.[1] ?? Number.NaN);
   };
-  const remove = untilRemoved(() => rmSync(folder, { recursive: true, force: true }));
   return { folder, bytes, lastBytes: bytes, remove };
 }
