@@ -1,7 +1,7 @@
 /**
  * `npm run bench:flash`: bytes written to the device per byte of payload, for this log and for
- * other ways to store the same readings, and the room that a week of readings takes. docs/flash.md
- * says how to read it.
+ * other ways to store the same readings, and the room that a week of readings takes.
+ * docs/flash-bench.md says how to read it.
  *
  * node flash.js [--row 1 --row 10 --row 100 --row 2000 --row paced --row week]
  *               [--method device|process] [--folder /dev/shm]
