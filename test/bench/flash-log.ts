@@ -145,13 +145,16 @@ export async function startLog(files: Files, folder: string, size: number) {
 export async function measureLog(meter: WriteMeter, size: number): Promise<LogFigures> {
   const files = countedFiles();
   const { journal, load, run } = await startLog(files, join(meter.folder, 'log'), size);
-  const look = (deviceBytes: number): Phase => ({
-    commits: journal.status().commits,
-    readings: run.readings,
-    payloadBytes: load.payloadBytes,
-    deviceBytes,
-    written: { ...files.written },
-  });
+  const look = (deviceBytes: number): Phase => {
+    const { zeros, packed, blocks } = files.written;
+    return {
+      commits: journal.status().commits,
+      readings: run.readings,
+      payloadBytes: load.payloadBytes,
+      deviceBytes: meter.method === 'device' ? deviceBytes : zeros + packed + blocks,
+      written: { zeros, packed, blocks },
+    };
+  };
   const fillsFrom = look(meter.bytes());
   await run.until(FILLS_TO);
   const fillsTo = look(meter.bytes());

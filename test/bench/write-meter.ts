@@ -6,6 +6,7 @@ import { temporaryPlace, untilRemoved } from './temporary-place.ts';
 
 /** A folder to write to, and a count of what became of it. */
 export interface WriteMeter {
+  readonly method: Method;
   readonly folder: string;
   /** Bytes so far; what is still in memory only is written first. */
   bytes(): number;
@@ -21,8 +22,8 @@ export const METHODS: Readonly<Record<Method, string>> = {
     'sectors written to an ext4 file system of its own on a loop device ' +
     '(/sys/block/loopN/stat), journal and metadata included, unmounted at the end',
   process:
-    'write_bytes of /proc/self/io: pages this process has made dirty; the journal of the file ' +
-    'system is not in it',
+    'write_bytes of /proc/self/io: pages this process has made dirty, without the journal of the ' +
+    'file system; for this log, what it wrote itself, which is whole pages',
 };
 
 const SECTOR_BYTES = 512;
@@ -73,6 +74,7 @@ export function deviceMeter(base: string, mountOptions: string): WriteMeter {
     return Number(fields[6]) * SECTOR_BYTES;
   };
   return {
+    method: 'device',
     folder,
     bytes() {
       run('sync', '--file-system', folder);
@@ -86,11 +88,15 @@ export function deviceMeter(base: string, mountOptions: string): WriteMeter {
   };
 }
 
+/**
+ * A kernel that holds a file in large folios counts a whole one for each page in it that changes: a
+ * file that was filled ahead, 256 KiB for 4. So it is of no use for such a file.
+ */
 export function processMeter(base: string): WriteMeter {
   const { folder, remove } = temporaryPlace(base, 'headgate-flash-');
   const bytes = () => {
     const text = readFileSync('/proc/self/io', 'utf8');
     return Number(/^write_bytes: (\d+)$/m.exec(text)?.[1] ?? Number.NaN);
   };
-  return { folder, bytes, lastBytes: bytes, remove };
+  return { method: 'process', folder, bytes, lastBytes: bytes, remove };
 }
