@@ -105,6 +105,8 @@ async function lookIfThere(
 
 /** Files that a live gateway changes while they are listed are listed again, so many times. */
 const MAX_LOOKS = 5;
+/** A log of small segments has thousands: each look waits for the disk a few times. */
+const LOOKS_AT_ONCE = 32;
 
 /**
  * The segments of a store, from their headers alone: a page a segment, whatever the size of the
@@ -114,9 +116,10 @@ export async function readCatalog(files: Files, folder: string): Promise<Catalog
   for (let look = 1; ; look++) {
     const byName = filesByName(folder, await files.list(folder));
     const found: Found[] = [];
-    for (const [sequence, path] of byName.files) {
-      const one = await lookIfThere(files, sequence, path);
-      if (one !== undefined) found.push(one);
+    for (let at = 0; at < byName.files.length; at += LOOKS_AT_ONCE) {
+      const some = byName.files.slice(at, at + LOOKS_AT_ONCE);
+      const looks = some.map(([sequence, path]) => lookIfThere(files, sequence, path));
+      for (const one of await Promise.all(looks)) if (one !== undefined) found.push(one);
     }
     // Dropped by retention, or packed and somewhere else by now.
     if (found.length < byName.files.length && look < MAX_LOOKS) continue;

@@ -33,8 +33,8 @@ async function readWholeHeader(
   if (read < PAGE_BYTES) return undefined;
   const pages = segmentHeaderPages(first);
   if (pages === undefined || pages > MAX_HEADER_PAGES) return undefined;
-  const all = new Uint8Array(pages * PAGE_BYTES);
-  await handle.read(all, 0);
+  const all = pages === 1 ? first : new Uint8Array(pages * PAGE_BYTES);
+  if (pages > 1) await handle.read(all, 0);
   const version = segmentVersion(all);
   if (version !== undefined && version > FORMAT_VERSION) {
     throw new HeadgateError(
