@@ -2,7 +2,7 @@ import type { LogRecord } from '../base/reading.ts';
 import { unpackBody } from './codec.ts';
 import { BLOCK_PACKED, type BlockHeader } from './format.ts';
 import { decodePacked, type PlainBlock } from './packed.ts';
-import { decodeRecords, type StreamNames } from './record-codec.ts';
+import { decodeRecords, type Least, type StreamNames } from './record-codec.ts';
 
 /** The data blocks that a block is, or holds; `stored`: its body as it stands in the file. */
 export function blocksIn(header: BlockHeader, stored: Uint8Array): PlainBlock[] {
@@ -19,7 +19,10 @@ export function recordsIn(
   header: BlockHeader,
   stored: Uint8Array,
   names: StreamNames,
+  least: Least = () => 0,
 ): LogRecord[] {
-  const blocks = blocksIn(header, stored);
-  return blocks.flatMap((block) => decodeRecords(block.header, block.body, names));
+  const isWanted = ({ header: { runs } }: PlainBlock) =>
+    runs.some((run) => run.firstOffset + run.records > least(run));
+  const blocks = blocksIn(header, stored).filter(isWanted);
+  return blocks.flatMap((block) => decodeRecords(block.header, block.body, names, least));
 }

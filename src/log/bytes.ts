@@ -93,6 +93,11 @@ export class ByteReader {
     return slice;
   }
 
+  skip(length: number): void {
+    if (this.at + length > this.#bytes.length) throw new RangeError('read beyond the end');
+    this.at += length;
+  }
+
   text(length: number): string {
     const end = this.at + length;
     if (end > this.#bytes.length) throw new RangeError('read beyond the end');

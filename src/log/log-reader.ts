@@ -104,7 +104,10 @@ export class StreamCursor {
       if (met.kind !== 'block') continue;
       if (!met.header.runs.some((run) => run.stream === table.number)) continue;
       const names = new Map([[table.number, table.name]]);
-      const records = recordsIn(met.header, met.body, names).filter((r) => this.#isNext(r));
+      const least = (run: Run) =>
+        run.stream === table.number ? (this.#expected[run.partition] ?? 0) : Number.MAX_VALUE;
+      const all = recordsIn(met.header, met.body, names, least);
+      const records = all.filter((record) => this.#isNext(record));
       if (records.length > 0) return records;
     }
   }

@@ -2,7 +2,7 @@ import { HeadgateError } from '../base/errors.ts';
 import { sequenceFromText } from '../base/payload.ts';
 import type { LogRecord, MessageId, Reading } from '../base/reading.ts';
 import { ByteReader, MAX_VARINT_BYTES, viewOf, writeU64, writeVarint } from './bytes.ts';
-import { type BlockHeader, bootName } from './format.ts';
+import { type BlockHeader, bootName, type Run } from './format.ts';
 
 /** Records in the body of a block: docs/log-format.md, *Records*. Pure. */
 
@@ -111,6 +111,18 @@ function messageId(kind: number, text: string): MessageId {
 /** Names of streams by their number. */
 export type StreamNames = ReadonlyMap<number, string>;
 
+/** The first offset of a run that is wanted: whoever begins in a block need not make the rest. */
+export type Least = (run: Run) => number;
+
+function skipRest(reader: ByteReader, flags: number): void {
+  reader.skip(reader.varint());
+  reader.skip(reader.varint());
+  if ((flags & 3) !== 0) reader.skip(reader.varint());
+  if (flags & HAS_DEVICE_TIME) reader.skip(8);
+  if (flags & HAS_REASON) reader.skip(reader.varint());
+  reader.skip(reader.varint());
+}
+
 /**
  * The records of a data block, in commit order. `body` is unpacked and checked; payloads are views
  * into it. Throws LOG_FORMAT for a record that another version wrote, and RangeError if the body is
@@ -120,9 +132,11 @@ export function decodeRecords(
   header: BlockHeader,
   body: Uint8Array,
   names: StreamNames,
+  least: Least = () => 0,
 ): LogRecord[] {
   const reader = new ByteReader(body);
   const next = header.runs.map((run) => run.firstOffset);
+  const leastOf = header.runs.map(least);
   const boot = bootName(header.boot);
   const records: LogRecord[] = [];
   for (let i = 0; i < header.records; i++) {
@@ -132,6 +146,11 @@ export function decodeRecords(
     }
     const runIndex = reader.varint();
     const sinceBaseMs = reader.varint();
+    if ((next[runIndex] ?? 0) < (leastOf[runIndex] ?? 0)) {
+      skipRest(reader, flags);
+      next[runIndex] = (next[runIndex] ?? 0) + 1;
+      continue;
+    }
     const device = reader.text(reader.varint());
     const topic = reader.text(reader.varint());
     const kind = flags & 3;
