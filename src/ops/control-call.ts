@@ -22,21 +22,32 @@ const MAX_BODY_BYTES = 64 * 1024;
 
 /** Throws REQUEST_INVALID. */
 export function callOf(message: IncomingMessage, answer: ServerResponse): Call {
-  const gone = new AbortController();
-  answer.once('close', () => gone.abort());
   const { path, query } = urlOf(message.url ?? '');
   return {
     method: message.method ?? '',
     path,
     query,
     answer,
-    signal: gone.signal,
+    signal: goneSignal(message, answer),
     header: (name) => {
       const value = message.headers[name];
       return Array.isArray(value) ? value[0] : value;
     },
     body: () => readJson(message, answer),
   };
+}
+
+/** An answer that waits behind another one of its connection is not told that the client goes. */
+function goneSignal({ socket }: IncomingMessage, answer: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  const abort = () => gone.abort();
+  socket.once('close', abort);
+  answer.once('close', () => {
+    socket.off('close', abort);
+    abort();
+  });
+  if (socket.destroyed) abort();
+  return gone.signal;
 }
 
 function urlOf(text: string): Pick<Call, 'path' | 'query'> {

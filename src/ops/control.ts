@@ -7,23 +7,44 @@ import { callOf, type Handler, sendError, sendJson } from './control-call.ts';
 export type Routes = ReadonlyMap<string, () => unknown>;
 
 export interface Control {
-  /** Ends every answer that is under way, and resolves when nothing is. */
+  /** Ends every answer that is under way, and resolves when nothing is, or soon after that. */
   close(): Promise<void>;
 }
 
 const MAX_CONNECTIONS = 32;
 const MAX_HEADER_BYTES = 8 * 1024;
 
-/**
- * Opens the local socket: HTTP over a Unix socket that only this user and group can reach. Whoever
- * holds the data folder holds its socket, so one that an earlier daemon left behind is removed.
- */
-export async function openControl(
+export interface ControlLimits {
+  /** So long is an answer under way waited for at the end. */
+  readonly closeMs: number;
+}
+
+const LIMITS: ControlLimits = { closeMs: 5_000 };
+
+export interface ControlOptions {
+  readonly files: Files;
+  readonly path: string;
+  readonly routes: Routes;
+  readonly handlers?: readonly Handler[];
+  readonly limits?: Partial<ControlLimits>;
+}
+
+export function openControl(
   files: Files,
   path: string,
   routes: Routes,
   handlers: readonly Handler[] = [],
 ): Promise<Control> {
+  return openLimitedControl({ files, path, routes, handlers });
+}
+
+/**
+ * Opens the local socket: HTTP over a Unix socket that only this user and group can reach. Whoever
+ * holds the data folder holds its socket, so one that an earlier daemon left behind is removed.
+ */
+export async function openLimitedControl(options: ControlOptions): Promise<Control> {
+  const { files, path, routes, handlers = [] } = options;
+  const { closeMs } = { ...LIMITS, ...options.limits };
   await files.remove(path);
   const all = [handlerOf(routes), ...handlers];
   const underWay = new Set<Promise<void>>();
@@ -37,10 +58,19 @@ export async function openControl(
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
-      await closed;
-      await Promise.all(underWay);
+      await within(closeMs, Promise.all([closed, ...underWay]));
     },
   };
+}
+
+/** Resolves with the work, or without it when the time is over: a stop must come to its end. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const isOver = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, isOver]);
+  clearTimeout(timer);
 }
 
 function handlerOf(routes: Routes): Handler {

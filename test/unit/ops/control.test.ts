@@ -1,7 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Control, openControl } from '../../../src/ops/control.ts';
+import {
+  type Control,
+  type ControlLimits,
+  openControl,
+  openLimitedControl,
+} from '../../../src/ops/control.ts';
 import type { Handler } from '../../../src/ops/control-call.ts';
 import { askControl } from '../../../src/ops/control-client.ts';
 import { nodeFiles } from '../../../src/os/node-files.ts';
@@ -25,6 +30,11 @@ afterEach(async () => {
 
 async function open(): Promise<void> {
   control = await openControl(nodeFiles, socket, new Map([['/status', () => ({ up: true })]]));
+}
+
+function openLimited(handler: Handler, limits: Partial<ControlLimits>): Promise<Control> {
+  const options = { files: nodeFiles, path: socket, routes: new Map(), handlers: [handler] };
+  return openLimitedControl({ ...options, limits });
 }
 
 function statusOf(method: string, path: string): Promise<number | undefined> {
@@ -78,6 +88,22 @@ it('closes when every answer has ended, and not before', async () => {
   await until('it is asked', () => isAsked);
   await control.close();
   expect(done).toEqual(['slow']);
+  await gone;
+});
+
+it('closes although an answer never ends', async () => {
+  let isAsked = false;
+  const handler: Handler = async () => {
+    isAsked = true;
+    await new Promise(() => {});
+    return true;
+  };
+  control = await openLimited(handler, { closeMs: 20 });
+  const asked = request({ socketPath: socket, path: '/never' });
+  const gone = new Promise((resolve) => asked.on('error', resolve));
+  asked.end();
+  await until('it is asked', () => isAsked);
+  await control.close();
   await gone;
 });
 

@@ -190,6 +190,18 @@ describe('events', () => {
   });
 });
 
+it('requests that wait behind another one end with their connection', async () => {
+  const ask = `GET ${RECORDS} HTTP/1.1\r\nHost: g\r\nAccept: text/event-stream\r\n\r\n`;
+  const clients = Array.from({ length: 4 }, () => socket.pipeline([ask, ask]));
+  await Promise.all(clients.map((client) => new Promise((done) => client.once('data', done))));
+  for (const client of clients) client.destroy();
+  await until('there is room for eight', async () => {
+    const eight = await Promise.all(Array.from({ length: 8 }, () => follow(RECORDS)));
+    for (const one of eight) one.end();
+    return eight.every(({ answer }) => answer.statusCode === 200);
+  });
+});
+
 describe('what is not right has a code and a status', () => {
   it.each<[string, number, ErrorCode]>([
     ['/streams/radings/records', 404, 'STREAM_UNKNOWN'],
