@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { HeadgateError } from '../base/errors.ts';
 import type { Files } from '../os/files.ts';
-import { callOf, type Handler, sendError, sendJson } from './control-call.ts';
+import { answerTaken, callOf, type Handler, sendError, sendJson } from './control-call.ts';
+import { RequestLine } from './request-line.ts';
 
 /** What the daemon answers on its local socket: a path and what it gives as JSON. */
 export type Routes = ReadonlyMap<string, () => unknown>;
@@ -17,9 +18,15 @@ const MAX_HEADER_BYTES = 8 * 1024;
 export interface ControlLimits {
   /** So long is an answer under way waited for at the end. */
   readonly closeMs: number;
+  /** So long may a client take for a request, from when it has connected. */
+  readonly requestMs: number;
+  /** So long may it take for an answer that has ended. */
+  readonly stallMs: number;
 }
 
-const LIMITS: ControlLimits = { closeMs: 5_000 };
+const LIMITS: ControlLimits = { closeMs: 5_000, requestMs: 10_000, stallMs: 60_000 };
+/** Requests of one connection, with the one that is answered. */
+const MAX_IN_LINE = 8;
 
 export interface ControlOptions {
   readonly files: Files;
@@ -44,12 +51,25 @@ export function openControl(
  */
 export async function openLimitedControl(options: ControlOptions): Promise<Control> {
   const { files, path, routes, handlers = [] } = options;
-  const { closeMs } = { ...LIMITS, ...options.limits };
+  const limits = { ...LIMITS, ...options.limits };
   await files.remove(path);
   const all = [handlerOf(routes), ...handlers];
   const underWay = new Set<Promise<void>>();
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (message, answer) => {
-    const one = handle(message, answer, all).finally(() => underWay.delete(one));
+  const line = new RequestLine(MAX_IN_LINE);
+  const { closeMs, requestMs, stallMs } = limits;
+  const serverOptions = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: requestMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.ceil(requestMs / 5),
+  };
+  const server = createServer(serverOptions, (message, answer) => {
+    const one = line
+      .add(message.socket, async () => {
+        await handle(message, answer, { handlers: all, stallMs });
+        await answerTaken(message, answer, stallMs);
+      })
+      .finally(() => underWay.delete(one));
     underWay.add(one);
   });
   server.maxConnections = MAX_CONNECTIONS;
@@ -85,10 +105,10 @@ function handlerOf(routes: Routes): Handler {
 async function handle(
   message: IncomingMessage,
   answer: ServerResponse,
-  handlers: readonly Handler[],
+  { handlers, stallMs }: { readonly handlers: readonly Handler[]; readonly stallMs: number },
 ): Promise<void> {
   try {
-    const call = callOf(message, answer);
+    const call = callOf(message, answer, stallMs);
     for (const handler of handlers) if (await handler(call)) return;
     throw new HeadgateError('PATH_UNKNOWN', `${call.method} /${call.path.join('/')}`);
   } catch (error) {

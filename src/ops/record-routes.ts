@@ -46,6 +46,7 @@ export function recordRoutes(options: RecordRoutesOptions): Handler {
     readers += 1;
     try {
       await sendRecords(call, { stream, partition }, options);
+      await call.taken();
     } finally {
       readers -= 1;
     }

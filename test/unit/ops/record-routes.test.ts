@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../../src/base/errors.ts';
 import { Boot } from '../../support/boots.ts';
 import { FakeFiles } from '../../support/fake-files.ts';
+import { append, reading } from '../../support/journals.ts';
 import { type Events, LocalSocket, recordsOf, untilRecords } from '../../support/local-socket.ts';
 import { until } from '../../support/until.ts';
 
@@ -113,9 +114,16 @@ describe('a page', () => {
     ]);
   });
 
-  it('ends after 256 KiB of payloads, and has one record at least', async () => {
+  it.each(['payloads', 'topics'])('ends after 256 KiB of %s', async (where) => {
     const large = 'x'.repeat(30_000);
-    for (let i = 0; i < 12; i++) await boot.put(0, large);
+    for (let i = 0; i < 12; i++) {
+      if (where === 'payloads') await boot.put(0, large);
+      else {
+        boot.clock.advance(1_000);
+        const more = { topic: large, monoMs: boot.clock.mono };
+        await append(boot.journal, 0, reading('d', '', more));
+      }
+    }
     expect(await payloadsAt(`${ZERO}?limit=1000`)).toHaveLength(9);
     expect(await payloadsAt(`${ZERO}?limit=1000&from=9`)).toHaveLength(3);
   });
@@ -188,6 +196,20 @@ describe('events', () => {
     await until('all have ended', () => some.every((events) => events.isOver()));
     socket = await LocalSocket.open(files, boot);
   });
+});
+
+it('a page that is not taken holds its place among the readers', async () => {
+  // In JSON each byte is six: more than the buffers between the two hold.
+  for (let i = 0; i < 10; i++) await boot.put(0, '\u0001'.repeat(30_000));
+  const ask = `GET ${RECORDS} HTTP/1.1\r\nHost: g\r\n\r\n`;
+  const clients = Array.from({ length: 8 }, () => socket.pipeline([ask]));
+  await Promise.all(clients.map((client) => new Promise((done) => client.once('readable', done))));
+  const { status, text } = await socket.ask('GET', RECORDS);
+  expect(status).toBe(503);
+  expect(JSON.parse(text)).toMatchObject({ code: 'READER_LIMIT' });
+  for (const client of clients) client.resume();
+  await until('there is room', async () => (await socket.ask('GET', RECORDS)).status === 200);
+  for (const client of clients) client.destroy();
 });
 
 it('requests that wait behind another one end with their connection', async () => {
