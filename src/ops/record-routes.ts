@@ -114,6 +114,11 @@ function checkQuery(query: URLSearchParams, known: readonly string[]): void {
   }
 }
 
+/** In a query a `+` is a space: that of a zone is put back. */
+function withZone(from: string | null): string | null {
+  return from?.replace(/(?<=[T ]\d\d:\d\d\S*) (?=\d\d:\d\d$)/, '+') ?? null;
+}
+
 /** Where to begin, per partition: after the last event, at a consumer's position, or `from`. */
 async function startOf(
   call: Call,
@@ -124,7 +129,7 @@ async function startOf(
   const journal = streams.journalOf(stream);
   if (last !== undefined) return afterEvent(last, { stream, partition }, streams);
   const consumer = call.query.get('consumer');
-  const from = call.query.get('from');
+  const from = withZone(call.query.get('from'));
   if (consumer !== null && from !== null) {
     throw new HeadgateError('REQUEST_INVALID', 'either from or consumer');
   }

@@ -156,6 +156,7 @@ describe('what is not right has a code and a status', () => {
   it.each<[ask: string, body: unknown, status: number, code: ErrorCode]>([
     [`PUT ${MINE}`, { positions: {} }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { positions: { a: 1 } }, 400, 'REQUEST_INVALID'],
+    [`PUT ${MINE}`, { positions: { 0: 1, '00': 0 } }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { positions: { 0: -1 } }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { positions: { 0: 1.5 } }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { positions: { 0: '1' } }, 400, 'REQUEST_INVALID'],
