@@ -2,7 +2,7 @@ import { HeadgateError } from '../base/errors.ts';
 import type { RecordJson } from '../base/record-json.ts';
 import { isOwnConsumer } from '../log/named-consumers.ts';
 import { callControl } from '../ops/control-client.ts';
-import { CONFIG_OPTION, type Command, DATA_OPTION, type Io, textValue, whole } from './command.ts';
+import { CONFIG_OPTION, type Command, DATA_OPTION, textValue, whole } from './command.ts';
 import { consumerPath } from './consumer-rows.ts';
 import { dataFolderOf } from './settings.ts';
 
@@ -18,8 +18,19 @@ interface Reading {
   readonly commit: boolean;
 }
 
-/** Prints page after page, and commits each once it is printed: what a crash prints twice is so. */
-async function readOn(reading: Reading, io: Io): Promise<void> {
+/** True when standard output has taken all of it: a pipe, a file or a terminal has it then. */
+function printed(text: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    process.stdout.write(text, (error) => resolve(error === undefined || error === null));
+  });
+}
+
+/**
+ * Prints page after page, and commits each once it has been taken: what a crash prints twice is so.
+ * A page of which a part was refused, by a full disk or a `head` that has had enough, is not
+ * committed: it comes again.
+ */
+async function readOn(reading: Reading): Promise<void> {
   const { socket, consumer, stream, limit, follow, commit } = reading;
   const name = encodeURIComponent(stream);
   let from = `consumer=${encodeURIComponent(consumer)}`;
@@ -31,10 +42,10 @@ async function readOn(reading: Reading, io: Io): Promise<void> {
     const lines = text.split('\n').filter((line) => line !== '');
     const positions: Record<string, number> = {};
     for (const line of lines) {
-      if (!io.print(line)) return;
       const { partition, offset } = JSON.parse(line) as RecordJson;
       positions[partition] = offset + 1;
     }
+    if (lines.length > 0 && !(await printed(`${lines.join('\n')}\n`))) return;
     if (commit && lines.length > 0) {
       const body = { positions };
       await callControl(socket, { method: 'PUT', path: consumerPath(consumer, stream), body });
@@ -68,7 +79,7 @@ export const consumerRead: Command = {
       throw new HeadgateError('CONSUMER_RESERVED', consumer);
     }
     const follow = values['follow'] === true;
-    await readOn({ socket, consumer, stream, limit, follow, commit }, io);
+    await readOn({ socket, consumer, stream, limit, follow, commit });
     return 0;
   },
 };

@@ -73,10 +73,9 @@ export class CorrectedTimes {
       this.#spans.set(boot, { boot, firstMonoMs: monoMs, lastMonoMs: monoMs, leadMs });
       this.#leads = undefined;
     } else if (monoMs >= span.lastMonoMs) {
-      const isStep = Math.abs(leadMs - span.leadMs) >= STEP_MS;
-      const known = isStep ? leadMs : span.leadMs;
-      this.#spans.set(boot, { ...span, lastMonoMs: monoMs, leadMs: known });
-      if (isStep) this.#leads = undefined;
+      // Always the latest, however little it differs: what else was looked at must not count.
+      this.#spans.set(boot, { ...span, lastMonoMs: monoMs, leadMs });
+      if (leadMs !== span.leadMs) this.#leads = undefined;
     }
   }
 

@@ -108,9 +108,9 @@ export class NamedConsumers {
       }
       const key = checkpointKey(consumer, stream);
       const stored = await this.#state.get(key);
-      if (stored === undefined) await this.#checkRoom();
       const journal = this.#streams.journalOf(stream);
       const before = checkpointOffsets(stored, journal.logId);
+      if (before === undefined) await this.#makeRoom();
       const { partitions } = journal.stream(stream);
       const offsets = Array.from(
         { length: partitions },
@@ -144,10 +144,19 @@ export class NamedConsumers {
     return turn;
   }
 
-  async #checkRoom(): Promise<void> {
+  /** What counts is what is listed. Positions of another log stay until there is no room. */
+  async #makeRoom(): Promise<void> {
     const others = (await consumerKeys(this.#state)).filter(({ consumer }) => !OWN.has(consumer));
     if (others.length < MAX_POSITIONS) return;
-    throw new HeadgateError('CONSUMER_LIMIT', `there are ${MAX_POSITIONS}`);
+    const names = new Set(this.#streams.rows().map(({ stream }) => stream));
+    const stale = others.filter(
+      ({ stream, text }) => !names.has(stream) || this.#offsetsIn(text, stream) === undefined,
+    );
+    if (others.length - stale.length >= MAX_POSITIONS) {
+      throw new HeadgateError('CONSUMER_LIMIT', `there are ${MAX_POSITIONS}`);
+    }
+    const keys = stale.map(({ consumer, stream }) => checkpointKey(consumer, stream));
+    await this.#state.write(new Map(keys.map((key) => [key, undefined])));
   }
 
   #checkOwn(consumer: string): void {

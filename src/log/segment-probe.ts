@@ -1,3 +1,4 @@
+import { codeOf } from '../base/errors.ts';
 import type { FileHandle, Files } from '../os/files.ts';
 import { blocksIn } from './block-records.ts';
 import { BlockScanner } from './block-scanner.ts';
@@ -44,9 +45,15 @@ export class SegmentProbe {
     return isOwn ? clockOf(header) : undefined;
   }
 
+  /** Empty where the card gives them no more: one bad page must not hide the rest of the log. */
   async #pagesAt(page: number, pages: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(pages * PAGE_BYTES);
-    return bytes.subarray(0, await this.#handle.read(bytes, page * PAGE_BYTES));
+    try {
+      return bytes.subarray(0, await this.#handle.read(bytes, page * PAGE_BYTES));
+    } catch (error) {
+      if (codeOf(error) !== 'EIO') throw error;
+      return bytes.subarray(0, 0);
+    }
   }
 
   /** The clocks at the first block; damaged ones are passed over. */

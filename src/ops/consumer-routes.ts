@@ -13,7 +13,7 @@ export interface ConsumerRoutesOptions {
 const OFFSET = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const PARTITION = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(65_535));
 const COMMIT = v.strictObject({
-  positions: v.record(v.pipe(v.string(), v.regex(/^\d{1,5}$/)), OFFSET),
+  positions: v.record(v.pipe(v.string(), v.regex(/^(0|[1-9]\d{0,4})$/)), OFFSET),
 });
 const SEEK = v.strictObject({
   seek: v.union([v.string(), OFFSET]),

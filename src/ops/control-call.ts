@@ -13,6 +13,8 @@ export interface Call {
   header(name: string): string | undefined;
   /** The body as JSON. Rejects with REQUEST_INVALID. */
   body(): Promise<unknown>;
+  /** Resolves when the client has taken an answer that has ended, or is gone. */
+  taken(): Promise<void>;
 }
 
 /** Answers what is its own; false: the path is none of its. What it throws is answered for it. */
@@ -20,23 +22,58 @@ export type Handler = (call: Call) => boolean | Promise<boolean>;
 
 const MAX_BODY_BYTES = 64 * 1024;
 
-/** Throws REQUEST_INVALID. */
-export function callOf(message: IncomingMessage, answer: ServerResponse): Call {
-  const gone = new AbortController();
-  answer.once('close', () => gone.abort());
+/** Throws REQUEST_INVALID. `stallMs`: within that time the client takes an answer, or is gone. */
+export function callOf(message: IncomingMessage, answer: ServerResponse, stallMs: number): Call {
   const { path, query } = urlOf(message.url ?? '');
   return {
     method: message.method ?? '',
     path,
     query,
     answer,
-    signal: gone.signal,
+    signal: goneSignal(message, answer),
     header: (name) => {
       const value = message.headers[name];
       return Array.isArray(value) ? value[0] : value;
     },
     body: () => readJson(message, answer),
+    taken: () => answerTaken(message, answer, stallMs),
   };
+}
+
+/** An answer that waits behind another one of its connection is not told that the client goes. */
+function goneSignal({ socket }: IncomingMessage, answer: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  const abort = () => gone.abort();
+  socket.once('close', abort);
+  answer.once('close', () => {
+    socket.off('close', abort);
+    abort();
+  });
+  if (socket.destroyed) abort();
+  return gone.signal;
+}
+
+/**
+ * Until it is taken an answer is in memory, so what it may cost is given back then, and not before.
+ * A client that takes nothing in time is disconnected.
+ */
+export async function answerTaken(
+  { socket }: IncomingMessage,
+  answer: ServerResponse,
+  stallMs: number,
+): Promise<void> {
+  if (answer.writableFinished || socket.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => socket.destroy(), stallMs);
+    const done = () => {
+      clearTimeout(timer);
+      answer.off('finish', done);
+      socket.off('close', done);
+      resolve();
+    };
+    answer.once('finish', done);
+    socket.once('close', done);
+  });
 }
 
 function urlOf(text: string): Pick<Call, 'path' | 'query'> {

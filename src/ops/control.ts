@@ -1,34 +1,75 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { HeadgateError } from '../base/errors.ts';
 import type { Files } from '../os/files.ts';
-import { callOf, type Handler, sendError, sendJson } from './control-call.ts';
+import { answerTaken, callOf, type Handler, sendError, sendJson } from './control-call.ts';
+import { RequestLine } from './request-line.ts';
 
 /** What the daemon answers on its local socket: a path and what it gives as JSON. */
 export type Routes = ReadonlyMap<string, () => unknown>;
 
 export interface Control {
-  /** Ends every answer that is under way, and resolves when nothing is. */
+  /** Ends every answer that is under way, and resolves when nothing is, or soon after that. */
   close(): Promise<void>;
 }
 
 const MAX_CONNECTIONS = 32;
 const MAX_HEADER_BYTES = 8 * 1024;
 
-/**
- * Opens the local socket: HTTP over a Unix socket that only this user and group can reach. Whoever
- * holds the data folder holds its socket, so one that an earlier daemon left behind is removed.
- */
-export async function openControl(
+export interface ControlLimits {
+  /** So long is an answer under way waited for at the end. */
+  readonly closeMs: number;
+  /** So long may a client take for a request, from when it has connected. */
+  readonly requestMs: number;
+  /** So long may it take for an answer that has ended. */
+  readonly stallMs: number;
+}
+
+const LIMITS: ControlLimits = { closeMs: 5_000, requestMs: 10_000, stallMs: 60_000 };
+/** Requests of one connection, with the one that is answered. */
+const MAX_IN_LINE = 8;
+
+export interface ControlOptions {
+  readonly files: Files;
+  readonly path: string;
+  readonly routes: Routes;
+  readonly handlers?: readonly Handler[];
+  readonly limits?: Partial<ControlLimits>;
+}
+
+export function openControl(
   files: Files,
   path: string,
   routes: Routes,
   handlers: readonly Handler[] = [],
 ): Promise<Control> {
+  return openLimitedControl({ files, path, routes, handlers });
+}
+
+/**
+ * Opens the local socket: HTTP over a Unix socket that only this user and group can reach. Whoever
+ * holds the data folder holds its socket, so one that an earlier daemon left behind is removed.
+ */
+export async function openLimitedControl(options: ControlOptions): Promise<Control> {
+  const { files, path, routes, handlers = [] } = options;
+  const limits = { ...LIMITS, ...options.limits };
   await files.remove(path);
   const all = [handlerOf(routes), ...handlers];
   const underWay = new Set<Promise<void>>();
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (message, answer) => {
-    const one = handle(message, answer, all).finally(() => underWay.delete(one));
+  const line = new RequestLine(MAX_IN_LINE);
+  const { closeMs, requestMs, stallMs } = limits;
+  const serverOptions = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: requestMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.ceil(requestMs / 5),
+  };
+  const server = createServer(serverOptions, (message, answer) => {
+    const one = line
+      .add(message.socket, async () => {
+        await handle(message, answer, { handlers: all, stallMs });
+        await answerTaken(message, answer, stallMs);
+      })
+      .finally(() => underWay.delete(one));
     underWay.add(one);
   });
   server.maxConnections = MAX_CONNECTIONS;
@@ -37,10 +78,19 @@ export async function openControl(
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
-      await closed;
-      await Promise.all(underWay);
+      await within(closeMs, Promise.all([closed, ...underWay]));
     },
   };
+}
+
+/** Resolves with the work, or without it when the time is over: a stop must come to its end. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const isOver = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, isOver]);
+  clearTimeout(timer);
 }
 
 function handlerOf(routes: Routes): Handler {
@@ -55,10 +105,10 @@ function handlerOf(routes: Routes): Handler {
 async function handle(
   message: IncomingMessage,
   answer: ServerResponse,
-  handlers: readonly Handler[],
+  { handlers, stallMs }: { readonly handlers: readonly Handler[]; readonly stallMs: number },
 ): Promise<void> {
   try {
-    const call = callOf(message, answer);
+    const call = callOf(message, answer, stallMs);
     for (const handler of handlers) if (await handler(call)) return;
     throw new HeadgateError('PATH_UNKNOWN', `${call.method} /${call.path.join('/')}`);
   } catch (error) {

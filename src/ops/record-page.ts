@@ -15,7 +15,7 @@ export interface Page {
   readonly next: readonly number[];
 }
 
-/** Payload bytes after which a page ends; it has one record at least. */
+/** Bytes of payloads and topics after which a page ends; it has one record at least. */
 const MAX_PAGE_BYTES = 256 * 1024;
 
 /** The next records of a feed, as many as fit. */
@@ -30,7 +30,7 @@ export async function readPage(feed: RecordFeed, options: PageOptions): Promise<
     for (const record of some ?? []) {
       if (records.length >= maxRecords || bytes >= MAX_PAGE_BYTES) return { records, next };
       records.push(record);
-      bytes += record.payload.length;
+      bytes += record.payload.length + record.topic.length;
       next[record.partition] = record.offset + 1;
     }
     if (some !== undefined) continue;

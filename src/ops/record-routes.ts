@@ -46,6 +46,7 @@ export function recordRoutes(options: RecordRoutesOptions): Handler {
     readers += 1;
     try {
       await sendRecords(call, { stream, partition }, options);
+      await call.taken();
     } finally {
       readers -= 1;
     }
@@ -113,6 +114,11 @@ function checkQuery(query: URLSearchParams, known: readonly string[]): void {
   }
 }
 
+/** In a query a `+` is a space: that of a zone is put back. */
+function withZone(from: string | null): string | null {
+  return from?.replace(/(?<=[T ]\d\d:\d\d\S*) (?=\d\d:\d\d$)/, '+') ?? null;
+}
+
 /** Where to begin, per partition: after the last event, at a consumer's position, or `from`. */
 async function startOf(
   call: Call,
@@ -123,7 +129,7 @@ async function startOf(
   const journal = streams.journalOf(stream);
   if (last !== undefined) return afterEvent(last, { stream, partition }, streams);
   const consumer = call.query.get('consumer');
-  const from = call.query.get('from');
+  const from = withZone(call.query.get('from'));
   if (consumer !== null && from !== null) {
     throw new HeadgateError('REQUEST_INVALID', 'either from or consumer');
   }

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RecordJson } from '../../src/base/record-json.ts';
@@ -9,6 +10,7 @@ import {
   cleanUp,
   GatewayProcess,
   headgate,
+  MAIN,
   Running,
   startHeadgate,
   temporaryFolder,
@@ -114,6 +116,61 @@ describe('consumer, on a live gateway', () => {
     reading.kill('SIGINT');
     expect((await answerOf(reading)).stderr).toBe('');
     await client.end();
+  });
+});
+
+describe('consumer read --commit', () => {
+  let own: GatewayProcess;
+  let words: string[];
+  const records = 300;
+
+  beforeAll(async () => {
+    own = await GatewayProcess.start();
+    words = ['--data', own.data.root];
+    const client = await TestClient.connect(own.port);
+    // More than a pipe holds.
+    const text = 'x'.repeat(1_000);
+    const ids = Array.from({ length: records }, (_, i) => i);
+    await Promise.all(ids.map((id) => client.publish('sensors/d/t', JSON.stringify({ id, text }))));
+    await client.end();
+  });
+
+  /** What a consumer of that name has handled. */
+  async function handled(name: string): Promise<number> {
+    const { code, stdout } = await headgate(['consumer', 'lag', name, '--json', ...words]);
+    if (code === 2) return 0;
+    return records - ((JSON.parse(stdout) as ConsumerRow[])[0]?.lag ?? 0);
+  }
+
+  function startTo(stdout: 'pipe' | number, name: string) {
+    const args = ['consumer', 'read', name, 'readings', '--commit', ...words];
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', stdout, 'ignore'] });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    return { child, ended };
+  }
+
+  it('commits what was taken', async () => {
+    const file = join(temporaryFolder(), 'out');
+    const out = openSync(file, 'w');
+    await startTo(out, 'file').ended;
+    closeSync(out);
+    expect(readFileSync(file, 'utf8').split('\n')).toHaveLength(records + 1);
+    expect(await handled('file')).toBe(records);
+  });
+
+  it('does not commit what a full disk refuses', async () => {
+    const full = openSync('/dev/full', 'w');
+    expect(await startTo(full, 'full').ended).toBe(1);
+    closeSync(full);
+    expect(await handled('full')).toBe(0);
+  });
+
+  it.each(['nothing', 'its first lines'])('does not commit to who takes %s', async (what) => {
+    const { child, ended } = startTo('pipe', 'gone');
+    if (what === 'nothing') child.stdout?.destroy();
+    else child.stdout?.once('data', () => child.stdout?.destroy());
+    expect(await ended).toBe(0);
+    expect(await handled('gone')).toBe(0);
   });
 });
 

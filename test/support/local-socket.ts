@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import type { RecordJson } from '../../src/base/record-json.ts';
 import type { Journal } from '../../src/log/journal.ts';
 import { LocalStreams } from '../../src/log/local-streams.ts';
@@ -115,6 +116,14 @@ export class LocalSocket {
       asked.on('error', reject);
       asked.end();
     });
+  }
+
+  /** Requests written at once over one connection, and nothing of the answers is read. */
+  pipeline(requests: readonly string[]): Socket {
+    const client = connect(this.#socket);
+    client.on('error', () => {});
+    client.write(requests.join(''));
+    return client;
   }
 
   async close(): Promise<void> {

@@ -49,6 +49,17 @@ describe('within a boot', () => {
     ]);
   });
 
+  it('what counts is the last moment, whichever others were looked at', () => {
+    const moments = [0, 300, 600, 900].map((drift, hour): [string, number, number] => {
+      return ['a', hour * HOUR, MAY + hour * HOUR + drift];
+    });
+    const unset = ['a', 0, 0] as const;
+    const [all] = timesOf(unset, ...moments);
+    const [few] = timesOf(unset, ...moments.slice(-1));
+    expect(all).toBe(MAY + 900);
+    expect(few).toBe(all);
+  });
+
   it('a moment from before what is known changes nothing', () => {
     const times = new CorrectedTimes();
     times.note({ boot: 'a', monoMs: 10_000, wallMs: MAY });

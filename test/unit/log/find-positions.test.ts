@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../../src/base/reading.ts';
+import { PAGE_BYTES } from '../../../src/log/bytes.ts';
 import type { CorrectedTimes } from '../../../src/log/corrected-time.ts';
 import { offsetsAfter, offsetsAtTime } from '../../../src/log/find-positions.ts';
 import { FolderView } from '../../../src/log/folder-view.ts';
+import { indexOf } from '../../../src/log/log-reader.ts';
 import type { LogView } from '../../../src/log/log-view.ts';
 import { readTimes } from '../../../src/log/read-times.ts';
 import { Boot } from '../../support/boots.ts';
@@ -13,6 +15,7 @@ import { until } from '../../support/until.ts';
 const MAY = Date.UTC(2026, 4, 4, 12);
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+const MIB = 1024 * 1024;
 
 function timeIn(times: CorrectedTimes, { boot, monoMs, receivedAtMs }: LogRecord): number {
   return times.timeOf({ boot, monoMs, wallMs: receivedAtMs });
@@ -156,3 +159,37 @@ it('a view from before the packing finds the segments where they are by now', as
   expect(first === undefined ? '' : textOf(first)).toBe('9');
   await boot.stop();
 });
+
+it.each(['the first block', 'an indexed block', 'the last block'])(
+  '%s of a segment that cannot be read any more hides nothing else',
+  async (where) => {
+    const files = new FakeFiles();
+    const boot = await Boot.start(files, 1, { mono: 1_000, wall: MAY }, { segmentBytes: 2 * MIB });
+    for (let i = 0; i < 500; i++) await boot.put(i % 2, `${i} ${'x'.repeat(3_900)}`);
+    const { journal } = boot;
+    const [info] = journal.segments();
+    const index = info === undefined ? undefined : await indexOf(files, journal, info);
+    const pages = index?.entries.map(({ page }) => page) ?? [];
+    expect(pages.length).toBeGreaterThan(3);
+    const bad = {
+      'the first block': info?.header.pages,
+      'an indexed block': pages[pages.length >> 1],
+      'the last block': pages.at(-1),
+    }[where];
+    const at = (bad ?? -1) * PAGE_BYTES;
+    files.unreadable = (path, position, length) =>
+      path === info?.path && position < at + PAGE_BYTES && position + length > at;
+    const times = await readTimes(files, journal);
+    expect(times.boots).toHaveLength(1);
+    const search = { files, view: journal, stream: 'readings' };
+    const left = await readAll(files, journal);
+    expect(left.length).toBeLessThan(500);
+    for (const [i, record] of left.entries()) {
+      if (i % 20 !== 0) continue;
+      const offsets = await offsetsAtTime(search, times, timeIn(times, record));
+      const rest = await readAll(files, journal, 'readings', offsets);
+      expect(rest.map(textOf)).toEqual(left.slice(i).map(textOf));
+    }
+    await boot.stop();
+  },
+);

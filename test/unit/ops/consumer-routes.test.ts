@@ -134,10 +134,29 @@ describe('a consumer', () => {
   });
 });
 
+it('positions of another log, and of streams that are gone, take nobody room', async () => {
+  const path = (i: number) => `/consumers/c${i}/streams/readings`;
+  const foreign = JSON.stringify({ log: 'ffffffff', offsets: [5, 5] });
+  const own = JSON.stringify({ log: boot.journal.logId, offsets: [5, 5] });
+  const keys = Array.from({ length: 255 }, (_, i) => checkpointKey(`old${i}`, 'readings'));
+  const uplink = checkpointKey('uplink', 'readings');
+  await socket.state.write(new Map([...keys, uplink].map((key) => [key, foreign])));
+  await socket.state.write(new Map([[checkpointKey('c', 'gone'), own]]));
+  await socket.state.write(new Map([[checkpointKey('c1', 'readings'), foreign]]));
+  expect((await socket.ask('PUT', path(0), { positions: { 0: 1 } })).status).toBe(200);
+  expect([...socket.state.stored.keys()]).toEqual([uplink, checkpointKey('c0', 'readings')]);
+  for (let i = 1; i < 256; i++) await socket.ask('PUT', path(i), { positions: { 0: 1 } });
+  expect(JSON.parse((await socket.ask('GET', '/consumers')).text)).toHaveLength(256);
+  // One that only another log has had is a new one here.
+  await socket.state.write(new Map([[checkpointKey('c256', 'readings'), foreign]]));
+  expect((await socket.ask('PUT', path(256), { positions: { 0: 1 } })).status).toBe(409);
+});
+
 describe('what is not right has a code and a status', () => {
   it.each<[ask: string, body: unknown, status: number, code: ErrorCode]>([
     [`PUT ${MINE}`, { positions: {} }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { positions: { a: 1 } }, 400, 'REQUEST_INVALID'],
+    [`PUT ${MINE}`, { positions: { 0: 1, '00': 0 } }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { positions: { 0: -1 } }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { positions: { 0: 1.5 } }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { positions: { 0: '1' } }, 400, 'REQUEST_INVALID'],

@@ -1,7 +1,13 @@
 import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Control, openControl } from '../../../src/ops/control.ts';
+import {
+  type Control,
+  type ControlLimits,
+  openControl,
+  openLimitedControl,
+} from '../../../src/ops/control.ts';
 import type { Handler } from '../../../src/ops/control-call.ts';
 import { askControl } from '../../../src/ops/control-client.ts';
 import { nodeFiles } from '../../../src/os/node-files.ts';
@@ -25,6 +31,11 @@ afterEach(async () => {
 
 async function open(): Promise<void> {
   control = await openControl(nodeFiles, socket, new Map([['/status', () => ({ up: true })]]));
+}
+
+function openLimited(handler: Handler, limits: Partial<ControlLimits>): Promise<Control> {
+  const options = { files: nodeFiles, path: socket, routes: new Map(), handlers: [handler] };
+  return openLimitedControl({ ...options, limits });
 }
 
 function statusOf(method: string, path: string): Promise<number | undefined> {
@@ -79,6 +90,103 @@ it('closes when every answer has ended, and not before', async () => {
   await control.close();
   expect(done).toEqual(['slow']);
   await gone;
+});
+
+it('closes although an answer never ends', async () => {
+  let isAsked = false;
+  const handler: Handler = async () => {
+    isAsked = true;
+    await new Promise(() => {});
+    return true;
+  };
+  control = await openLimited(handler, { closeMs: 20 });
+  const asked = request({ socketPath: socket, path: '/never' });
+  const gone = new Promise((resolve) => asked.on('error', resolve));
+  asked.end();
+  await until('it is asked', () => isAsked);
+  await control.close();
+  await gone;
+});
+
+/** Writes at once, and reads nothing of the answers until it is told to. */
+function rawClient(text: string) {
+  const client = connect(socket);
+  const got = { text: '', isClosed: false };
+  client.pause().setEncoding('utf8');
+  client.on('data', (part) => {
+    got.text += part;
+  });
+  client.on('close', () => {
+    got.isClosed = true;
+  });
+  client.on('error', () => {});
+  client.write(text);
+  return { client, got };
+}
+
+it('answers the requests of a connection one after the other', async () => {
+  let [now, most] = [0, 0];
+  const asked: string[] = [];
+  const handler: Handler = async ({ answer, path }) => {
+    now += 1;
+    most = Math.max(most, now);
+    asked.push(path.join('/'));
+    await new Promise((resolve) => setImmediate(resolve));
+    now -= 1;
+    answer.end(path.join('/'));
+    return true;
+  };
+  control = await openLimited(handler, {});
+  const texts = [1, 2, 3].map((n) => `GET /${n} HTTP/1.1\r\nHost: g\r\n\r\n`);
+  const { client, got } = rawClient(texts.join(''));
+  client.resume();
+  await until('all are answered', () => /\r\n\r\n3$/.test(got.text));
+  expect(asked).toEqual(['1', '2', '3']);
+  expect(most).toBe(1);
+  client.destroy();
+});
+
+it('ends a connection with more requests at once than are sensible', async () => {
+  let calls = 0;
+  const handler: Handler = async ({ signal }) => {
+    calls += 1;
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    return true;
+  };
+  control = await openLimited(handler, {});
+  const { client, got } = rawClient('GET /a HTTP/1.1\r\nHost: g\r\n\r\n'.repeat(9));
+  client.resume();
+  await until('it is ended', () => got.isClosed);
+  expect(calls).toBeLessThanOrEqual(1);
+});
+
+it.each([
+  ['that begins no request', ''],
+  ['that does not end its request', 'GET /a HTTP/1.1\r\nHost:'],
+  ['that owes a body', 'PUT /a HTTP/1.1\r\nHost: g\r\nContent-Length: 9\r\n\r\n{'],
+])('ends a connection %s', async (_, text) => {
+  const handler: Handler = async (call) => {
+    await call.body();
+    return true;
+  };
+  control = await openLimited(handler, { requestMs: 50 });
+  const { client, got } = rawClient(text);
+  client.resume();
+  await until('it is ended', () => got.isClosed);
+});
+
+it('ends a connection that does not take its answer', async () => {
+  let isGone = false;
+  const handler: Handler = async ({ answer, signal, taken }) => {
+    answer.end('x'.repeat(4_000_000));
+    await taken();
+    isGone = signal.aborted;
+    return true;
+  };
+  control = await openLimited(handler, { stallMs: 50 });
+  const { client } = rawClient('GET /a HTTP/1.1\r\nHost: g\r\n\r\n');
+  await until('it is ended', () => isGone);
+  client.destroy();
 });
 
 it('is NOT_RUNNING where nobody answers', async () => {

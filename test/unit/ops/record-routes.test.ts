@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../../src/base/errors.ts';
 import { Boot } from '../../support/boots.ts';
 import { FakeFiles } from '../../support/fake-files.ts';
+import { append, reading } from '../../support/journals.ts';
 import { type Events, LocalSocket, recordsOf, untilRecords } from '../../support/local-socket.ts';
 import { until } from '../../support/until.ts';
 
@@ -93,6 +94,10 @@ describe('a page', () => {
     ['from=1:2', ['0', '2', '4', '5', '6', '7']],
     ['from=0:4,1:4', []],
     [`from=${new Date(MAY + 6_000).toISOString()}`, ['5', '6', '7']],
+    ['from=2026-05-04T14:00:06+02:00', ['5', '6', '7']],
+    ['from=2026-05-04T14:00:06%2B02:00', ['5', '6', '7']],
+    ['from=2026-05-04+14:00:06.000+02:00', ['5', '6', '7']],
+    ['from=2026-05-04+12:00', ['0', '1', '2', '3', '4', '5', '6', '7']],
     ['from=2s', ['5', '6', '7']],
     ['from=3h&limit=1', ['0']],
   ])('begins where it is told: %s', async (query, payloads) => {
@@ -113,9 +118,16 @@ describe('a page', () => {
     ]);
   });
 
-  it('ends after 256 KiB of payloads, and has one record at least', async () => {
+  it.each(['payloads', 'topics'])('ends after 256 KiB of %s', async (where) => {
     const large = 'x'.repeat(30_000);
-    for (let i = 0; i < 12; i++) await boot.put(0, large);
+    for (let i = 0; i < 12; i++) {
+      if (where === 'payloads') await boot.put(0, large);
+      else {
+        boot.clock.advance(1_000);
+        const more = { topic: large, monoMs: boot.clock.mono };
+        await append(boot.journal, 0, reading('d', '', more));
+      }
+    }
     expect(await payloadsAt(`${ZERO}?limit=1000`)).toHaveLength(9);
     expect(await payloadsAt(`${ZERO}?limit=1000&from=9`)).toHaveLength(3);
   });
@@ -187,6 +199,32 @@ describe('events', () => {
     await socket.close();
     await until('all have ended', () => some.every((events) => events.isOver()));
     socket = await LocalSocket.open(files, boot);
+  });
+});
+
+it('a page that is not taken holds its place among the readers', async () => {
+  // In JSON each byte is six: more than the buffers between the two hold.
+  for (let i = 0; i < 10; i++) await boot.put(0, '\u0001'.repeat(30_000));
+  const ask = `GET ${RECORDS} HTTP/1.1\r\nHost: g\r\n\r\n`;
+  const clients = Array.from({ length: 8 }, () => socket.pipeline([ask]));
+  await Promise.all(clients.map((client) => new Promise((done) => client.once('readable', done))));
+  const { status, text } = await socket.ask('GET', RECORDS);
+  expect(status).toBe(503);
+  expect(JSON.parse(text)).toMatchObject({ code: 'READER_LIMIT' });
+  for (const client of clients) client.resume();
+  await until('there is room', async () => (await socket.ask('GET', RECORDS)).status === 200);
+  for (const client of clients) client.destroy();
+});
+
+it('requests that wait behind another one end with their connection', async () => {
+  const ask = `GET ${RECORDS} HTTP/1.1\r\nHost: g\r\nAccept: text/event-stream\r\n\r\n`;
+  const clients = Array.from({ length: 4 }, () => socket.pipeline([ask, ask]));
+  await Promise.all(clients.map((client) => new Promise((done) => client.once('data', done))));
+  for (const client of clients) client.destroy();
+  await until('there is room for eight', async () => {
+    const eight = await Promise.all(Array.from({ length: 8 }, () => follow(RECORDS)));
+    for (const one of eight) one.end();
+    return eight.every(({ answer }) => answer.statusCode === 200);
   });
 });
 
