@@ -1,5 +1,5 @@
 import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
-import type { CorrectedTimes } from '../log/corrected-time.ts';
+import { CorrectedTimes } from '../log/corrected-time.ts';
 import { FolderView } from '../log/folder-view.ts';
 import { streamTable } from '../log/log-reader.ts';
 import { readTimes } from '../log/read-times.ts';
@@ -60,10 +60,8 @@ export async function viewOfStream(data: DataFolder, stream: string): Promise<Fo
 /** Throws STREAM_UNKNOWN. */
 export async function openStream(data: DataFolder, stream: string): Promise<OpenStream> {
   const { view, views } = await findStream(data, stream);
-  const times = await readTimes(nodeFiles, view);
-  // Both stores are of one gateway: a step that only the other one saw counts here too.
-  for (const other of views) {
-    if (other !== view) times.learn(await readTimes(nodeFiles, other));
-  }
-  return { view, times };
+  // Both stores are of one gateway: what only the other one saw counts here too.
+  const all: CorrectedTimes[] = [];
+  for (const one of views) all.push(await readTimes(nodeFiles, one));
+  return { view, times: CorrectedTimes.merged(all) };
 }

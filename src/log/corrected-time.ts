@@ -41,7 +41,7 @@ function placeOnward(boots: readonly BootSpan[], startMs: number): number[] {
 
 /** The leads that make the times of boots follow each other; in the order of the log. */
 export function placeBoots(boots: readonly BootSpan[]): number[] {
-  const firstSet = boots.findIndex((b) => b.lastMonoMs + b.leadMs >= CLOCK_SET_MS);
+  const firstSet = boots.findIndex(isClockSet);
   const [oldest, ...others] = boots;
   if (oldest === undefined) return [];
   if (firstSet <= 0) {
@@ -55,6 +55,44 @@ export function placeBoots(boots: readonly BootSpan[]): number[] {
     startMs = firstMonoMs + startMs - lastMonoMs;
   }
   return [...before, ...onward];
+}
+
+function isClockSet({ lastMonoMs, leadMs }: BootSpan): boolean {
+  return lastMonoMs + leadMs >= CLOCK_SET_MS;
+}
+
+function bothOf(one: BootSpan, other: BootSpan): BootSpan {
+  const { lastMonoMs, leadMs } = other.lastMonoMs > one.lastMonoMs ? other : one;
+  const firstMonoMs = Math.min(one.firstMonoMs, other.firstMonoMs);
+  return { boot: one.boot, firstMonoMs, lastMonoMs, leadMs };
+}
+
+/**
+ * Two rows of boots as one. Those that both have are where they meet. Elsewhere
+ * their clocks tell which was earlier; if one was never set, that of `row` comes first.
+ */
+function mergedBoots(row: readonly BootSpan[], others: readonly BootSpan[]): BootSpan[] {
+  const merged = [...row];
+  const common = new Set(others.map(({ boot }) => boot));
+  let at = 0;
+  for (const other of others) {
+    const same = merged.findIndex(({ boot }) => boot === other.boot);
+    const own = merged[same];
+    if (own !== undefined) {
+      merged[same] = bothOf(own, other);
+      at = Math.max(at, same + 1);
+      continue;
+    }
+    const isLater = (one: BootSpan) =>
+      isClockSet(one) &&
+      isClockSet(other) &&
+      one.firstMonoMs + one.leadMs > other.firstMonoMs + other.leadMs;
+    const next = merged.findIndex((one, i) => i >= at && (common.has(one.boot) || isLater(one)));
+    const place = next < 0 ? merged.length : next;
+    merged.splice(place, 0, other);
+    at = place + 1;
+  }
+  return merged;
 }
 
 /** The boots of a log, and the time of anything in it. */
@@ -88,11 +126,16 @@ export class CorrectedTimes {
     return [...this.#spans.values()];
   }
 
-  /** What another log of the same gateway knows of boots that are in this one too. */
-  learn(other: CorrectedTimes): void {
-    for (const { boot, lastMonoMs, leadMs } of other.boots) {
-      if (this.knows(boot)) this.note({ boot, monoMs: lastMonoMs, wallMs: lastMonoMs + leadMs });
-    }
+  /**
+   * What the logs of one gateway know together. Each has the boots that it had something to store
+   * in, in their order; so their times fit each other only if they are placed as one row.
+   */
+  static merged([first, ...others]: readonly CorrectedTimes[]): CorrectedTimes {
+    let boots = first?.boots ?? [];
+    for (const other of others) boots = mergedBoots(boots, other.boots);
+    const times = new CorrectedTimes();
+    for (const span of boots) times.#spans.set(span.boot, span);
+    return times;
   }
 
   /** The corrected time of a moment, ms since 1970. */

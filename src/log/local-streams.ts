@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { HeadgateError } from '../base/errors.ts';
 import type { Files } from '../os/files.ts';
 import { pacedFiles, Turns } from '../os/paced-files.ts';
-import type { CorrectedTimes } from './corrected-time.ts';
+import { CorrectedTimes } from './corrected-time.ts';
 import { bootName } from './format.ts';
 import type { Journal } from './journal.ts';
 import { earliestOffsets } from './log-reader.ts';
@@ -33,7 +33,7 @@ export class LocalStreams {
   readonly files: Files;
   readonly turns = new Turns();
   readonly #options: LocalStreamsOptions;
-  #times: Promise<ReadonlyMap<Journal, CorrectedTimes>> | undefined;
+  #times: Promise<CorrectedTimes> | undefined;
   readonly #stopListening: Array<() => void> = [];
 
   constructor(options: LocalStreamsOptions) {
@@ -61,36 +61,37 @@ export class LocalStreams {
     );
   }
 
-  /** What is known of the clocks in a journal: read once, and followed from then on. */
+  /**
+   * The times in a journal, by what all journals together know of the clocks: read once, and
+   * followed from then on.
+   */
   async timesOf(journal: Journal): Promise<CorrectedTimes> {
+    if (![...this.#options.journals.values()].includes(journal)) {
+      throw new RangeError('not a journal of this gateway');
+    }
     this.#times ??= this.#readAll();
     // What can't be read now may be later.
     this.#times.catch(() => {
       this.#times = undefined;
     });
-    const times = (await this.#times).get(journal);
-    if (times === undefined) throw new RangeError('not a journal of this gateway');
-    return times;
+    return this.#times;
   }
 
-  async #readAll(): Promise<ReadonlyMap<Journal, CorrectedTimes>> {
-    const all = new Map<Journal, CorrectedTimes>();
-    for (const journal of this.#options.journals.values()) {
-      all.set(journal, await readTimes(this.files, journal));
-    }
-    // Both stores are of one gateway: a step that only the other one saw counts here too.
-    for (const times of all.values()) for (const other of all.values()) times.learn(other);
-    for (const journal of all.keys()) {
+  async #readAll(): Promise<CorrectedTimes> {
+    const journals = [...this.#options.journals.values()];
+    const all: CorrectedTimes[] = [];
+    for (const journal of journals) all.push(await readTimes(this.files, journal));
+    const times = CorrectedTimes.merged(all);
+    for (const journal of journals) {
       const stop = journal.onCommit(({ moment: { boot, monoMs, wallMs } }) => {
-        const reading = { boot: bootName(boot), monoMs, wallMs };
-        for (const times of all.values()) times.note(reading);
+        times.note({ boot: bootName(boot), monoMs, wallMs });
       });
       this.#stopListening.push(stop);
     }
-    return all;
+    return times;
   }
 
-  /** The time at this moment, by what the journal knows of this boot. */
+  /** The time at this moment, by what is known of this boot. */
   async nowMs(journal: Journal): Promise<number> {
     const { clock, boot } = this.#options;
     const reading = { boot: bootName(boot), monoMs: clock.monoMs(), wallMs: clock.wallMs() };

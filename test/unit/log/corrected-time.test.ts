@@ -146,13 +146,55 @@ describe('boot after boot', () => {
   });
 });
 
-it('another log tells of boots that are in this one, and of no others', () => {
-  const [events, telemetry] = [new CorrectedTimes(), new CorrectedTimes()];
-  events.note({ boot: 'b', monoMs: 1_000, wallMs: 1_000 });
-  for (const boot of ['a', 'b']) telemetry.note({ boot, monoMs: 9_000, wallMs: MAY });
-  events.learn(telemetry);
-  expect(events.timeOf({ boot: 'b', monoMs: 1_000, wallMs: 1_000 })).toBe(MAY - 8_000);
-  expect(events.knows('a')).toBe(false);
+describe('two logs of one gateway', () => {
+  /** A log with the first and the last moment of some boots: name, begin and end, lead. */
+  function logOf(...boots: ReadonlyArray<readonly [string, number, number, number]>) {
+    const times = new CorrectedTimes();
+    for (const [boot, firstMs, lastMs, leadMs] of boots) {
+      for (const monoMs of [firstMs, lastMs]) times.note({ boot, monoMs, wallMs: monoMs + leadMs });
+    }
+    return times;
+  }
+
+  it('a step that only one of them saw counts in both', () => {
+    const telemetry = logOf(['a', 0, 1_000, 0], ['b', 0, 1_000, 0], ['b', 2_000, 9_000, MAY]);
+    const events = logOf(['b', 500, 1_000, 0]);
+    const times = CorrectedTimes.merged([telemetry, events]);
+    expect(times.timeOf({ boot: 'b', monoMs: 500, wallMs: 500 })).toBe(MAY + 500);
+    expect(times.timeOf({ boot: 'a', monoMs: 0, wallMs: 0 })).toBe(MAY - 1_000);
+    expect(times).toEqual(CorrectedTimes.merged([events, telemetry]));
+  });
+
+  it('a boot that was never set has one place, whichever log it is looked at in', () => {
+    const telemetry = logOf(['a', 0, HOUR, MAY], ['b', 0, 2 * HOUR, 0], ['c', 0, HOUR, MAY + DAY]);
+    const events = logOf(['a', 0, MINUTE, MAY], ['b', HOUR, 3 * HOUR, 0]);
+    const times = CorrectedTimes.merged([telemetry, events]);
+    expect(times.timeOf({ boot: 'b', monoMs: 0, wallMs: 0 })).toBe(MAY + HOUR);
+    expect(times.timeOf({ boot: 'b', monoMs: 3 * HOUR, wallMs: 3 * HOUR })).toBe(MAY + 4 * HOUR);
+  });
+
+  it('boots that only one of them has stand where their clocks say, if they were set', () => {
+    const telemetry = logOf(
+      ['a', 0, 1, MAY],
+      ['c', 0, 1, MAY + 2 * DAY],
+      ['e', 0, 1, MAY + 9 * DAY],
+    );
+    const events = logOf(
+      ['o', 0, 1, MAY - DAY],
+      ['a', 0, 1, MAY],
+      ['b', 0, 1, MAY + DAY],
+      ['d', 0, 1, 0],
+      ['e', 0, 1, MAY + 9 * DAY],
+      ['f', 0, 1, 0],
+    );
+    const names = (...logs: CorrectedTimes[]) =>
+      CorrectedTimes.merged(logs)
+        .boots.map(({ boot }) => boot)
+        .join('');
+    expect(names(telemetry, events)).toBe('oabcdef');
+    expect(names(telemetry)).toBe('ace');
+    expect(names(events, telemetry)).toBe('oabdcef');
+  });
 });
 
 it('a clock that was set a moment ago is believed before a block says so', () => {
