@@ -204,7 +204,7 @@ it('a program of a stranger, killed again and again, sees each record, in order'
       void client.publish(`sensors/d${sent % 5}/t`, JSON.stringify({ id: `m-${sent}` }));
     }
     // In the middle of whatever it does.
-    await until('it works', () => work().length > begin + 40 * life);
+    await until('it works', () => work().length > begin + 30 * life);
     stranger.kill('SIGKILL');
     await stranger.ended;
     lives.push(work().length);
