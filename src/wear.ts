@@ -56,18 +56,31 @@ interface Stored {
   readonly runMs: number;
   readonly hours: WriteHours;
   readonly allowanceBytes: number | undefined;
+  /** It was saved at a stop: nothing has been written since. */
+  readonly isFinal: boolean;
 }
 
 function storedIn(text: string | undefined): Stored | undefined {
   try {
-    const { runMs, hours, allowanceBytes } = JSON.parse(text ?? '{}') as Record<string, unknown>;
+    const parsed = JSON.parse(text ?? '{}') as Record<string, unknown>;
+    const { runMs, hours, allowanceBytes, isFinal } = parsed;
     const known = WriteHours.decode(hours);
     if (known === undefined || typeof runMs !== 'number' || !(runMs >= 0)) return undefined;
     const isNumber = typeof allowanceBytes === 'number';
-    return { runMs, hours: known, allowanceBytes: isNumber ? allowanceBytes : undefined };
+    const allowance = isNumber ? allowanceBytes : undefined;
+    return { runMs, hours: known, allowanceBytes: allowance, isFinal: isFinal === true };
   } catch {
     return undefined;
   }
+}
+
+/**
+ * What may be written at once. After a kill nobody knows how much of it was: nothing is left then,
+ * or a gateway that is killed often enough would have a whole burst each time.
+ */
+function allowanceAfter(stored: Stored | undefined): number | undefined {
+  if (stored === undefined || stored.isFinal) return stored?.allowanceBytes;
+  return Math.min(0, stored.allowanceBytes ?? 0);
 }
 
 function rounded(value: number): number {
@@ -80,8 +93,8 @@ function ratio({ writtenBytes, payloadBytes }: Written): number | undefined {
 
 /**
  * Counts what is written, by the hour of running time, and keeps the count across restarts in one
- * small entry that is written once an hour and at a stop. A kill forgets what came since, bytes and
- * running time alike, so the rate stays true.
+ * small entry that is written once an hour and at a stop, and with a budget at the start. A kill
+ * forgets what came since, bytes and running time alike, so the rate stays true.
  */
 export class Wear {
   /** For the journals. undefined: there is none. */
@@ -104,7 +117,7 @@ export class Wear {
     this.#savedHour = this.#hour;
     const { budgetMBPerDay, maxLingerMs } = options.config.flash;
     if (budgetMBPerDay > 0) {
-      const allowanceBytes = stored?.allowanceBytes;
+      const allowanceBytes = allowanceAfter(stored);
       const bytesPerDay = budgetMBPerDay * 1e6;
       const limits = { bytesPerDay, maxLingerMs, allowanceBytes };
       this.budget = new WriteBudget(limits, this.#monoAtStart);
@@ -121,7 +134,10 @@ export class Wear {
         'the count of bytes written is not readable: it begins anew',
       );
     }
-    return new Wear(options, stored);
+    const wear = new Wear(options, stored);
+    // From here on a kill finds an entry that is not final.
+    if (wear.budget !== undefined) await wear.#save(false);
+    return wear;
   }
 
   /** `totals` from here on. */
@@ -129,7 +145,7 @@ export class Wear {
     this.#totals = totals;
     this.#timer = setInterval(() => {
       this.#sample();
-      if (this.#hour !== this.#savedHour) this.#saving = this.#saving.then(() => this.#save());
+      if (this.#hour !== this.#savedHour) this.#saving = this.#saving.then(() => this.#save(false));
     }, SAMPLE_EVERY_MS);
     this.#timer.unref();
   }
@@ -180,15 +196,16 @@ export class Wear {
     clearInterval(this.#timer);
     await this.#saving;
     this.#sample();
-    await this.#save();
+    await this.#save(true);
   }
 
-  async #save(): Promise<void> {
+  async #save(isFinal: boolean): Promise<void> {
     const { state, clock, logger } = this.#options;
     const allowance = this.budget?.allowanceBytes(clock.monoMs());
     const entry = {
       runMs: Math.round(this.#runMs),
       hours: this.#hours.encoded(),
+      isFinal,
       ...(allowance === undefined ? {} : { allowanceBytes: Math.round(allowance) }),
     };
     this.#savedHour = this.#hour;

@@ -194,6 +194,36 @@ describe('a budget', () => {
     await wear.stop();
   });
 
+  it('is not filled by a kill, however often', async () => {
+    const killed = [await start(BUDGET)];
+    // 10 MB at first: the burst.
+    killed[0]?.budget?.wrote(4 * MB, clock.monoMs());
+    for (let i = 0; i < 5; i++) {
+      const wear = await start(BUDGET);
+      expect(wear.budget?.allowanceBytes(clock.monoMs())).toBe(0);
+      expect(wear.status().lingerMs).toBe(5);
+      wear.budget?.wrote(4096, clock.monoMs());
+      expect(wear.status().lingerMs).toBe(3_000);
+      killed.push(wear);
+    }
+    const last = killed.at(-1);
+    await last?.stop();
+    const wear = await start(BUDGET);
+    // A stop knows what is left.
+    expect(wear.budget?.allowanceBytes(clock.monoMs())).toBe(-4096);
+    for (const one of [...killed.slice(0, -1), wear]) await one.stop();
+  });
+
+  it('that was exceeded stays so through a kill, as far as it was saved', async () => {
+    const killed = await start(BUDGET);
+    killed.budget?.wrote(40 * MB, clock.monoMs());
+    await pass(1);
+    const wear = await start(BUDGET);
+    expect(wear.status().overBudget).toBe(true);
+    await killed.stop();
+    await wear.stop();
+  });
+
   it('of 0 is none', async () => {
     const wear = await start();
     expect(wear.budget).toBeUndefined();
