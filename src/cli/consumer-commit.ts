@@ -31,6 +31,7 @@ export const consumerCommit: Command = {
     partition: { type: 'string' },
     offset: { type: 'string' },
   },
+  optionHelp: { partition: 'the partition that it is the position in' },
   positionals: [2, 2],
   async run(values, [consumer = '', stream = ''], io) {
     const positions = { [required(values, 'partition')]: required(values, 'offset') };

@@ -21,6 +21,7 @@ export const consumerSeek: Command = {
     ...JSON_OPTION,
     partition: { type: 'string' },
   },
+  optionHelp: { partition: 'moves it in this partition only; in all by default' },
   positionals: [3, 3],
   async run(values, [consumer = '', stream = '', seek = ''], io) {
     const text = textValue(values, 'partition');

@@ -27,10 +27,15 @@ export function checkOffset(
 }
 
 /** A whole number that a computer can count to. Throws REQUEST_INVALID. */
-export function wholeIn(name: string, text: string, max = Number.MAX_SAFE_INTEGER): number {
+export function wholeIn(
+  name: string,
+  text: string,
+  max = Number.MAX_SAFE_INTEGER,
+  min = 0,
+): number {
   const value = Number(text);
-  if (/^\d{1,16}$/.test(text) && value <= max) return value;
-  throw new HeadgateError('REQUEST_INVALID', `${name} is a whole number from 0 to ${max}`);
+  if (/^\d{1,16}$/.test(text) && value >= min && value <= max) return value;
+  throw new HeadgateError('REQUEST_INVALID', `${name} is a whole number from ${min} to ${max}`);
 }
 
 /** `0:2,1:17` as offsets by partition. Throws REQUEST_INVALID. */

@@ -70,11 +70,13 @@ async function sendRecords(
   const { stream, partition } = wanted;
   const isLive = (call.header('accept') ?? '').includes('text/event-stream');
   checkQuery(call.query, isLive ? ['from', 'consumer'] : ['from', 'consumer', 'limit', 'wait']);
-  const number = (name: string, otherwise: number, max: number) =>
-    wholeIn(name, call.query.get(name) ?? String(otherwise), max);
-  const maxRecords = number('limit', DEFAULT_RECORDS, MAX_RECORDS);
-  const waitMs = number('wait', 0, MAX_WAIT_MS);
-  if (maxRecords === 0) throw new HeadgateError('REQUEST_INVALID', 'limit is 1 at least');
+  const maxRecords = wholeIn(
+    'limit',
+    call.query.get('limit') ?? String(DEFAULT_RECORDS),
+    MAX_RECORDS,
+    1,
+  );
+  const waitMs = wholeIn('wait', call.query.get('wait') ?? '0', MAX_WAIT_MS);
   const journal = streams.journalOf(stream);
   const times = await streams.timesOf(journal);
   const from = await startOf(call, wanted, { streams, consumers });

@@ -229,6 +229,11 @@ it('requests that wait behind another one end with their connection', async () =
 });
 
 describe('what is not right has a code and a status', () => {
+  it('names the range that is right', async () => {
+    const reply = await socket.ask('GET', `${RECORDS}?limit=0`);
+    expect(reply.text).toContain('limit is a whole number from 1 to 1000');
+  });
+
   it.each<[string, number, ErrorCode]>([
     ['/streams/radings/records', 404, 'STREAM_UNKNOWN'],
     ['/streams/readings/partitions/2/records', 404, 'PARTITION_UNKNOWN'],
