@@ -31,7 +31,7 @@ function levelOf(name: string, isFirst: boolean): string {
   return isFirst && safe.startsWith('$') ? `_${safe.slice(1)}` : safe;
 }
 
-/** `headgate/{gateway}/{stream}/{device}` with each placeholder as one safe level. */
+/** `headgate/{gateway}/{stream}/{device}` with each name in braces as one safe level. */
 export function cloudTopic(template: string, record: LogRecord, gateway: string): string {
   const { stream, device } = record;
   return template.replace(/\{(gateway|stream|device)\}/g, (_, name: string, at: number) =>

@@ -73,6 +73,7 @@ export function fakeSysfs(
     remove: never,
     syncFolder: never,
     freeBytes: never,
+    kindOf: never,
   };
 }
 
