@@ -7,6 +7,11 @@ function mebibytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
+/** As the settings of the flash count: 10⁶. */
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
 function uplinkLine({ link, sinceSeconds, lastError }: Status['uplink']): string {
   if (sinceSeconds === undefined) return link;
   return `${link} for ${sinceSeconds} s${link === 'down' ? `: ${lastError ?? ''}` : ''}`;
@@ -16,12 +21,12 @@ function flashLines(flash: Status['flash']): Array<[name: string, value: string]
   const { writtenTodayBytes, amplification, projectedBytesPerDay, lifeYears } = flash;
   const { budgetBytesPerDay, overBudget, lingerMs } = flash;
   const times = amplification === undefined ? '' : `, ${amplification} per byte of payload`;
-  const today = `${mebibytes(writtenTodayBytes)} in the last 24 h of running${times}`;
-  const rate = `${mebibytes(projectedBytesPerDay)} a day`;
+  const today = `${megabytes(writtenTodayBytes)} in the last 24 h of running${times}`;
+  const rate = `${megabytes(projectedBytesPerDay)} a day`;
   const years = lifeYears === undefined || lifeYears > 100 ? 'over 100' : String(lifeYears);
   const life = `${rate} at this rate: the card lasts ${years} years`;
   const over = overBudget ? ', exceeded: no commit may wait longer' : '';
-  const budget = `${mebibytes(budgetBytesPerDay)} a day${over}; commits wait ${lingerMs} ms`;
+  const budget = `${megabytes(budgetBytesPerDay)} a day${over}; commits wait ${lingerMs} ms`;
   return [
     ['flash', today],
     ['  life', life],

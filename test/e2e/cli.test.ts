@@ -83,7 +83,7 @@ describe('status', () => {
     expect(code).toBe(0);
     for (const name of numbers) expect(stdout).toContain(name);
     expect(stdout).toMatch(/^received +122$/m);
-    expect(stdout).toMatch(/^flash +\d+\.\d MiB in the last 24 h of running, .* of payload$/m);
+    expect(stdout).toMatch(/^flash +\d+\.\d MB in the last 24 h of running, .* of payload$/m);
     expect(stdout).toMatch(/^ {2}life +.* a day at this rate: the card lasts .* years$/m);
   });
 
