@@ -23,6 +23,10 @@ export const ERRORS = {
     'A file that the configuration names (a password, a certificate, a key) cannot be used.',
     'Check that it is there, is what it should be, and that the user of the daemon may read it.',
   ),
+  OUT_UNWRITABLE: row(
+    'The file that is to be written cannot be.',
+    'Name a file (no folder, no device) in a folder that is there and that this user may write to.',
+  ),
   USAGE: row('The command line is not one that Headgate knows.', 'See `headgate --help`.'),
   NOT_RUNNING: row(
     'No daemon answers for this data folder.',

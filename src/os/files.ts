@@ -29,6 +29,8 @@ export interface Files {
   syncFolder(folder: string): Promise<void>;
   /** What the file system that holds the folder has free for this process. */
   freeBytes(folder: string): Promise<number>;
+  /** undefined: there is none, or it may not be looked at. `other`: a device, a pipe, a socket. */
+  kindOf(path: string): Promise<'file' | 'folder' | 'other' | undefined>;
   /** Whole small file as text, or undefined if it is not there. */
   readText(path: string): Promise<string | undefined>;
 }

@@ -87,16 +87,18 @@ async function makeOne(folder: string): Promise<boolean> {
     await mkdir(folder, { mode: 0o750 });
     return true;
   } catch (error) {
-    if (!isMissing(error) && (await isFolder(folder))) return false;
+    if (!isMissing(error) && (await kindOf(folder)) === 'folder') return false;
     throw error;
   }
 }
 
-async function isFolder(path: string): Promise<boolean> {
+async function kindOf(path: string): Promise<'file' | 'folder' | 'other' | undefined> {
   try {
-    return (await stat(path)).isDirectory();
+    const found = await stat(path);
+    if (found.isDirectory()) return 'folder';
+    return found.isFile() ? 'file' : 'other';
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -138,6 +140,7 @@ export const nodeFiles: Files = {
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;
   },
+  kindOf,
   async readText(path) {
     try {
       return await readFile(path, 'utf8');

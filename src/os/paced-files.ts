@@ -36,6 +36,7 @@ export function pacedFiles(files: Files, turns: Turns): Files {
     remove: (path) => files.remove(path),
     syncFolder: (folder) => files.syncFolder(folder),
     readText: (path) => files.readText(path),
+    kindOf: (path) => files.kindOf(path),
     freeBytes: (folder) => files.freeBytes(folder),
   };
 }

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { RecordJson } from '../../src/base/record-json.ts';
 import type { ConsumerRow } from '../../src/log/named-consumers.ts';
 import {
@@ -267,6 +269,21 @@ describe.each(['live', 'stopped'])('on a %s gateway', (state) => {
     const wrong = await headgate(['log', 'export', 'nothing', '--out', `${out}2`, ...data]);
     expect(wrong.stderr).toContain('STREAM_UNKNOWN');
     expect(existsSync(`${out}2`) || existsSync(`${out}2.part`)).toBe(false);
+    const folder = temporaryFolder();
+    const socket = join(folder, 'socket');
+    const server = createServer().listen(socket);
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    for (const [named, says] of [
+      [join(folder, 'none/x.csv'), `there is no folder ${folder}/none`],
+      [folder, `${folder} is no file`],
+      [socket, `${socket} is no file`],
+    ] as const) {
+      const refused = await headgate([...args, '--out', named, ...data]);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toContain(`OUT_UNWRITABLE: --out: ${says}`);
+    }
+    expect(readdirSync(folder)).toEqual(['socket']);
   });
 
   it('log dump: a line for each file and block, and the records if asked', async () => {

@@ -234,6 +234,12 @@ export class FakeFiles implements Files {
     this.#nameChanges = this.#nameChanges.filter(({ path }) => !path.startsWith(`${folder}/`));
   }
 
+  async kindOf(path: string): Promise<'file' | 'folder' | undefined> {
+    if (this.#files.has(path)) return 'file';
+    const isFolder = [...this.#files.keys()].some((one) => one.startsWith(`${path}/`));
+    return isFolder ? 'folder' : undefined;
+  }
+
   async freeBytes(folder: string): Promise<number> {
     this.#check('freeBytes', folder);
     return this.capacityBytes - this.#usedBytes();
@@ -267,6 +273,7 @@ export class FakeFiles implements Files {
       rename: (from, to) => alive(() => this.rename(from, to)),
       remove: (path) => alive(() => this.remove(path)),
       syncFolder: (folder) => alive(() => this.syncFolder(folder)),
+      kindOf: (path) => alive(() => this.kindOf(path)),
       freeBytes: (folder) => alive(() => this.freeBytes(folder)),
       readText: (path) => alive(() => this.readText(path)),
     };

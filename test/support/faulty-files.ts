@@ -198,6 +198,10 @@ export class FaultyFiles implements Files {
     await this.#real.syncFolder(folder);
   }
 
+  kindOf(path: string): ReturnType<Files['kindOf']> {
+    return this.#real.kindOf(path);
+  }
+
   async freeBytes(folder: string): Promise<number> {
     await this.#meet('freeBytes', folder);
     return Math.min(this.roomBytes, await this.#real.freeBytes(folder));

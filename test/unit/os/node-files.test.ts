@@ -36,6 +36,14 @@ it('sync is fdatasync, and makeFolder syncs the folders above what it made', asy
   expect(sync).toHaveBeenCalledTimes(3);
 });
 
+it('tells files, folders and others apart', async () => {
+  await (await nodeFiles.open(`${folder}/f`, 'write')).close();
+  expect(await nodeFiles.kindOf(`${folder}/f`)).toBe('file');
+  expect(await nodeFiles.kindOf(folder)).toBe('folder');
+  expect(await nodeFiles.kindOf('/dev/null')).toBe('other');
+  expect(await nodeFiles.kindOf(`${folder}/f/g`)).toBeUndefined();
+});
+
 it('reads short at the end of a file, and grows and cuts it', async () => {
   const file = await nodeFiles.open(`${folder}/f`, 'write');
   await file.write(Buffer.from('hello'), 3);
