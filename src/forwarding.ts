@@ -1,14 +1,14 @@
 import { Backoff } from './base/backoff.ts';
 import type { Clock, Random } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
-import { codeOf, HeadgateError, messageOf } from './base/errors.ts';
+import { codeOf, messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
-import { readNamedFiles } from './ops/named-files.ts';
+import type { NamedFiles } from './ops/named-files.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import { ALERTS, DEAD_LETTER, type Stores } from './stores.ts';
@@ -18,6 +18,8 @@ import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
 
 export interface ForwardingOptions {
   readonly config: Config;
+  /** Of the files that the configuration names. */
+  readonly texts: NamedFiles['texts'];
   readonly gatewayId: string;
   readonly stores: Stores;
   readonly state: StateStore;
@@ -50,16 +52,12 @@ export class Forwarding {
     this.#uplink = uplink;
   }
 
-  /** Throws FILE_UNREADABLE if a password, certificate or key can't be read. */
   static async start(options: ForwardingOptions): Promise<Forwarding> {
     const { config, gatewayId, random, counters, clock, logger } = options;
     const consumers = await openConsumers(options);
     const { uplink } = config;
     const { reconnectMinMs: baseMs, reconnectMaxMs: maxMs, window } = uplink;
-    const { texts, faults } = await readNamedFiles(options.files, config);
-    const [fault] = faults;
-    if (fault !== undefined) throw new HeadgateError('FILE_UNREADABLE', fault.message);
-    const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = texts;
+    const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = options.texts;
     const lanes = consumers.map(({ consumer, journal }) => {
       const origin = { gateway: gatewayId, log: journal.logId };
       const backoff = new Backoff({ baseMs, maxMs, random });

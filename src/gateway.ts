@@ -22,6 +22,7 @@ import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
+import { type NamedFiles, textsOfNamedFiles } from './ops/named-files.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
 import { Pipeline } from './pipeline.ts';
@@ -94,6 +95,8 @@ export class Gateway {
 
   async #start(): Promise<void> {
     const { data, files, logger, config } = this.#options;
+    // A start that fails for a file that is not there leaves nothing behind.
+    const texts = await textsOfNamedFiles(files, config);
     const level = await openLevelStore({ folder: data.state, files, logger });
     this.#onStop('state', () => level.close());
     const { state } = level;
@@ -113,7 +116,7 @@ export class Gateway {
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
     await this.#startDetection(stores, level, alerter);
-    if (config.uplink.url !== '') await this.#startForwarding(stores, level);
+    if (config.uplink.url !== '') await this.#startForwarding(stores, level, texts);
     this.#status = () =>
       statusOf({
         gateway: this.#id,
@@ -273,10 +276,15 @@ export class Gateway {
     }
   }
 
-  async #startForwarding(stores: Stores, level: LevelStore): Promise<void> {
+  async #startForwarding(
+    stores: Stores,
+    level: LevelStore,
+    texts: NamedFiles['texts'],
+  ): Promise<void> {
     const forwarding = await Forwarding.start({
       ...this.#options,
       gatewayId: this.#id,
+      texts,
       stores,
       state: level.state,
       counters: this.#counters,

@@ -1,4 +1,4 @@
-import { messageOf } from '../base/errors.ts';
+import { HeadgateError, unreadable } from '../base/errors.ts';
 import type { Files } from '../os/files.ts';
 import type { Config } from './config.ts';
 import { certificateFault, isPair, keyFault } from './pem-fault.ts';
@@ -29,6 +29,17 @@ export interface NamedFiles {
   readonly faults: readonly FileFault[];
 }
 
+/** What is in them. Throws FILE_UNREADABLE for the first one that cannot be used. */
+export async function textsOfNamedFiles(
+  files: Files,
+  config: Config,
+): Promise<NamedFiles['texts']> {
+  const { texts, faults } = await readNamedFiles(files, config);
+  const [fault] = faults;
+  if (fault !== undefined) throw new HeadgateError('FILE_UNREADABLE', fault.message);
+  return texts;
+}
+
 /** Reads the files that the uplink's settings name, or says what is wrong with them. */
 export async function readNamedFiles(files: Files, { uplink }: Config): Promise<NamedFiles> {
   const texts: NamedFiles['texts'] = {};
@@ -49,7 +60,7 @@ export async function readNamedFiles(files: Files, { uplink }: Config): Promise<
         else fault(name, `${file} ${wrong}`);
       }
     } catch (error) {
-      fault(name, messageOf(error));
+      fault(name, unreadable(file, error));
     }
   }
   const { certFile: certificate, keyFile: key } = texts;
