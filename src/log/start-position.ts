@@ -54,10 +54,28 @@ function parsePositions(text: string): Map<number, number> {
 }
 
 /**
- * The first offset of each partition: `earliest`, `latest`, an offset of each (as far as it goes),
- * a time, or `0:2,1:17`. Throws REQUEST_INVALID, PARTITION_UNKNOWN, OFFSET_BEYOND_END.
+ * The first offset of each partition: as `soughtOffsets`, or `0:2,1:17`. Throws REQUEST_INVALID,
+ * PARTITION_UNKNOWN, OFFSET_BEYOND_END.
  */
 export async function startOffsets(
+  streams: LocalStreams,
+  stream: string,
+  text: string,
+): Promise<number[]> {
+  if (!/^\d+:/.test(text)) return soughtOffsets(streams, stream, text);
+  const positions = parsePositions(text);
+  for (const [partition, offset] of positions) {
+    checkOffset(streams, { stream, partition, offset });
+  }
+  const earliest = earliestOffsets(streams.journalOf(stream), stream);
+  return earliest.map((first, p) => Math.max(first, positions.get(p) ?? 0));
+}
+
+/**
+ * The first offset of each partition: `earliest`, `latest`, an offset of each (as far as it goes)
+ * or a time. Throws REQUEST_INVALID.
+ */
+export async function soughtOffsets(
   streams: LocalStreams,
   stream: string,
   text: string,
@@ -67,22 +85,13 @@ export async function startOffsets(
   if (text === 'earliest') return earliest;
   const ends = journal.nextOffsets(stream);
   if (text === 'latest') return [...ends];
-  const bounded = (offset: number, p: number) =>
-    Math.max(earliest[p] ?? 0, Math.min(offset, ends[p] ?? 0));
   if (/^\d+$/.test(text)) {
     const offset = wholeIn('an offset', text);
-    return ends.map((_, p) => bounded(offset, p));
-  }
-  if (/^\d+:/.test(text)) {
-    const positions = parsePositions(text);
-    for (const [partition, offset] of positions) {
-      checkOffset(streams, { stream, partition, offset });
-    }
-    return ends.map((_, p) => bounded(positions.get(p) ?? 0, p));
+    return ends.map((end, p) => Math.max(earliest[p] ?? 0, Math.min(offset, end)));
   }
   const timeMs = parseTime(text, await streams.nowMs(journal));
   if (timeMs === undefined) {
-    const detail = `${text} is neither earliest, latest, an offset, 0:2,1:17 nor a time`;
+    const detail = `${text} is neither earliest, latest, an offset nor a time`;
     throw new HeadgateError('REQUEST_INVALID', detail);
   }
   const search = { files: streams.files, view: journal, stream };

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { HeadgateError } from '../base/errors.ts';
 import type { LocalStreams } from '../log/local-streams.ts';
 import type { NamedConsumers } from '../log/named-consumers.ts';
-import { checkPartition, startOffsets } from '../log/start-position.ts';
+import { checkPartition, soughtOffsets } from '../log/start-position.ts';
 import { type Handler, sendJson } from './control-call.ts';
 
 export interface ConsumerRoutesOptions {
@@ -64,7 +64,7 @@ async function positionsIn(
   }
   const { seek, partition } = sought.output;
   if (partition !== undefined) checkPartition(streams, stream, partition);
-  const offsets = await startOffsets(streams, stream, String(seek));
+  const offsets = await soughtOffsets(streams, stream, String(seek));
   return new Map(
     [...offsets.entries()].filter(([p]) => partition === undefined || p === partition),
   );

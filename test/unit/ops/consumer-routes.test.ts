@@ -164,6 +164,7 @@ describe('what is not right has a code and a status', () => {
     [`PUT ${MINE}`, { positions: { 2: 0 } }, 404, 'PARTITION_UNKNOWN'],
     [`PUT ${MINE}`, { seek: 'latest', partition: 2 }, 404, 'PARTITION_UNKNOWN'],
     [`PUT ${MINE}`, { seek: 'soon' }, 400, 'REQUEST_INVALID'],
+    [`PUT ${MINE}`, { seek: '0:1' }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { seek: -1 }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, [], 400, 'REQUEST_INVALID'],
     ['PUT /consumers/mine/streams/other', { seek: 'latest' }, 404, 'STREAM_UNKNOWN'],
