@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { ERRORS, type ErrorCode, HeadgateError, messageOf } from './base/errors.ts';
+import { codeOf, ERRORS, type ErrorCode, HeadgateError, messageOf } from './base/errors.ts';
 import { check } from './cli/check.ts';
 import type { Command, Io } from './cli/command.ts';
 import { consumerCommit } from './cli/consumer-commit.ts';
@@ -49,6 +49,7 @@ const NOTHING_TO_ASK: readonly ErrorCode[] = [
   'NOT_RUNNING',
   'NO_ACCESS',
   'NO_LOG',
+  'DATA_NO_FOLDER',
   'STREAM_UNKNOWN',
   'PARTITION_UNKNOWN',
   'CONSUMER_UNKNOWN',
@@ -99,18 +100,18 @@ async function main(words: readonly string[]): Promise<number> {
     io.print(commandHelp(command));
     return 0;
   }
-  try {
-    return await command.run(values, positionals, io);
-  } catch (error) {
-    if (values['json'] === true && error instanceof HeadgateError) io.print(errorJson(error));
-    throw error;
-  }
+  return command.run(values, positionals, io);
 }
 
-/** For a program that asked for JSON and gets no answer: why, in the words of the table. */
-function errorJson({ code, detail }: HeadgateError): string {
-  const { cause, mend } = ERRORS[code];
-  return JSON.stringify({ error: { code, cause: detail || cause, mend } });
+/** For a program that asked for JSON and gets no answer: why. */
+function errorJson(error: unknown): string {
+  if (error instanceof HeadgateError) {
+    const { code, detail } = error;
+    const { cause, mend } = ERRORS[code];
+    return JSON.stringify({ error: { code, cause: detail || cause, mend } });
+  }
+  const mend = 'The cause is in the words of the system.';
+  return JSON.stringify({ error: { code: codeOf(error), cause: messageOf(error), mend } });
 }
 
 /** What went wrong, and what to do about it. */
@@ -142,5 +143,7 @@ process.stderr.on('error', () => {});
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
+  // Also where the words were wrong, so that nobody knows what else they meant.
+  if (process.argv.includes('--json')) io.print(errorJson(error));
   process.exitCode = explain(error);
 }

@@ -27,6 +27,10 @@ export const ERRORS = {
     'The file that is to be written cannot be.',
     'Name a file (no folder, no device) in a folder that is there and that this user may write to.',
   ),
+  DATA_NO_FOLDER: row(
+    'The data folder that is named is none: something else has that name.',
+    'Name a folder with --data, HEADGATE_DATA or data.dir; it is made if it is not there.',
+  ),
   USAGE: row('The command line is not one that Headgate knows.', 'See `headgate --help`.'),
   NOT_RUNNING: row(
     'No daemon answers for this data folder.',
@@ -162,4 +166,9 @@ export function codedMessageOf(error: unknown): string {
   const code = codeOf(error);
   const message = messageOf(error);
   return message.startsWith(code) ? message : `${code}: ${message}`;
+}
+
+/** Why a file that was named cannot be read, in words. */
+export function unreadable(path: string, error: unknown): string {
+  return codeOf(error) === 'EISDIR' ? `${path} is a folder` : `${path}: ${messageOf(error)}`;
 }

@@ -1,4 +1,4 @@
-import { HeadgateError, messageOf } from '../base/errors.ts';
+import { HeadgateError, messageOf, unreadable } from '../base/errors.ts';
 import type { Config } from '../ops/config.ts';
 import { type DataFolder, dataFolder } from '../ops/data-folder.ts';
 import {
@@ -41,7 +41,7 @@ async function configText(values: Values, env: NodeJS.ProcessEnv) {
   try {
     text = await nodeFiles.readText(file);
   } catch (error) {
-    throw new HeadgateError('CONFIG_UNREADABLE', messageOf(error), { cause: error });
+    throw new HeadgateError('CONFIG_UNREADABLE', unreadable(file, error), { cause: error });
   }
   if (text === undefined && named) throw new HeadgateError('CONFIG_UNREADABLE', `no file ${file}`);
   return { text: text ?? '', file: text === undefined ? undefined : file };
@@ -50,7 +50,7 @@ async function configText(values: Values, env: NodeJS.ProcessEnv) {
 /**
  * The configuration of a command line: --config, else $HEADGATE_CONFIG, else the system's file if
  * there is one, else the embedded default; then the environment, then --data and --port. Throws
- * ConfigError, CONFIG_UNREADABLE, USAGE.
+ * ConfigError, CONFIG_UNREADABLE, DATA_NO_FOLDER, USAGE.
  */
 export async function readSettings(values: Values, env: NodeJS.ProcessEnv): Promise<Settings> {
   const { text, file } = await configText(values, env);
@@ -63,7 +63,15 @@ export async function readSettings(values: Values, env: NodeJS.ProcessEnv): Prom
   const loaded = loadConfig({ text, env, overrides });
   if (!loaded.ok) throw new ConfigError(await everyProblem(loaded), file);
   const { config, problemAt } = loaded;
-  return { config, data: dataFolder(config.data.dir, env), file, problemAt };
+  return { config, data: await folderAt(config.data.dir, env), file, problemAt };
+}
+
+/** Throws DATA_NO_FOLDER. */
+async function folderAt(dir: string, env: NodeJS.ProcessEnv): Promise<DataFolder> {
+  const data = dataFolder(dir, env);
+  const kind = await nodeFiles.kindOf(data.root);
+  if (kind === undefined || kind === 'folder') return data;
+  throw new HeadgateError('DATA_NO_FOLDER', `${data.root} is no folder`);
 }
 
 /** Those of the files that are named, too: whoever mends the rest must not meet them after it. */
@@ -85,5 +93,5 @@ function portOf(text: string): number {
 /** The data folder alone, for commands that read a log: a faulty configuration must not hide it. */
 export async function dataFolderOf(values: Values, env: NodeJS.ProcessEnv): Promise<DataFolder> {
   const dir = textValue(values, 'data');
-  return dir === undefined ? (await readSettings(values, env)).data : dataFolder(dir, env);
+  return dir === undefined ? (await readSettings(values, env)).data : folderAt(dir, env);
 }

@@ -22,7 +22,7 @@ const OPTION_HELP: Readonly<Record<string, string>> = {
   limit: 'records at most; all by default',
   lines: 'records to begin with; 10 by default',
   offset: 'the first one that is not handled',
-  out: 'writes to this file, which is there when it is whole',
+  out: 'writes to this file, which is there when it is whole; until then it is FILE.part',
   partition: 'only records of this partition',
   port: 'MQTT port, instead of mqtt.port; 0 takes any free one',
   records: 'the records of each block too',
@@ -84,10 +84,14 @@ export function findCommand(
     if (command !== undefined) return { command, rest: words.slice(length) };
   }
   const [first = '', second = ''] = words;
+  if (first.startsWith('-')) {
+    throw new HeadgateError('USAGE', `${first} stands behind the command that it is for`);
+  }
   const group = groupOf(commands, first);
   const names = (group.length > 0 ? group : commands).map(({ name }) => name);
   const typed = group.length > 0 && !second.startsWith('-') ? `${first} ${second}`.trim() : first;
-  const near = nearestName(typed, names);
+  const isWhole = typed === first && group.length > 0;
+  const near = isWhole ? undefined : nearestName(typed, names);
   const mend = near === undefined ? `there are: ${names.join(', ')}` : `did you mean ${near}?`;
   throw new HeadgateError('USAGE', `no command ${typed}; ${mend}`);
 }

@@ -29,7 +29,10 @@ export interface Files {
   syncFolder(folder: string): Promise<void>;
   /** What the file system that holds the folder has free for this process. */
   freeBytes(folder: string): Promise<number>;
-  /** undefined: there is none, or it may not be looked at. `other`: a device, a pipe, a socket. */
+  /**
+   * undefined: there is none, or it may not be looked at. `other`: a device, a pipe, a socket, a
+   * link to a file.
+   */
   kindOf(path: string): Promise<'file' | 'folder' | 'other' | undefined>;
   /** Whole small file as text, or undefined if it is not there. */
   readText(path: string): Promise<string | undefined>;

@@ -1,4 +1,5 @@
 import {
+  lstat,
   mkdir,
   open as openFile,
   readdir,
@@ -94,9 +95,9 @@ async function makeOne(folder: string): Promise<boolean> {
 
 async function kindOf(path: string): Promise<'file' | 'folder' | 'other' | undefined> {
   try {
-    const found = await stat(path);
-    if (found.isDirectory()) return 'folder';
-    return found.isFile() ? 'file' : 'other';
+    const [own, meant] = [await lstat(path), await stat(path)];
+    if (meant.isDirectory()) return 'folder';
+    return own.isFile() ? 'file' : 'other';
   } catch {
     return undefined;
   }

@@ -96,7 +96,7 @@ const UPLINK = 'uplink:\n  url: mqtt://127.0.0.1:1\n  username: u\n  passwordFil
 describe('a file that the configuration names', () => {
   it.each([
     ['is not there', '/nowhere/password', 'there is no file /nowhere/password'],
-    ['is a folder', '/', 'EISDIR'],
+    ['is a folder', '/', '/ is a folder'],
     ['is empty', '/dev/null', 'there is nothing in /dev/null'],
   ])('%s: check and run say so', async (_, path, says) => {
     const file = fileWith(UPLINK + path);
@@ -105,10 +105,13 @@ describe('a file that the configuration names', () => {
     expect(checked.lines).toHaveLength(1);
     expect(checked.stdout).toContain(`${file}:4:17: uplink.passwordFile: `);
     expect(checked.stdout).toContain(says);
-    const run = await headgate(['run', '--config', file, '--data', temporaryFolder()]);
+    const folder = temporaryFolder();
+    const run = await headgate(['run', '--config', file, '--data', folder]);
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/^headgate: FILE_UNREADABLE: uplink\.passwordFile: /);
     expect(run.stderr).toContain(says);
+    // Nothing is changed for the next start: the name of the gateway, for one.
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 

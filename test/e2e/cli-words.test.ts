@@ -1,9 +1,19 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { answerOf, headgate, MAIN, Running } from '../support/gateway-process.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  answerOf,
+  cleanUp,
+  headgate,
+  MAIN,
+  Running,
+  temporaryFolder,
+} from '../support/gateway-process.ts';
 import { usageOf } from '../support/usage-of.ts';
 
 // Words that are not understood, and the help that explains those that are.
+
+afterAll(cleanUp);
 
 describe('a wrong command line ends with 2 and says what is right', () => {
   it.each([
@@ -29,6 +39,8 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['sim', '--repeats', '200'], says: 'percentage' },
     { args: ['sim', '--port', '0'], says: '--port: 0 is not a whole number from 1 to 65535' },
     { args: ['sim', '--devices', '0'], says: '--devices: 0 is not a whole number from 1' },
+    { args: ['consumer'], says: 'no command consumer; there are: consumer ls' },
+    { args: ['--config', 'x.yaml', 'check'], says: '--config stands behind the command' },
     { args: ['check', '--config', ''], says: '--config is empty\nusage: headgate check' },
     { args: ['status', '--data='], says: '--data is empty\nusage: headgate status' },
     { args: ['log', 'read', 'readings', '--device', ''], says: '--device is empty' },
@@ -67,6 +79,35 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     for (const word of ['--version', '-v', 'version']) {
       expect((await headgate([word])).stdout, word).toMatch(/^\d+\.\d+\.\d+\n$/);
     }
+  });
+});
+
+describe('a data folder that is a file', () => {
+  it.each([
+    ['check', '--json'],
+    ['run', '--port', '0'],
+    ['log', 'verify', '--json'],
+    ['log', 'read', 'readings'],
+    ['consumer', 'ls', '--json'],
+  ])('headgate %s %s: says so', async (...args) => {
+    const file = join(temporaryFolder(), 'file');
+    writeFileSync(file, 'no folder');
+    const { code, stdout, stderr } = await headgate([...args, '--data', file]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`headgate: DATA_NO_FOLDER: ${file} is no folder`);
+    if (!args.includes('--json')) return;
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'DATA_NO_FOLDER' } });
+  });
+});
+
+describe('--json', () => {
+  it('gives an object for every error, of the system and of the words too', async () => {
+    const wrong = await headgate(['log', 'verify', '--json', 'x']);
+    expect(wrong.code).toBe(2);
+    expect(JSON.parse(wrong.stdout)).toMatchObject({ error: { code: 'USAGE' } });
+    const system = await headgate(['log', 'ls', '--json', '--data', '/dev/null/x']);
+    expect(system.code).toBe(1);
+    expect(JSON.parse(system.stdout)).toMatchObject({ error: { code: 'ENOTDIR' } });
   });
 });
 

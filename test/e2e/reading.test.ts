@@ -319,7 +319,7 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['log', 'dump', '--store', 'other'], says: 'telemetry, events' },
     { args: ['log', 'dump', '--segment', 'x'], says: '--segment' },
     { args: ['log', 'dump', '--segment', '99'], says: 'there is no segment 99' },
-    { args: ['consumer'], says: 'did you mean consumer ls?' },
+    { args: ['consumer'], says: 'no command consumer; there are: consumer ls, consumer read' },
     { args: ['consumer', 'read', 'bill'], says: 'usage: headgate consumer read NAME STREAM' },
     { args: ['consumer', 'commit', 'bill', 'readings'], says: '--partition is missing' },
     { args: ['consumer', 'seek', 'bill', 'readings'], says: 'earliest|latest|OFFSET|TIME' },

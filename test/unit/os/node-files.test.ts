@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises';
+import { open, stat, symlink } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { nodeFiles } from '../../../src/os/node-files.ts';
 import { makeTemporaryFolder, removeFolder } from '../../../src/os/temporary-folder.ts';
@@ -41,6 +41,10 @@ it('tells files, folders and others apart', async () => {
   expect(await nodeFiles.kindOf(`${folder}/f`)).toBe('file');
   expect(await nodeFiles.kindOf(folder)).toBe('folder');
   expect(await nodeFiles.kindOf('/dev/null')).toBe('other');
+  await symlink(`${folder}/f`, `${folder}/to-f`);
+  await symlink(folder, `${folder}/to-folder`);
+  expect(await nodeFiles.kindOf(`${folder}/to-f`)).toBe('other');
+  expect(await nodeFiles.kindOf(`${folder}/to-folder`)).toBe('folder');
   expect(await nodeFiles.kindOf(`${folder}/f/g`)).toBeUndefined();
 });
 
