@@ -4,6 +4,7 @@ import { FolderView } from '../log/folder-view.ts';
 import { streamTable } from '../log/log-reader.ts';
 import { readTimes } from '../log/read-times.ts';
 import { recoverTail } from '../log/recovery.ts';
+import { withOffsets } from '../log/stream-tables.ts';
 import type { DataFolder } from '../ops/data-folder.ts';
 import { nodeFiles } from '../os/node-files.ts';
 
@@ -29,14 +30,9 @@ export async function openViews(data: DataFolder): Promise<Map<string, FolderVie
 /** The next offset of each partition, by stream. */
 export async function endOffsets(view: FolderView): Promise<Map<string, number[]>> {
   const { nextOffsets } = await recoverTail(nodeFiles, view.segments());
-  let slot = 0;
   const streams = view.segments().at(-1)?.header.streams ?? [];
-  return new Map(
-    streams.map(({ name, nextOffsets: table }) => [
-      name,
-      table.map(() => nextOffsets[slot++] ?? 0),
-    ]),
-  );
+  const ends = withOffsets(streams, nextOffsets);
+  return new Map(ends.map((table) => [table.name, [...table.nextOffsets]]));
 }
 
 /** A stream and what is known of its clocks. */

@@ -1,9 +1,10 @@
 import type { FileHandle, Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
-import { type SegmentInfo, Slots } from './catalog.ts';
+import type { SegmentInfo } from './catalog.ts';
 import { type BlockHeader, holdsRecords, type Run } from './format.ts';
 import type { LogView } from './log-view.ts';
 import { openIfThere, readSegmentHeader } from './segment-file.ts';
+import { type Bases, basesOfRow, isVoid } from './void-blocks.ts';
 
 /** A place in a store: a block to be read next. */
 export interface BlockPlace {
@@ -32,58 +33,6 @@ export type Met =
   | { readonly kind: 'torn'; readonly info: SegmentInfo; readonly bytes: number }
   /** Nothing more for now. */
   | { readonly kind: 'end' };
-
-/** The first offset of a partition in a segment, if it is known. */
-type Bases = (stream: number, partition: number) => number | undefined;
-
-/**
- * True if the block holds an offset that the following segment gives out again: the remains of a
- * commit that failed, never acknowledged.
- */
-function isVoid(header: BlockHeader, bases: Bases): boolean {
-  return header.runs.some(({ stream, partition, records, firstOffset }) => {
-    const base = bases(stream, partition);
-    return base !== undefined && firstOffset + records > base;
-  });
-}
-
-/** From the segment's header; if that is damaged, from its blocks, all of which are looked at. */
-async function basesOf(files: Files, info: SegmentInfo): Promise<Bases> {
-  const { streams, salt, pages } = info.header;
-  const slots = new Slots(streams);
-  const bases: Array<number | undefined> = [];
-  if (!info.headerLost) {
-    bases.push(...streams.flatMap((stream) => stream.nextOffsets));
-    return (stream, partition) => bases[slots.of(stream, partition)];
-  }
-  const handle = await openIfThere(files, info.path);
-  if (handle === undefined) return () => undefined;
-  try {
-    const scanner = new BlockScanner({ handle, salt, sequence: info.sequence, page: pages });
-    for (;;) {
-      const found = await scanner.next();
-      if (found.kind === 'end' || found.kind === 'torn') break;
-      const runs = found.kind === 'good' ? found.header.runs : (found.runs ?? []);
-      for (const run of runs) bases[slots.of(run.stream, run.partition)] ??= run.firstOffset;
-    }
-  } finally {
-    await handle.close();
-  }
-  return (stream, partition) => bases[slots.of(stream, partition)];
-}
-
-/** Of the first segment of a row; what is not known of it is known of one after it. */
-async function basesOfRow(files: Files, row: readonly SegmentInfo[]): Promise<Bases> {
-  const known: Bases[] = [];
-  for (const info of row) {
-    known.push(await basesOf(files, info));
-    if (!info.headerLost) break;
-  }
-  return (stream, partition) => {
-    const bases = known.map((of) => of(stream, partition));
-    return bases.find((base) => base !== undefined);
-  };
-}
 
 /** The first block of a segment, wherever its header ends. */
 function firstOf(sequence: number): BlockPlace {

@@ -2,13 +2,7 @@ import { join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 import type { Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
-import {
-  fileKind,
-  packedFileName,
-  type SegmentHeader,
-  type StreamTable,
-  segmentFileName,
-} from './format.ts';
+import { fileKind, packedFileName, type SegmentHeader, segmentFileName } from './format.ts';
 import { readHeaderCopy } from './header-copy.ts';
 import { readSegmentHeader } from './segment-file.ts';
 
@@ -183,28 +177,4 @@ export function segmentPath(folder: string, sequence: number): string {
 
 export function packedPath(folder: string, sequence: number): string {
   return join(folder, packedFileName(sequence));
-}
-
-/** A header's next offsets as one row, stream after stream: the order of index entries too. */
-export function flatOffsets(streams: readonly StreamTable[]): number[] {
-  return streams.flatMap((stream) => stream.nextOffsets);
-}
-
-/** Where each partition stands in such a row. */
-export class Slots {
-  readonly #first = new Map<number, number>();
-  readonly count: number;
-
-  constructor(streams: readonly StreamTable[]) {
-    let count = 0;
-    for (const stream of streams) {
-      this.#first.set(stream.number, count);
-      count += stream.nextOffsets.length;
-    }
-    this.count = count;
-  }
-
-  of(stream: number, partition: number): number {
-    return (this.#first.get(stream) ?? Number.NaN) + partition;
-  }
 }

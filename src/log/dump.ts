@@ -3,9 +3,11 @@ import type { LogRecord } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
 import { recordsIn } from './block-records.ts';
 import { BlockScanner } from './block-scanner.ts';
-import { readCatalog, type SegmentInfo, Slots } from './catalog.ts';
+import { readCatalog, type SegmentInfo } from './catalog.ts';
 import { type BlockHeader, holdsRecords, type Run } from './format.ts';
 import { openIfThere, readSegmentHeader } from './segment-file.ts';
+import { namesOf } from './stream-tables.ts';
+import { type Bases, basesOfRow, isVoid } from './void-blocks.ts';
 
 /** What `headgate log dump` shows of a store, in the order in which it stands there. */
 export type Dumped =
@@ -62,7 +64,8 @@ export async function* dumpStore(
     const isPacked = info.path.endsWith('.packed');
     const state = isPacked ? 'packed' : isActive ? 'active' : 'sealed';
     yield { kind: 'file', name: basename(info.path), state, info };
-    yield* dumpSegment(files, info, { following: segments[i + 1], records });
+    const bases = await basesOfRow(files, segments.slice(i + 1));
+    yield* dumpSegment(files, info, { bases, records });
   }
   if (segment !== undefined) return;
   const others = [
@@ -76,14 +79,15 @@ export async function* dumpStore(
 }
 
 interface SegmentDump {
-  readonly following: SegmentInfo | undefined;
+  /** Of the segment after it. */
+  readonly bases: Bases;
   readonly records: boolean;
 }
 
 async function* dumpSegment(
   files: Files,
   info: SegmentInfo,
-  { following, records }: SegmentDump,
+  { bases, records }: SegmentDump,
 ): AsyncGenerator<Dumped> {
   const handle = await openIfThere(files, info.path);
   if (handle === undefined) {
@@ -91,7 +95,7 @@ async function* dumpSegment(
     return;
   }
   const { salt, pages: page, streams } = info.header;
-  const names = new Map(streams.map(({ number, name }) => [number, name]));
+  const names = namesOf(streams);
   const named = (run: Run) => ({ ...run, name: names.get(run.stream) ?? `#${run.stream}` });
   try {
     const scanner = new BlockScanner({ handle, salt, sequence: info.sequence, page });
@@ -110,7 +114,7 @@ async function* dumpSegment(
           pages,
           header,
           runs: header.runs.map(named),
-          isVoid: isVoid(header, following),
+          isVoid: isVoid(header, bases),
           records: isShown ? recordsIn(header, body, names) : undefined,
         };
       }
@@ -120,14 +124,4 @@ async function* dumpSegment(
   } finally {
     await handle.close();
   }
-}
-
-function isVoid({ runs }: BlockHeader, following: SegmentInfo | undefined): boolean {
-  if (following === undefined || following.headerLost) return false;
-  const slots = new Slots(following.header.streams);
-  const bases = following.header.streams.flatMap(({ nextOffsets }) => nextOffsets);
-  return runs.some(({ stream, partition, firstOffset, records }) => {
-    const base = bases[slots.of(stream, partition)];
-    return base !== undefined && firstOffset + records > base;
-  });
 }

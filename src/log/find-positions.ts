@@ -3,13 +3,13 @@ import type { Files } from '../os/files.ts';
 import { lastNotReached } from './bisect.ts';
 import { BlockCursor, type BlockPlace } from './block-cursor.ts';
 import { recordsIn } from './block-records.ts';
-import { type SegmentInfo, Slots } from './catalog.ts';
+import type { SegmentInfo } from './catalog.ts';
 import { type CorrectedTimes, STEP_MS } from './corrected-time.ts';
-import type { StreamTable } from './format.ts';
 import { earliestOffsets, indexOf } from './log-reader.ts';
 import type { LogView } from './log-view.ts';
 import { probeSegment } from './segment-probe.ts';
 import type { IndexEntry } from './sparse-index.ts';
+import { namesOf, Slots, tableOf } from './stream-tables.ts';
 
 /**
  * Places in a stream: the first offset of each partition from there on, in commit order. Found by
@@ -27,14 +27,10 @@ interface Start {
   readonly offsets: readonly number[];
 }
 
-function tableIn({ header }: SegmentInfo, stream: string): StreamTable | undefined {
-  return header.streams.find(({ name }) => name === stream);
-}
-
 /** The beginning of a segment, or a block of it that the index names. */
 function startAt({ view, stream }: Search, info: SegmentInfo, entry?: IndexEntry): Start {
   const { header, sequence, path } = info;
-  const table = tableIn(info, stream);
+  const table = tableOf(info.header, stream);
   const first = table === undefined ? 0 : new Slots(header.streams).of(table.number, 0);
   const offsets = earliestOffsets(view, stream).map((earliest, p) => {
     const here = entry === undefined ? table?.nextOffsets[p] : entry.nextOffsets[first + p];
@@ -63,7 +59,7 @@ async function walk(
     for (;;) {
       const met = await cursor.next();
       if (met.kind === 'end') return at;
-      const table = tableIn(met.info, stream);
+      const table = tableOf(met.info.header, stream);
       if (met.kind === 'segment' && !met.info.headerLost) {
         for (const [p, next] of (table?.nextOffsets ?? []).entries()) pass(p, next);
       }
@@ -73,7 +69,7 @@ async function walk(
         }
       }
       if (met.kind !== 'block') continue;
-      const names = new Map(met.info.header.streams.map(({ number, name }) => [number, name]));
+      const names = namesOf(met.info.header.streams);
       for (const record of recordsIn(met.header, met.body, names)) {
         if (reached(record)) return at;
         if (record.stream === stream) pass(record.partition, record.offset + 1);
@@ -132,12 +128,15 @@ export async function offsetsAfter(
   const { files, view, stream } = search;
   const earliest = earliestOffsets(view, stream);
   if (offset < (earliest[partition] ?? 0)) return earliest;
-  const baseOf = (one: SegmentInfo) => tableIn(one, stream)?.nextOffsets[partition] ?? 0;
+  const baseOf = (one: SegmentInfo) => tableOf(one.header, stream)?.nextOffsets[partition] ?? 0;
   const info = view.segments().findLast((one) => !one.headerLost && baseOf(one) <= offset);
   let start = beginning(search);
   if (info !== undefined) {
     const index = await indexOf(files, view, info);
-    const slot = new Slots(info.header.streams).of(tableIn(info, stream)?.number ?? -1, partition);
+    const slot = new Slots(info.header.streams).of(
+      tableOf(info.header, stream)?.number ?? -1,
+      partition,
+    );
     const entry = index?.before(({ nextOffsets }) => (nextOffsets[slot] ?? 0) > offset);
     start = startAt(search, info, entry);
   }

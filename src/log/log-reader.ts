@@ -3,12 +3,13 @@ import type { Files } from '../os/files.ts';
 import { BlockCursor, type BlockPlace } from './block-cursor.ts';
 import { recordsIn } from './block-records.ts';
 import { BlockScanner } from './block-scanner.ts';
-import { type SegmentInfo, Slots } from './catalog.ts';
+import type { SegmentInfo } from './catalog.ts';
 import { BLOCK_INDEX, type Run, type SegmentHeader, type StreamTable } from './format.ts';
 import type { LogView } from './log-view.ts';
 import type { LostOffsets } from './recovery.ts';
 import { openIfThere } from './segment-file.ts';
 import { type IndexEntry, SparseIndex } from './sparse-index.ts';
+import { Slots, tableOf } from './stream-tables.ts';
 
 export interface ReadOptions {
   readonly files: Files;
@@ -22,17 +23,15 @@ export interface ReadOptions {
 
 /** The newest table of a stream, or undefined if the log has none of that name. */
 export function streamTable(view: LogView, stream: string): StreamTable | undefined {
-  return view
-    .segments()
-    .at(-1)
-    ?.header.streams.find(({ name }) => name === stream);
+  const newest = view.segments().at(-1);
+  return newest === undefined ? undefined : tableOf(newest.header, stream);
 }
 
 /** Of each partition of a stream, where the first segment with a whole header begins. */
 function firstKnownOffsets(view: LogView, stream: string): number[] {
   const partitions = streamTable(view, stream)?.nextOffsets.length ?? 0;
   const first = view.segments().find((info) => !info.headerLost);
-  const table = first?.header.streams.find(({ name }) => name === stream);
+  const table = first === undefined ? undefined : tableOf(first.header, stream);
   return Array.from({ length: partitions }, (_, p) => table?.nextOffsets[p] ?? 0);
 }
 
@@ -57,7 +56,7 @@ export function startOfLast(
 ): number[] {
   let from = [...next];
   for (const { header, headerLost } of view.segments().toReversed()) {
-    const table = headerLost ? undefined : header.streams.find(({ name }) => name === stream);
+    const table = headerLost ? undefined : tableOf(header, stream);
     if (table === undefined) continue;
     from = [...table.nextOffsets];
     const records = next.reduce((sum, end, p) => sum + end - (from[p] ?? 0), 0);
@@ -93,7 +92,7 @@ export class StreamCursor {
     for (;;) {
       const met = await this.#blocks.next();
       if (met.kind === 'end') return undefined;
-      const table = met.info.header.streams.find(({ name }) => name === this.#options.stream);
+      const table = tableOf(met.info.header, this.#options.stream);
       if (table === undefined) continue;
       if (met.kind === 'segment') this.#reach(met.info, table);
       else if (met.kind !== 'block') {
@@ -167,14 +166,14 @@ async function findPlace(
 ): Promise<BlockPlace | undefined> {
   const segments = view.segments();
   const isBehind = (header: SegmentHeader) => {
-    const table = header.streams.find(({ name }) => name === wanted.stream);
+    const table = tableOf(header, wanted.stream);
     return table?.nextOffsets.every((base, p) => base <= (wanted.from[p] ?? 0)) ?? true;
   };
   const at = segments.findLastIndex((info) => !info.headerLost && isBehind(info.header));
   const info = segments[at];
   if (info === undefined) return undefined;
   const index = await indexOf(files, view, info);
-  const table = info.header.streams.find(({ name }) => name === wanted.stream);
+  const table = tableOf(info.header, wanted.stream);
   const first = table === undefined ? 0 : new Slots(info.header.streams).of(table.number, 0);
   const passes = (entry: IndexEntry) =>
     table === undefined ||

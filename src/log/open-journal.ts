@@ -9,6 +9,7 @@ import type { JournalOptions } from './journal-options.ts';
 import { discard, growingFile, type ReadyFile, zeroedFile } from './ready-file.ts';
 import { type LostOffsets, type Recovered, recoverTail } from './recovery.ts';
 import { ActiveSegment } from './segment.ts';
+import { flatOffsets, withOffsets } from './stream-tables.ts';
 
 /** A store's files, recovered and ready to append to. */
 export interface JournalFiles {
@@ -147,19 +148,14 @@ async function startNewSegment(
     ready,
   }: Pick<JournalFiles, 'tables' | 'nextOffsets' | 'runMs' | 'ready'>,
 ): Promise<Pick<JournalFiles, 'active' | 'ready' | 'nextOffsets' | 'bytesWritten'>> {
-  let at = 0;
-  const streams = tables.map((table) => {
-    const own = table.nextOffsets.map((offset) => nextOffsets[at++] ?? offset);
-    return { ...table, nextOffsets: own };
-  });
+  const streams = withOffsets(tables, nextOffsets);
   const file = ready ?? (await newFile(options, last.sequence + 1));
   const header = { ...last.header, ...clocks(options, runMs), ...NO_INDEX, streams };
   await copyHeader(options, { ...header, sequence: file.sequence });
   const active = ActiveSegment.begin(options.files, file, header);
   const zeroedBytes = ready === undefined ? file.sizeBytes : 0;
   const bytesWritten = zeroedBytes + (await active.flush());
-  const next = streams.flatMap((stream) => stream.nextOffsets);
-  return { active, ready: undefined, nextOffsets: next, bytesWritten };
+  return { active, ready: undefined, nextOffsets: flatOffsets(streams), bytesWritten };
 }
 
 /** Without a copy everything goes on: it is there for damage that may never come. */
@@ -211,7 +207,7 @@ async function createStore(options: JournalOptions): Promise<JournalFiles> {
     active,
     ready: undefined,
     tables,
-    nextOffsets: tables.flatMap((table) => table.nextOffsets),
+    nextOffsets: flatOffsets(tables),
     runMs: 0,
     bytesWritten,
     found: { tornBytes: 0, corruptBlocks: 0, lost: [] },

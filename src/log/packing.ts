@@ -2,7 +2,7 @@ import type { FileHandle, Files } from '../os/files.ts';
 import { blocksIn } from './block-records.ts';
 import { BlockScanner, type Good } from './block-scanner.ts';
 import { PAGE_BYTES } from './bytes.ts';
-import { packedPath, type SegmentInfo, Slots } from './catalog.ts';
+import { packedPath, type SegmentInfo } from './catalog.ts';
 import { type Compression, packBody, packedShare } from './codec.ts';
 import {
   BLOCK_INDEX,
@@ -19,6 +19,8 @@ import {
 import { encodePacked, JoinedRuns, type PlainBlock } from './packed.ts';
 import { OffsetTracker } from './recovery.ts';
 import { SparseIndex } from './sparse-index.ts';
+import { flatOffsets, Slots } from './stream-tables.ts';
+import { basesOf, isVoid } from './void-blocks.ts';
 
 export interface PackOptions {
   readonly files: Files;
@@ -49,17 +51,13 @@ async function* storedBlocks(
   const { salt, pages, streams } = info.header;
   const at = { handle, salt, sequence: info.sequence, page: pages, number: 0 };
   const scanner = new BlockScanner(at);
-  const slots = new Slots(following);
-  const bases = following.flatMap(({ nextOffsets }) => nextOffsets);
+  const bases = basesOf(following);
   const known = new Set(streams.map(({ number }) => number));
   const tracker = new OffsetTracker(info);
   const isWhole = () => {
     tracker.startSegment({ ...info, header: { ...info.header, streams: following } });
     return tracker.lost.length === 0;
   };
-  const isVoid = (run: Run) =>
-    run.firstOffset + run.records >
-    (bases[slots.of(run.stream, run.partition)] ?? Number.POSITIVE_INFINITY);
   for (;;) {
     const found = await scanner.next();
     if (found.kind === 'corrupt') {
@@ -76,7 +74,7 @@ async function* storedBlocks(
       yield undefined;
       return;
     }
-    if (found.header.runs.some(isVoid)) continue;
+    if (isVoid(found.header, bases)) continue;
     for (const run of found.header.runs) tracker.take(run);
     yield found;
   }
@@ -122,7 +120,7 @@ class PackedWriter {
     const { streams, pages } = options.info.header;
     this.#page = pages;
     this.#slots = new Slots(streams);
-    this.#next = streams.flatMap(({ nextOffsets }) => nextOffsets);
+    this.#next = flatOffsets(streams);
   }
 
   async add(block: PlainBlock): Promise<void> {

@@ -1,10 +1,11 @@
 import type { RecordPosition } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
-import { flatOffsets, type SegmentInfo, Slots } from './catalog.ts';
+import type { SegmentInfo } from './catalog.ts';
 import { holdsRecords, type Run } from './format.ts';
 import type { PageRange, ResumedEnd } from './segment.ts';
 import { SparseIndex } from './sparse-index.ts';
+import { flatOffsets, namesOf, Slots } from './stream-tables.ts';
 
 /** Offsets that should be there and are not: from `offset`, `count` of them. */
 export interface LostOffsets extends RecordPosition {
@@ -33,7 +34,7 @@ export class OffsetTracker {
 
   constructor(info: SegmentInfo) {
     this.#slots = new Slots(info.header.streams);
-    this.#names = namesOf(info);
+    this.#names = namesOf(info.header.streams);
     this.next = flatOffsets(info.header.streams);
     // Nobody knows where its partitions begin: what comes first tells.
     if (info.headerLost) this.#unknown = new Set(this.next.keys());
@@ -46,7 +47,7 @@ export class OffsetTracker {
       for (const [p, offset] of nextOffsets.entries()) this.#reach(number, p, offset);
     }
     this.#slots = new Slots(info.header.streams);
-    this.#names = namesOf(info);
+    this.#names = namesOf(info.header.streams);
     this.next = info.header.streams.flatMap(({ number, nextOffsets }) =>
       nextOffsets.map((offset, p) => before.next[before.slots.of(number, p)] ?? offset),
     );
@@ -77,10 +78,6 @@ export class OffsetTracker {
     this.lost.push({ stream: name, partition, offset: expected, count: offset - expected });
     this.next[slot] = offset;
   }
-}
-
-function namesOf(info: SegmentInfo): ReadonlyMap<number, string> {
-  return new Map(info.header.streams.map(({ number, name }) => [number, name]));
 }
 
 /**

@@ -8,6 +8,7 @@ import type { JournalFiles } from './open-journal.ts';
 import { growingFile } from './ready-file.ts';
 import { ActiveSegment, type NewBlock } from './segment.ts';
 import type { SparseIndex } from './sparse-index.ts';
+import { withOffsets } from './stream-tables.ts';
 import { Numbers, Upkeep } from './upkeep.ts';
 
 /**
@@ -113,7 +114,7 @@ export class SegmentRow implements LogView {
     const { runMs, wallMs, boot } = moment;
     const { logId, salt } = this.#active.info.header;
     const places = { indexPage: 0, previousIndexPage: this.#indexPage };
-    const streams = this.#tablesWith(nextOffsets);
+    const streams = withOffsets(this.#tables, nextOffsets);
     return ActiveSegment.begin(files, file, {
       ...{ logId, salt, runMs, wallMs, boot, streams },
       ...places,
@@ -139,15 +140,6 @@ export class SegmentRow implements LogView {
     this.#isGivenUp = false;
     this.#upkeep.seal(old, hasIndex, next.info);
     if (this.#isHalfFull()) this.#upkeep.prepare(next.info.header.runMs);
-  }
-
-  #tablesWith(nextOffsets: readonly number[]): StreamTable[] {
-    let at = 0;
-    return this.#tables.map((table) => {
-      const own = nextOffsets.slice(at, at + table.nextOffsets.length);
-      at += table.nextOffsets.length;
-      return { ...table, nextOffsets: own };
-    });
   }
 
   /** Drops what is too much or too old. */

@@ -42,7 +42,6 @@ export class Upkeep {
   #sealed: readonly SegmentInfo[];
   #ready: ReadyFile | undefined;
   #turn: Promise<void> = Promise.resolve();
-  #isPreparing = false;
   /** The active segment for whose successor a file was last made: once is enough. */
   #triedFor = 0;
   #isClosed = false;
@@ -104,12 +103,9 @@ export class Upkeep {
   /** Makes the file of the next segment ready, unless it is, or is on its way. */
   prepare(runMs: number): void {
     const { sequence } = this.#options.active().info;
-    if (this.#ready !== undefined || this.#isPreparing || this.#triedFor === sequence) return;
-    this.#isPreparing = true;
+    if (this.#ready !== undefined || this.#triedFor === sequence) return;
     this.#triedFor = sequence;
-    void this.#later('a new file', () => this.#makeReady(runMs)).finally(() => {
-      this.#isPreparing = false;
-    });
+    void this.#later('a new file', () => this.#makeReady(runMs));
   }
 
   /** In a full store the oldest segment gives its file: nothing is filled with zeros there. */

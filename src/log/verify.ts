@@ -4,6 +4,7 @@ import { recordsIn } from './block-records.ts';
 import { FolderView } from './folder-view.ts';
 import { earliestOffsets } from './log-reader.ts';
 import { type LostOffsets, OffsetTracker } from './recovery.ts';
+import { namesOf } from './stream-tables.ts';
 
 /** What `headgate log verify` finds in a store. */
 export interface Verified {
@@ -56,8 +57,7 @@ export async function verifyStore(files: Files, folder: string): Promise<Verifie
       } else if (met.kind === 'torn') tornBytes = met.bytes;
       else {
         blocks += 1;
-        const { streams } = met.info.header;
-        const names = new Map(streams.map(({ number, name }) => [number, name]));
+        const names = namesOf(met.info.header.streams);
         records += recordsIn(met.header, met.body, names).length;
         for (const run of met.header.runs) tracker?.take(run);
       }
