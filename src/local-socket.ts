@@ -3,6 +3,7 @@ import { LocalStreams } from './log/local-streams.ts';
 import { NamedConsumers } from './log/named-consumers.ts';
 import { consumerRoutes } from './ops/consumer-routes.ts';
 import { type Control, openControl } from './ops/control.ts';
+import { type Handler, sendJson } from './ops/control-call.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { recordRoutes } from './ops/record-routes.ts';
 import { readBootId } from './os/boot-id.ts';
@@ -25,13 +26,25 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
   const journals = new Map(Object.entries(stores));
   const streams = new LocalStreams({ files, clock, boot: await readBootId(files), journals });
   const consumers = new NamedConsumers(state, streams);
-  const routes = new Map([['/status', status]]);
-  const handlers = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
-  const control = await openControl(files, data.socket, routes, handlers);
+  const handlers = [
+    statusRoute(status),
+    recordRoutes({ streams, consumers }),
+    consumerRoutes({ streams, consumers }),
+  ];
+  const control = await openControl({ files, path: data.socket, handlers });
   return {
     close: async () => {
       await control.close();
       streams.close();
     },
+  };
+}
+
+/** `GET /status`: what `headgate status` shows. */
+export function statusRoute(status: () => unknown): Handler {
+  return (call) => {
+    if (call.method !== 'GET' || call.path.join('/') !== 'status') return false;
+    sendJson(call, status());
+    return true;
   };
 }

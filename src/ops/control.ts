@@ -1,11 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { HeadgateError } from '../base/errors.ts';
 import type { Files } from '../os/files.ts';
-import { answerTaken, callOf, type Handler, sendError, sendJson } from './control-call.ts';
+import { answerTaken, callOf, type Handler, sendError } from './control-call.ts';
 import { RequestLine } from './request-line.ts';
-
-/** What the daemon answers on its local socket: a path and what it gives as JSON. */
-export type Routes = ReadonlyMap<string, () => unknown>;
 
 export interface Control {
   /** Ends every answer that is under way, and resolves when nothing is, or soon after that. */
@@ -31,29 +28,19 @@ const MAX_IN_LINE = 8;
 export interface ControlOptions {
   readonly files: Files;
   readonly path: string;
-  readonly routes: Routes;
-  readonly handlers?: readonly Handler[];
+  /** Asked in turn, until one answers. */
+  readonly handlers: readonly Handler[];
   readonly limits?: Partial<ControlLimits>;
-}
-
-export function openControl(
-  files: Files,
-  path: string,
-  routes: Routes,
-  handlers: readonly Handler[] = [],
-): Promise<Control> {
-  return openLimitedControl({ files, path, routes, handlers });
 }
 
 /**
  * Opens the local socket: HTTP over a Unix socket that only this user and group can reach. Whoever
  * holds the data folder holds its socket, so one that an earlier daemon left behind is removed.
  */
-export async function openLimitedControl(options: ControlOptions): Promise<Control> {
-  const { files, path, routes, handlers = [] } = options;
+export async function openControl(options: ControlOptions): Promise<Control> {
+  const { files, path, handlers } = options;
   const limits = { ...LIMITS, ...options.limits };
   await files.remove(path);
-  const all = [handlerOf(routes), ...handlers];
   const underWay = new Set<Promise<void>>();
   const line = new RequestLine(MAX_IN_LINE);
   const { closeMs, requestMs, stallMs } = limits;
@@ -66,7 +53,7 @@ export async function openLimitedControl(options: ControlOptions): Promise<Contr
   const server = createServer(serverOptions, (message, answer) => {
     const one = line
       .add(message.socket, async () => {
-        await handle(message, answer, { handlers: all, stallMs });
+        await handle(message, answer, { handlers, stallMs });
         await answerTaken(message, answer, stallMs);
       })
       .finally(() => underWay.delete(one));
@@ -91,15 +78,6 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
   });
   await Promise.race([work, isOver]);
   clearTimeout(timer);
-}
-
-function handlerOf(routes: Routes): Handler {
-  return (call) => {
-    const route = call.method === 'GET' ? routes.get(`/${call.path.join('/')}`) : undefined;
-    if (route === undefined) return false;
-    sendJson(call, route());
-    return true;
-  };
 }
 
 async function handle(

@@ -62,7 +62,7 @@ export class LocalSocket {
     const consumers = new NamedConsumers(state, streams);
     const handlers = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
     const socket = `${folder}/s`;
-    const control = await openControl(nodeFiles, socket, new Map(), handlers);
+    const control = await openControl({ files: nodeFiles, path: socket, handlers });
     return new LocalSocket({ folder, socket, state, control, streams });
   }
 

@@ -2,12 +2,8 @@ import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import {
-  type Control,
-  type ControlLimits,
-  openControl,
-  openLimitedControl,
-} from '../../../src/ops/control.ts';
+import { statusRoute } from '../../../src/local-socket.ts';
+import { type Control, type ControlLimits, openControl } from '../../../src/ops/control.ts';
 import type { Handler } from '../../../src/ops/control-call.ts';
 import { askControl } from '../../../src/ops/control-client.ts';
 import { nodeFiles } from '../../../src/os/node-files.ts';
@@ -30,12 +26,14 @@ afterEach(async () => {
 });
 
 async function open(): Promise<void> {
-  control = await openControl(nodeFiles, socket, new Map([['/status', () => ({ up: true })]]));
+  control = await openLimited(
+    statusRoute(() => ({ up: true })),
+    {},
+  );
 }
 
 function openLimited(handler: Handler, limits: Partial<ControlLimits>): Promise<Control> {
-  const options = { files: nodeFiles, path: socket, routes: new Map(), handlers: [handler] };
-  return openLimitedControl({ ...options, limits });
+  return openControl({ files: nodeFiles, path: socket, handlers: [handler], limits });
 }
 
 function statusOf(method: string, path: string): Promise<number | undefined> {
@@ -82,7 +80,7 @@ it('closes when every answer has ended, and not before', async () => {
     done.push(path.join('/'));
     return true;
   };
-  control = await openControl(nodeFiles, socket, new Map(), [handler]);
+  control = await openLimited(handler, {});
   const asked = request({ socketPath: socket, path: '/slow' });
   const gone = new Promise((resolve) => asked.on('error', resolve));
   asked.end();
