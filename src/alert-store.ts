@@ -33,12 +33,9 @@ export class AlertStore {
     };
   }
 
+  /** False while it is on its way. */
   has(alert: AlertMessage): boolean {
-    const { events, dedup } = this.#options;
-    const reading = this.#reading(alert);
-    const sighting = dedup.claim(reading, events.runMs(reading.monoMs));
-    if (sighting?.kind === 'new') sighting.claim.release();
-    return sighting?.kind === 'known';
+    return this.#options.dedup.knows(this.#reading(alert));
   }
 
   /** Resolves when it is durable: true if it was not before. Rejects if it could not be made so. */

@@ -19,6 +19,11 @@ export class BySilence<T> {
     return this.#entries.size;
   }
 
+  /** A look; the device is as silent as before. */
+  get(device: string): T | undefined {
+    return this.#entries.get(device)?.kept;
+  }
+
   /** The device is heard now. */
   hear(device: string): T | undefined {
     const entry = this.#entries.get(device);

@@ -64,6 +64,19 @@ export class Dedup {
   }
 
   /**
+   * Is a reading with this id durable? A look, which changes nothing: a claim makes room for what
+   * it does not know, and to release it brings nothing back.
+   */
+  knows(reading: Pick<Reading, 'device' | 'topic' | 'messageId' | 'payload'>): boolean {
+    const { device, messageId, payload } = reading;
+    const key = messageId === undefined ? undefined : keyOf(this.#mode, messageId, payload);
+    if (key === undefined) return false;
+    return key.kind === 'id'
+      ? this.#ids.has(reading, key.id)
+      : this.#sequences.has(device, key.boot, key.sequence);
+  }
+
+  /**
    * Refills the windows: called for the log's last records, oldest first, before anything is
    * claimed.
    */

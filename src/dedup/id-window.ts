@@ -137,6 +137,15 @@ export class IdWindow {
     return { kind: 'new', claim };
   }
 
+  /**
+   * Is there a durable reading with this id? A look: no device is heard, and nothing makes room.
+   * What is out of time is known until its device speaks again.
+   */
+  has({ device, topic }: IdPlace, id: string): boolean {
+    const durable = this.#devices.get(device)?.durable;
+    return durable?.has(Fingerprint.of(id, this.#topicPrint(topic))) ?? false;
+  }
+
   /** A record of the log, read again at start. */
   remember(place: IdPlace, id: string, runMs: number): void {
     const seen = this.claim(place, id, runMs);

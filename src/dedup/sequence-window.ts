@@ -38,7 +38,8 @@ class BootWindow {
     if (this.#inFlight?.size === 0) this.#inFlight = undefined;
   }
 
-  has(number: number): boolean {
+  knows(number: number): boolean {
+    if (number > this.high || number <= this.high - WINDOW_BITS) return false;
     const bit = number % WINDOW_BITS;
     return ((this.#bits[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0;
   }
@@ -117,12 +118,16 @@ export class SequenceWindow {
     const window = this.#windowOf(device, boot);
     const flying = window.claimOf(number);
     if (flying !== undefined) return { kind: 'in-flight', claim: flying };
-    const inWindow = number > window.high - WINDOW_BITS;
-    if (inWindow && number <= window.high && window.has(number)) return KNOWN;
+    if (window.knows(number)) return KNOWN;
     if (number > window.high) window.raise(number);
     const claim = new SequenceClaim(window, number);
     window.add(number, claim);
     return { kind: 'new', claim };
+  }
+
+  /** Is there a durable reading with this number? A look: no device is heard. */
+  has(device: string, boot: string, number: number): boolean {
+    return this.#devices.get(device)?.windows.get(boot)?.knows(number) ?? false;
   }
 
   /** A record of the log, read again at start. */

@@ -32,6 +32,34 @@ function send(dedup: Dedup, one: Reading, runMs = 0): string {
 }
 
 describe('dedup', () => {
+  it.each([
+    ['ids', (i: number) => ({ id: i })],
+    ['sequence numbers', (i: number) => ({ boot: 'b', seq: i })],
+  ])('a look at %s knows what is durable, and changes nothing', (_, bodyOf) => {
+    const dedup = new Dedup({ ...OPTIONS, maxIds: 40, maxDevices: 2 });
+    for (let i = 0; i < 40; i++) send(dedup, reading(i < 20 ? 'silent' : 'last', bodyOf(i)));
+    const durable = Array.from({ length: 40 }, (_, i) =>
+      reading(i < 20 ? 'silent' : 'last', bodyOf(i)),
+    );
+    const size = dedup.size();
+    for (let i = 0; i < 100; i++) {
+      expect(dedup.knows(reading(`unknown-${i}`, bodyOf(i)))).toBe(false);
+      expect(dedup.knows(reading('last', bodyOf(100 + i)))).toBe(false);
+      // It is not heard by being looked at, and stays the first to go.
+      expect(dedup.knows(reading('silent', bodyOf(0)))).toBe(true);
+    }
+    expect(durable.map((one) => dedup.knows(one))).not.toContain(false);
+    expect(dedup.size()).toEqual(size);
+    const flying = dedup.claim(reading('last', bodyOf(40)), 0);
+    expect(dedup.knows(reading('last', bodyOf(40)))).toBe(false);
+    if (flying?.kind === 'new') flying.claim.settle();
+    expect(dedup.knows(reading('last', bodyOf(40)))).toBe(true);
+    send(dedup, reading('new', bodyOf(0)));
+    expect(dedup.knows(reading('silent', bodyOf(0)))).toBe(false);
+    expect(dedup.knows(reading('last', bodyOf(40)))).toBe(true);
+    expect(dedup.knows(reading('last', { value: 1 }))).toBe(false);
+  });
+
   it('drops a repeat of an id, per device', () => {
     const dedup = new Dedup(OPTIONS);
     expect(send(dedup, reading('a', { id: 'x', value: 1 }))).toBe('new');
