@@ -70,8 +70,6 @@ export class Gateway {
   readonly #stops: Array<{ readonly part: string; readonly stop: () => unknown }> = [];
   readonly #dedups: Dedup[] = [];
   readonly #detectors: Detector[] = [];
-  /** Dropped as the stores were opened, before anyone could say what the cloud has of it. */
-  readonly #droppedEarly: DroppedOffsets[] = [];
   #expired = 0;
   #forwarding: Forwarding | undefined;
   #status: (() => Status) | undefined;
@@ -110,7 +108,6 @@ export class Gateway {
     wear.start(() => writtenBy(stores, level));
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());
-    this.#retainNowAndThen(stores);
     const pipeline = await this.#buildPipeline(stores);
     const broker = await this.#openBroker(pipeline, level);
     this.#onStop('broker', () => broker.close());
@@ -135,6 +132,7 @@ export class Gateway {
         stateBytesWritten: level.bytesWritten(),
         flash: wear.status(),
       });
+    await this.#startUpkeep(stores);
     const status = () => this.status();
     const socket = await openLocalSocket({ ...this.#options, stores, state, status });
     this.#onStop('control', () => socket.close());
@@ -143,7 +141,10 @@ export class Gateway {
     logger.info({ host: config.mqtt.host, port: broker.port, data: data.root }, 'ready');
   }
 
-  #retainNowAndThen({ telemetry, events }: Stores): void {
+  /** What retention drops is known by now to all who must keep something of it. */
+  async #startUpkeep({ telemetry, events }: Stores): Promise<void> {
+    await telemetry.startUpkeep();
+    await events.startUpkeep();
     let turn = Promise.resolve();
     const timer = setInterval(() => {
       turn = turn.then(() => telemetry.retain()).then(() => events.retain());
@@ -291,15 +292,10 @@ export class Gateway {
     });
     this.#forwarding = forwarding;
     this.#onStop('uplink', () => forwarding.stop());
-    this.#dropped(this.#droppedEarly.splice(0));
   }
 
   /** Retention drops what it must; what the cloud has not had is named and counted. */
   #dropped(dropped: readonly DroppedOffsets[]): void {
-    if (this.#forwarding === undefined && this.#options.config.uplink.url !== '') {
-      this.#droppedEarly.push(...dropped);
-      return;
-    }
     for (const { stream, partition, offset, count } of this.#forwarding?.unforwarded(dropped) ??
       []) {
       this.#expired += count;

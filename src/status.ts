@@ -3,7 +3,7 @@ import type { Dedup } from './dedup/dedup.ts';
 import type { Detector } from './detect/detector.ts';
 import type { Forwarding } from './forwarding.ts';
 import type { Broker } from './ingest/broker.ts';
-import type { JournalStatus } from './log/journal.ts';
+import type { JournalStatus } from './log/journal-status.ts';
 import type { Stores } from './stores.ts';
 import type { UplinkStatus } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';

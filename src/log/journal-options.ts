@@ -14,6 +14,9 @@ export interface StreamOptions {
   readonly isUrgent?: boolean;
 }
 
+/** Keeps what is needed of records that are about to be dropped. */
+export type BeforeDrop = (dropped: readonly DroppedOffsets[]) => Promise<void>;
+
 export interface JournalOptions {
   readonly files: Files;
   readonly folder: string;

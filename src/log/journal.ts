@@ -8,7 +8,8 @@ import { packBody } from './codec.ts';
 import { Commit } from './commit.ts';
 import { CommitTimer } from './commit-timer.ts';
 import { asStored, BLOCK_DATA, bodyStart, type Moment, plainBody } from './format.ts';
-import type { JournalOptions } from './journal-options.ts';
+import type { BeforeDrop, JournalOptions } from './journal-options.ts';
+import type { JournalStatus } from './journal-status.ts';
 import { KnownLosses } from './known-losses.ts';
 import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
@@ -18,22 +19,6 @@ import { SegmentRow } from './segment-row.ts';
 import type { SparseIndex } from './sparse-index.ts';
 import type { Slot, Stream } from './stream.ts';
 import { streamMap } from './stream-map.ts';
-
-/** What the journal knows of its own health. */
-export interface JournalStatus {
-  /** `stopped`: the flash takes no data; nothing is acknowledged until it does again. */
-  readonly state: 'durable' | 'stopped' | 'closed';
-  readonly lastError: string | undefined;
-  readonly bytesWritten: number;
-  /** Payloads that became durable, as they came. */
-  readonly payloadBytes: number;
-  readonly commits: number;
-  readonly pendingBytes: number;
-  readonly segments: number;
-  readonly tornBytes: number;
-  readonly corruptBlocks: number;
-  readonly lost: readonly LostOffsets[];
-}
 
 /** A batch this large gains nothing by lingering: its padding is a few percent of it at most. */
 const FULL_BYTES = 48 * 1024;
@@ -96,15 +81,28 @@ export class Journal implements LogView {
   }
 
   /**
-   * Recovers what is there and makes the journal ready to append. Throws LOG_FORMAT or a system
-   * error.
+   * Recovers what is there and makes the journal ready to append. Drops nothing before
+   * `startUpkeep`. Throws LOG_FORMAT or a system error.
    */
   static async open(options: JournalOptions): Promise<Journal> {
     const journal = new Journal(options, await openJournalFiles(options));
-    await journal.retain();
-    journal.#row.startUpkeep();
     journal.#tellBudget();
     return journal;
+  }
+
+  /** From here on there is packing and retention: once those are there who keep what it drops. */
+  async startUpkeep(): Promise<void> {
+    await this.retain();
+    this.#row.startUpkeep();
+    this.#tellBudget();
+  }
+
+  /**
+   * Before retention drops records that are still there to be read, in the order of asking. It goes
+   * on when all have kept what they need, and also when one of them can't.
+   */
+  beforeDrop(keep: BeforeDrop): void {
+    this.#row.beforeDrop(keep);
   }
 
   /** Throws STREAM_UNKNOWN. */

@@ -2,7 +2,7 @@ import { codeOf, messageOf } from '../base/errors.ts';
 import { PAGE_BYTES } from './bytes.ts';
 import type { SegmentInfo } from './catalog.ts';
 import { logName, type Moment, type StreamTable } from './format.ts';
-import type { JournalOptions } from './journal-options.ts';
+import type { BeforeDrop, JournalOptions } from './journal-options.ts';
 import type { LogView } from './log-view.ts';
 import type { JournalFiles } from './open-journal.ts';
 import { growingFile } from './ready-file.ts';
@@ -145,6 +145,10 @@ export class SegmentRow implements LogView {
   /** Drops what is too much or too old. */
   retain(runMs: number): Promise<void> {
     return this.#upkeep.retain(runMs);
+  }
+
+  beforeDrop(keep: BeforeDrop): void {
+    this.#upkeep.beforeDrop(keep);
   }
 
   /** What an earlier process did not come to. */

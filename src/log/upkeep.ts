@@ -1,10 +1,10 @@
 import { codeOf, messageOf } from '../base/errors.ts';
 import { packedPath, type SegmentInfo, segmentPath } from './catalog.ts';
 import { writeHeaderCopy } from './header-copy.ts';
-import type { JournalOptions } from './journal-options.ts';
+import type { BeforeDrop, JournalOptions } from './journal-options.ts';
 import { packSegment } from './packing.ts';
 import { discard, type ReadyFile, recycledFile, zeroedFile } from './ready-file.ts';
-import { droppedBy, expiredSegments } from './retention.ts';
+import { type DroppedOffsets, droppedBy, expiredSegments } from './retention.ts';
 import type { ActiveSegment } from './segment.ts';
 
 export interface UpkeepOptions extends JournalOptions {
@@ -48,6 +48,7 @@ export class Upkeep {
   #bytesWritten = 0;
   /** Files that are to go: of segments that are no more. One that cannot be removed stays here. */
   readonly #doomed = new Set<string>();
+  readonly #keepers: BeforeDrop[] = [];
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -59,6 +60,10 @@ export class Upkeep {
   start(): void {
     const latest = this.#sealed.slice(-LATEST);
     for (const info of latest) void this.#later('packing', () => this.#pack(info.sequence));
+  }
+
+  beforeDrop(keep: BeforeDrop): void {
+    this.#keepers.push(keep);
   }
 
   /** Oldest first. */
@@ -223,12 +228,25 @@ export class Upkeep {
     const limits = { ...retention, runMs, shortBytes, reusedBytes };
     const row = [...this.#sealed, info];
     for (const expired of expiredSegments(row, sizeBytes + readyBytes + roomBytes, limits)) {
+      const dropped = droppedBy(expired, this.#sealed[1] ?? active().info);
+      await this.#beKept(dropped);
       // Readers know it no more, and it is counted: only then may its file be another's.
       this.#sealed = this.#sealed.slice(1);
-      onDrop?.(droppedBy(expired, this.#sealed[0] ?? active().info));
+      onDrop?.(dropped);
       const fields = { segment: expired.sequence, repeatKey: expired.sequence };
       logger.info(fields, 'retention removed a segment');
       await this.#release(expired);
+    }
+  }
+
+  /** A keeper that fails loses what it would have kept; a full disk must not wait for it. */
+  async #beKept(dropped: readonly DroppedOffsets[]): Promise<void> {
+    for (const keep of this.#keepers) {
+      try {
+        await keep(dropped);
+      } catch (error) {
+        this.#tell('keeping what retention drops', error);
+      }
     }
   }
 

@@ -1,13 +1,7 @@
 import * as v from 'valibot';
 import { choice, decimal, flag, matching, optional, text, whole } from './config-kinds.ts';
-import {
-  hostFault,
-  RESERVED_STREAMS,
-  streamNameFault,
-  topicPatternFault,
-  uplinkTopicFault,
-  uplinkUrlFault,
-} from './config-text.ts';
+import { MAX_STREAMS, streams } from './config-streams.ts';
+import { hostFault, uplinkTopicFault, uplinkUrlFault } from './config-text.ts';
 
 /**
  * Every setting, once: its type, bounds, default and meaning. The types, the checks, the
@@ -28,74 +22,6 @@ const CLOUD_TOPIC = {
   allowed: 'an MQTT topic; {gateway}, {stream} and {device} are filled in',
   fault: uplinkTopicFault,
 };
-
-const dedupOfStream = v.nullish(
-  v.strictObject({
-    mode: choice(
-      ['auto', 'id', 'sequence', 'none'],
-      'auto',
-      'How a retransmit is told. `auto` takes what each payload offers; `none` stores everything.',
-    ),
-    windowMs: whole(
-      86_400_000,
-      1000,
-      2_592_000_000,
-      'How long the id of a reading is remembered (mode `id`), in ms.',
-    ),
-    windowIds: whole(
-      1024,
-      1,
-      1_048_576,
-      'How many ids are remembered for each device (mode `id`).',
-    ),
-  }),
-  {},
-);
-
-const streamName = v.pipe(
-  v.string(),
-  v.check(
-    (name) => streamNameFault(name) === undefined,
-    (issue) => streamNameFault(String(issue.input)) ?? '',
-  ),
-);
-
-const topicPattern = v.pipe(
-  v.string(),
-  v.check(
-    (pattern) => topicPatternFault(pattern) === undefined,
-    (issue) => topicPatternFault(String(issue.input)) ?? '',
-  ),
-  v.metadata({ allowed: 'a topic pattern with one `<device>` level; `+` and `#` as in MQTT' }),
-);
-
-const stream = v.strictObject({
-  topics: v.pipe(
-    v.array(topicPattern),
-    v.minLength(1),
-    v.maxLength(32),
-    v.description(
-      'Topics whose messages are readings of this stream. `<device>` marks the device, whose ' +
-        'name is taken for the same in all of them. Of ' +
-        'several patterns that match a topic, the first one in the file takes it.',
-    ),
-  ),
-  partitions: whole(4, 1, 64, 'Parts with an order of their own; a device stays in one of them.'),
-  lingerMs: optional(
-    0,
-    10_000,
-    'How long a reading of this stream waits for company, in ms. None: `log.lingerMs`.',
-  ),
-  ack: choice(
-    ['durable', 'received'],
-    'durable',
-    'When a reading is acknowledged. `durable`: once it is on flash. `received`: once it is in ' +
-      'memory, so that a power cut or a kill loses the last of them; see guarantees.md.',
-  ),
-  dedup: dedupOfStream,
-});
-
-export const MAX_STREAMS = 32;
 
 const mqtt = v.strictObject({
   host: text(
@@ -328,8 +254,6 @@ const logger = v.strictObject({
   ),
 });
 
-const KEPT_NAMES = RESERVED_STREAMS.map((name) => `\`${name}\``).join(', ');
-
 export const ConfigSchema = v.strictObject({
   gateway: v.nullish(
     v.strictObject({
@@ -353,18 +277,7 @@ export const ConfigSchema = v.strictObject({
     {},
   ),
   mqtt: v.nullish(mqtt, {}),
-  streams: v.nullish(
-    v.pipe(
-      v.record(streamName, stream),
-      v.minEntries(1),
-      v.maxEntries(MAX_STREAMS),
-      v.description(
-        'The streams by name: 1 to 32 of a-z, 0-9 and -. Naming any replaces the default one. ' +
-          `Headgate keeps these names for itself: ${KEPT_NAMES}.`,
-      ),
-    ),
-    { readings: { topics: ['sensors/<device>/#'] } },
-  ),
+  streams,
   log: v.nullish(log, {}),
   flash: v.nullish(flash, {}),
   dedup: v.nullish(dedup, {}),

@@ -46,12 +46,12 @@ export interface LogFigures {
   readonly full: Phase;
 }
 
-export function openLog(
+export async function openLog(
   files: Files,
   folder: string,
   more: Partial<JournalOptions> = {},
 ): Promise<Journal> {
-  return Journal.open({
+  const journal = await Journal.open({
     files,
     folder,
     streams: [{ name: STREAM, partitions: PARTITIONS }],
@@ -65,6 +65,8 @@ export function openLog(
     retention: { maxBytes: KEPT_SEGMENTS * SEGMENT_BYTES, maxAgeMs: 0 },
     ...more,
   });
+  await journal.startUpkeep();
+  return journal;
 }
 
 /** Resolves when all of them are durable; rejects if one is refused. */

@@ -71,6 +71,7 @@ async function measure(base: string, options: (typeof APPEND_CASES)[number]) {
       retention: { maxBytes: 256 * 1024 * 1024, maxAgeMs: 0 },
       ...options,
     });
+    await journal.startUpkeep();
     await appendMany(journal, readings, WARM_UP);
     const cpuBefore = process.cpuUsage();
     const rates: number[] = [];

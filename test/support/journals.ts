@@ -10,11 +10,11 @@ import type { Files } from '../../src/os/files.ts';
 export const FOLDER = '/data/log/telemetry';
 
 /** A journal with one stream, `readings`, of two partitions, for tests. */
-export function openTestJournal(
+export async function openTestJournal(
   files: Files,
   more: Partial<JournalOptions> = {},
 ): Promise<Journal> {
-  return Journal.open({
+  const journal = await Journal.open({
     files,
     folder: FOLDER,
     streams: [{ name: 'readings', partitions: 2 }],
@@ -31,6 +31,8 @@ export function openTestJournal(
     retention: { maxBytes: 1024 * 1024 * 1024, maxAgeMs: 0 },
     ...more,
   });
+  await journal.startUpkeep();
+  return journal;
 }
 
 export function reading(device: string, text: string, more: Partial<Reading> = {}): Reading {

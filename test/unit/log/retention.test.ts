@@ -44,6 +44,31 @@ describe('what is to be dropped when space is short', () => {
 const random = seededRandom(7);
 const noise = () => reading('a', noiseOf(random, 20_000));
 
+describe('before anything is dropped', () => {
+  it('whoever keeps something of it can read it; one that fails stops nothing', async () => {
+    const files = new FakeFiles();
+    const dropped: DroppedOffsets[] = [];
+    const journal = await openTestJournal(files, {
+      retention: { maxBytes: 256 * KIB, maxAgeMs: 0 },
+      onDrop: (ranges) => dropped.push(...ranges),
+    });
+    const asked: number[] = [];
+    journal.beforeDrop(() => Promise.reject(new Error('no room to keep anything')));
+    journal.beforeDrop(async (ranges) => {
+      const offsets = (await readAll(files, journal)).map(({ offset }) => offset);
+      for (const { offset, count } of ranges) {
+        expect(offsets).toEqual(expect.arrayContaining([offset, offset + count - 1]));
+        asked.push(offset, count);
+      }
+    });
+    for (let i = 0; i < 30; i++) await append(journal, 0, noise());
+    await journal.retain();
+    expect(dropped.length).toBeGreaterThan(1);
+    expect(asked).toEqual(dropped.flatMap(({ offset, count }) => [offset, count]));
+    await journal.close();
+  });
+});
+
 describe('a floor of free space', () => {
   const open = (files: FakeFiles, dropped: DroppedOffsets[], logger: Logger = silentLogger) =>
     openTestJournal(files, {

@@ -1,0 +1,17 @@
+import type { LostOffsets } from './recovery.ts';
+
+/** What the journal knows of its own health. */
+export interface JournalStatus {
+  /** `stopped`: the flash takes no data; nothing is acknowledged until it does again. */
+  readonly state: 'durable' | 'stopped' | 'closed';
+  readonly lastError: string | undefined;
+  readonly bytesWritten: number;
+  /** Payloads that became durable, as they came. */
+  readonly payloadBytes: number;
+  readonly commits: number;
+  readonly pendingBytes: number;
+  readonly segments: number;
+  readonly tornBytes: number;
+  readonly corruptBlocks: number;
+  readonly lost: readonly LostOffsets[];
+}
