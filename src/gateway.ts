@@ -9,7 +9,8 @@ import type { Clock, Random } from './base/clock.ts';
 import { type Counters, newCounters } from './base/counters.ts';
 import { messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
-import { Dedup, type DedupMode } from './dedup/dedup.ts';
+import { Dedup } from './dedup/dedup.ts';
+import { DedupKeeper, type DedupKeeperOptions } from './dedup-keeper.ts';
 import { Detector } from './detect/detector.ts';
 import { Forwarding } from './forwarding.ts';
 import { gatewayId } from './gateway-id.ts';
@@ -68,7 +69,7 @@ export class Gateway {
   readonly #startedMonoMs: number;
   /** How to stop what has been started, in the order of starting. */
   readonly #stops: Array<{ readonly part: string; readonly stop: () => unknown }> = [];
-  readonly #dedups: Dedup[] = [];
+  readonly #keepers: DedupKeeper[] = [];
   readonly #detectors: Detector[] = [];
   #expired = 0;
   #forwarding: Forwarding | undefined;
@@ -108,7 +109,7 @@ export class Gateway {
     wear.start(() => writtenBy(stores, level));
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());
-    const pipeline = await this.#buildPipeline(stores);
+    const pipeline = await this.#buildPipeline(stores, level, wear);
     const broker = await this.#openBroker(pipeline, level);
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
@@ -127,7 +128,7 @@ export class Gateway {
         expired: this.#expired,
         alertLine: alerter.lineName,
         activeAlerts: alerter.active,
-        dedups: this.#dedups,
+        keepers: this.#keepers,
         detectors: this.#detectors,
         stateBytesWritten: level.bytesWritten(),
         flash: wear.status(),
@@ -161,15 +162,13 @@ export class Gateway {
   }
 
   /** Dedup windows are filled before anything can be asked of them. */
-  async #buildPipeline(stores: Stores): Promise<Pipeline> {
-    const { config, files, clock, logger } = this.#options;
+  async #buildPipeline(stores: Stores, { pages }: LevelStore, { budget }: Wear): Promise<Pipeline> {
+    const { config, clock, logger } = this.#options;
     const streams = new Map<string, OnceStream>();
     for (const [name, { dedup: options, ack }] of Object.entries(config.streams)) {
-      const dedup = this.#newDedup(options);
-      const source = { files, journal: stores.telemetry, stream: name };
-      const records = await readLast(source, config.dedup.maxIds, (r) => dedup.remember(r));
-      logger.debug({ stream: name, records }, 'dedup is refilled');
       const journal = stores.telemetry;
+      const keeper = await this.#openDedup(name, options, { journal, pages, budget });
+      const { dedup } = keeper;
       streams.set(name, { journal, stream: journal.stream(name), dedup, ack });
     }
     const patterns = Object.entries(config.streams).flatMap(([stream, { topics }]) =>
@@ -191,12 +190,27 @@ export class Gateway {
     });
   }
 
-  #newDedup(options: { mode: DedupMode; windowMs: number; windowIds: number }): Dedup {
-    const { maxIds } = this.#options.config.dedup;
-    const maxDevices = Math.floor(maxIds / IDS_PER_DEVICE);
-    const dedup = new Dedup({ ...options, maxIds, maxDevices });
-    this.#dedups.push(dedup);
-    return dedup;
+  async #openDedup(
+    stream: string,
+    options: Config['streams'][string]['dedup'],
+    parts: Pick<DedupKeeperOptions, 'journal' | 'pages' | 'budget'>,
+  ): Promise<DedupKeeper> {
+    const { maxIds, maxStoredIds } = this.#options.config.dedup;
+    const { mode, windowMs, payloadWindowMs, ...others } = options;
+    const keeper = await DedupKeeper.open({
+      ...this.#options,
+      ...parts,
+      ...others,
+      mode,
+      windowMs: mode === 'payload' ? payloadWindowMs : windowMs,
+      stream,
+      maxIds,
+      maxStoredIds,
+      maxDevices: Math.floor(maxIds / IDS_PER_DEVICE),
+    });
+    this.#keepers.push(keeper);
+    this.#onStop('dedup', () => keeper.stop());
+    return keeper;
   }
 
   #openBroker(pipeline: Pipeline, level: LevelStore): Promise<Broker> {
@@ -218,7 +232,7 @@ export class Gateway {
     const { maxIds } = config.dedup;
     // However far a replay goes back.
     const windows = { windowMs: Number.MAX_SAFE_INTEGER, windowIds: maxIds };
-    const dedup = this.#newDedup({ mode: 'id', ...windows });
+    const dedup = new Dedup({ mode: 'id', ...windows, maxIds, maxDevices: maxIds });
     const store = new AlertStore({ events: stores.events, dedup, clock });
     const alerter = new Alerter({
       isStored: (alert) => store.has(alert),
