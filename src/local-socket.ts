@@ -1,4 +1,5 @@
 import type { Clock } from './base/clock.ts';
+import type { Logger } from './base/logger.ts';
 import { LocalStreams } from './log/local-streams.ts';
 import { NamedConsumers } from './log/named-consumers.ts';
 import { consumerRoutes } from './ops/consumer-routes.ts';
@@ -18,11 +19,12 @@ export interface LocalSocketOptions {
   readonly stores: Stores;
   readonly state: StateStore;
   readonly status: () => unknown;
+  readonly logger: Logger;
 }
 
 /** The local socket with all that it answers: status, streams and consumers. */
 export async function openLocalSocket(options: LocalSocketOptions): Promise<Control> {
-  const { data, files, clock, stores, state, status } = options;
+  const { data, files, clock, stores, state, status, logger } = options;
   const journals = new Map(Object.entries(stores));
   const streams = new LocalStreams({ files, clock, boot: await readBootId(files), journals });
   const consumers = new NamedConsumers(state, streams);
@@ -31,7 +33,7 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
     recordRoutes({ streams, consumers }),
     consumerRoutes({ streams, consumers }),
   ];
-  const control = await openControl({ files, path: data.socket, handlers });
+  const control = await openControl({ files, path: data.socket, handlers, logger });
   return {
     close: async () => {
       await control.close();

@@ -88,14 +88,20 @@ function urlOf(text: string): Pick<Call, 'path' | 'query'> {
 async function readJson(message: IncomingMessage, answer: ServerResponse): Promise<unknown> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of message.iterator({ destroyOnReturn: false })) {
-    bytes += (part as Buffer).length;
-    if (bytes > MAX_BODY_BYTES) {
-      // The rest is never read: nothing else can come over this connection.
-      answer.setHeader('connection', 'close');
-      throw new HeadgateError('REQUEST_INVALID', `a body is ${MAX_BODY_BYTES} bytes at most`);
+  try {
+    for await (const part of message.iterator({ destroyOnReturn: false })) {
+      bytes += (part as Buffer).length;
+      if (bytes > MAX_BODY_BYTES) break;
+      parts.push(part as Buffer);
     }
-    parts.push(part as Buffer);
+  } catch (error) {
+    // The client is gone, so nobody reads this; but it is no fault of ours.
+    throw new HeadgateError('REQUEST_INVALID', 'the body is broken off', { cause: error });
+  }
+  if (bytes > MAX_BODY_BYTES) {
+    // The rest is never read: nothing else can come over this connection.
+    answer.setHeader('connection', 'close');
+    throw new HeadgateError('REQUEST_INVALID', `a body is ${MAX_BODY_BYTES} bytes at most`);
   }
   try {
     return JSON.parse(Buffer.concat(parts).toString());
@@ -122,6 +128,10 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   READER_LIMIT: 503,
 };
 
+export function statusOf(error: unknown): number {
+  return (error instanceof HeadgateError ? STATUS[error.code] : undefined) ?? 500;
+}
+
 /** An error as `{code, cause, mend, detail}`, or the end of an answer that has begun. */
 export function sendError(call: Pick<Call, 'answer'>, error: unknown): void {
   if (call.answer.headersSent) {
@@ -132,9 +142,9 @@ export function sendError(call: Pick<Call, 'answer'>, error: unknown): void {
     const { code, detail } = error;
     const { cause, mend } = ERRORS[code];
     const more = detail === '' ? {} : { detail };
-    sendJson(call, { code, cause, mend, ...more }, STATUS[code] ?? 500);
+    sendJson(call, { code, cause, mend, ...more }, statusOf(error));
     return;
   }
   const mend = 'See what the daemon has logged; `headgate log verify` looks at the log.';
-  sendJson(call, { code: codeOf(error), cause: messageOf(error), mend }, 500);
+  sendJson(call, { code: codeOf(error), cause: messageOf(error), mend }, statusOf(error));
 }

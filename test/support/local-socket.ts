@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { silentLogger } from '../../src/base/logger.ts';
 import type { RecordJson } from '../../src/base/record-json.ts';
 import type { Journal } from '../../src/log/journal.ts';
 import { LocalStreams } from '../../src/log/local-streams.ts';
@@ -62,7 +63,8 @@ export class LocalSocket {
     const consumers = new NamedConsumers(state, streams);
     const handlers = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
     const socket = `${folder}/s`;
-    const control = await openControl({ files: nodeFiles, path: socket, handlers });
+    const logger = silentLogger;
+    const control = await openControl({ files: nodeFiles, path: socket, handlers, logger });
     return new LocalSocket({ folder, socket, state, control, streams });
   }
 
