@@ -15,6 +15,8 @@ export interface Call {
   body(): Promise<unknown>;
   /** Resolves when the client has taken an answer that has ended, or is gone. */
   taken(): Promise<void>;
+  /** Resolves when a write that gave false has been taken by the client, or the client is gone. */
+  drained(): Promise<void>;
 }
 
 /** Answers what is its own; false: the path is none of its. What it throws is answered for it. */
@@ -37,6 +39,7 @@ export function callOf(message: IncomingMessage, answer: ServerResponse, stallMs
     },
     body: () => readJson(message, answer),
     taken: () => answerTaken(message, answer, stallMs),
+    drained: () => answerTaken(message, answer, stallMs, 'drain'),
   };
 }
 
@@ -61,17 +64,18 @@ export async function answerTaken(
   { socket }: IncomingMessage,
   answer: ServerResponse,
   stallMs: number,
+  event: 'finish' | 'drain' = 'finish',
 ): Promise<void> {
   if (answer.writableFinished || socket.destroyed) return;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(() => socket.destroy(), stallMs);
     const done = () => {
       clearTimeout(timer);
-      answer.off('finish', done);
+      answer.off(event, done);
       socket.off('close', done);
       resolve();
     };
-    answer.once('finish', done);
+    answer.once(event, done);
     socket.once('close', done);
   });
 }

@@ -18,7 +18,7 @@ export interface ControlLimits {
   readonly closeMs: number;
   /** So long may a client take for a request, from when it has connected. */
   readonly requestMs: number;
-  /** So long may it take for an answer that has ended. */
+  /** So long may it take for an answer that has ended, or for a part that is waited for. */
   readonly stallMs: number;
 }
 

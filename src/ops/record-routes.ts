@@ -86,7 +86,7 @@ async function sendRecords(
   const { answer, signal } = call;
   try {
     if (isLive) {
-      await sendEvents(feed, { answer, signal, turns: streams.turns, show });
+      await sendEvents(feed, { call, turns: streams.turns, show });
       return;
     }
     const { records, next } = await readPage(feed, { maxRecords, from, waitMs, signal });

@@ -6,7 +6,7 @@ import type { Journal } from '../../src/log/journal.ts';
 import { LocalStreams } from '../../src/log/local-streams.ts';
 import { NamedConsumers } from '../../src/log/named-consumers.ts';
 import { consumerRoutes } from '../../src/ops/consumer-routes.ts';
-import { type Control, openControl } from '../../src/ops/control.ts';
+import { type Control, type ControlLimits, openControl } from '../../src/ops/control.ts';
 import { recordRoutes } from '../../src/ops/record-routes.ts';
 import type { Files } from '../../src/os/files.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';
@@ -56,6 +56,7 @@ export class LocalSocket {
     files: Files,
     { journal, clock }: Pick<Boot, 'journal' | 'clock'>,
     state = memoryState(),
+    limits: Partial<ControlLimits> = {},
   ): Promise<LocalSocket> {
     const folder = await makeTemporaryFolder('headgate-socket-');
     const journals = new Map<string, Journal>([['telemetry', journal]]);
@@ -63,8 +64,13 @@ export class LocalSocket {
     const consumers = new NamedConsumers(state, streams);
     const handlers = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
     const socket = `${folder}/s`;
-    const logger = silentLogger;
-    const control = await openControl({ files: nodeFiles, path: socket, handlers, logger });
+    const control = await openControl({
+      files: nodeFiles,
+      path: socket,
+      handlers,
+      limits,
+      logger: silentLogger,
+    });
     return new LocalSocket({ folder, socket, state, control, streams });
   }
 

@@ -195,6 +195,21 @@ it('ends a connection that does not take its answer', async () => {
   client.destroy();
 });
 
+it('ends a connection that takes nothing of an answer that goes on', async () => {
+  let left: number | undefined;
+  const handler: Handler = async ({ answer, signal, drained }) => {
+    const before = answer.listenerCount('drain');
+    while (!signal.aborted) if (!answer.write('x'.repeat(100_000))) await drained();
+    left = answer.listenerCount('drain') - before;
+    return true;
+  };
+  control = await openLimited(handler, { stallMs: 50 });
+  const { client } = rawClient('GET /a HTTP/1.1\r\nHost: g\r\n\r\n');
+  await until('it is ended', () => left !== undefined);
+  expect(left).toBe(0);
+  client.destroy();
+});
+
 const eio = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
 const MET = 'a request on the local socket met an error';
 
