@@ -62,13 +62,10 @@ export class LocalStreams {
   }
 
   /**
-   * The times in a journal, by what all journals together know of the clocks: read once, and
-   * followed from then on.
+   * The times in any of the journals, by what all of them together know of the clocks: read once,
+   * and followed from then on.
    */
-  async timesOf(journal: Journal): Promise<CorrectedTimes> {
-    if (![...this.#options.journals.values()].includes(journal)) {
-      throw new RangeError('not a journal of this gateway');
-    }
+  async times(): Promise<CorrectedTimes> {
     this.#times ??= this.#readAll();
     // What can't be read now may be later.
     this.#times.catch(() => {
@@ -92,10 +89,10 @@ export class LocalStreams {
   }
 
   /** The time at this moment, by what is known of this boot. */
-  async nowMs(journal: Journal): Promise<number> {
+  async nowMs(): Promise<number> {
     const { clock, boot } = this.#options;
     const reading = { boot: bootName(boot), monoMs: clock.monoMs(), wallMs: clock.wallMs() };
-    return (await this.timesOf(journal)).nowMs(reading);
+    return (await this.times()).nowMs(reading);
   }
 
   close(): void {

@@ -89,11 +89,11 @@ export async function soughtOffsets(
     const offset = wholeIn('an offset', text);
     return ends.map((end, p) => Math.max(earliest[p] ?? 0, Math.min(offset, end)));
   }
-  const timeMs = parseTime(text, await streams.nowMs(journal));
+  const timeMs = parseTime(text, await streams.nowMs());
   if (timeMs === undefined) {
     const detail = `${text} is neither earliest, latest, an offset nor a time`;
     throw new HeadgateError('REQUEST_INVALID', detail);
   }
   const search = { files: streams.files, view: journal, stream };
-  return offsetsAtTime(search, await streams.timesOf(journal), timeMs);
+  return offsetsAtTime(search, await streams.times(), timeMs);
 }

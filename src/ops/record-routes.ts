@@ -78,7 +78,7 @@ async function sendRecords(
   );
   const waitMs = wholeIn('wait', call.query.get('wait') ?? '0', MAX_WAIT_MS);
   const journal = streams.journalOf(stream);
-  const times = await streams.timesOf(journal);
+  const times = await streams.times();
   const from = await startOf(call, wanted, { streams, consumers });
   const show = (record: LogRecord) =>
     JSON.stringify(recordJson(record, times.timeOfRecord(record)));
