@@ -5,19 +5,8 @@ import { pacedFiles, Turns } from '../os/paced-files.ts';
 import { CorrectedTimes } from './corrected-time.ts';
 import { bootName } from './format.ts';
 import type { Journal } from './journal.ts';
-import { earliestOffsets } from './log-reader.ts';
 import { readTimes } from './read-times.ts';
-
-/** One stream as the local socket lists it; the names are those of `headgate log ls --json`. */
-export interface StreamRow {
-  readonly stream: string;
-  readonly store: string;
-  readonly log: string;
-  readonly partitions: number;
-  readonly records: number;
-  readonly earliest: readonly number[];
-  readonly next: readonly number[];
-}
+import { type StreamRow, streamRow } from './stream-row.ts';
 
 export interface LocalStreamsOptions {
   readonly files: Files;
@@ -52,11 +41,8 @@ export class LocalStreams {
   rows(): StreamRow[] {
     return [...this.#options.journals].flatMap(([store, journal]) =>
       journal.streamNames.map((stream) => {
-        const earliest = earliestOffsets(journal, stream);
         const next = journal.nextOffsets(stream);
-        const records = next.reduce((sum, n, p) => sum + n - (earliest[p] ?? 0), 0);
-        const { partitions } = journal.stream(stream);
-        return { stream, store, log: journal.logId, partitions, records, earliest, next };
+        return streamRow(journal, { stream, store, log: journal.logId, next });
       }),
     );
   }
