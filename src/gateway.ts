@@ -18,6 +18,7 @@ import { TopicMap } from './ingest/topic-map.ts';
 import { openLocalSocket } from './local-socket.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
+import { DETECT } from './log/own-consumers.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
@@ -245,10 +246,10 @@ export class Gateway {
     const watched = enabled ? Object.keys(config.streams) : [];
     await alerter.endOrphans(({ cause }) => !watched.includes(cause.stream));
     for (const stream of watched) {
-      const stored = await level.state.get(checkpointKey('detect', stream));
+      const stored = await level.state.get(checkpointKey(DETECT, stream));
       const journal: Journal = stores.telemetry;
       const consumer = new StreamConsumer({
-        name: 'detect',
+        name: DETECT,
         stream,
         journal,
         files,

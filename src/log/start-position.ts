@@ -38,12 +38,20 @@ export function wholeIn(
   throw new HeadgateError('REQUEST_INVALID', `${name} is a whole number from ${min} to ${max}`);
 }
 
+/** The log has 16 bits for it. */
+export const MAX_PARTITION = 65_535;
+
+/** Throws REQUEST_INVALID. */
+export function partitionIn(text: string): number {
+  return wholeIn('a partition', text, MAX_PARTITION);
+}
+
 /** `0:2,1:17` as offsets by partition. Throws REQUEST_INVALID. */
 function parsePositions(text: string): Map<number, number> {
   const positions = new Map<number, number>();
   for (const part of text.split(',')) {
     const [partition = '', offset = '', ...more] = part.split(':');
-    const p = wholeIn('a partition', partition, 65_535);
+    const p = partitionIn(partition);
     const isTwice = positions.has(p);
     if (more.length > 0 || isTwice) {
       throw new HeadgateError('REQUEST_INVALID', 'positions are 0:2,1:17, each partition once');

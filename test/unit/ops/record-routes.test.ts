@@ -249,6 +249,8 @@ describe('what is not right has a code and a status', () => {
   it.each<[string, number, ErrorCode]>([
     ['/streams/radings/records', 404, 'STREAM_UNKNOWN'],
     ['/streams/readings/partitions/2/records', 404, 'PARTITION_UNKNOWN'],
+    ['/streams/readings/partitions/65535/records', 404, 'PARTITION_UNKNOWN'],
+    ['/streams/readings/partitions/65536/records', 400, 'REQUEST_INVALID'],
     ['/streams/readings/partitions/x/records', 400, 'REQUEST_INVALID'],
     ['/streams/readings', 404, 'PATH_UNKNOWN'],
     ['/streams/readings/partitions/0', 404, 'PATH_UNKNOWN'],
