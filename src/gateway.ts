@@ -24,6 +24,7 @@ import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { type NamedFiles, textsOfNamedFiles } from './ops/named-files.ts';
+import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
 import { Pipeline } from './pipeline.ts';
@@ -107,7 +108,9 @@ export class Gateway {
     this.#onStop('wear', () => wear.stop());
     const { budget } = wear;
     const onDrop = (dropped: readonly DroppedOffsets[]) => this.#dropped(dropped);
-    const stores = await openStores({ ...this.#options, state, budget, onDrop });
+    // Once: where the kernel has none, each reading is another one, and times would not compare.
+    const boot = await readBootId(files);
+    const stores = await openStores({ ...this.#options, boot, state, budget, onDrop });
     wear.start(() => writtenBy(stores, level));
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());
@@ -137,7 +140,7 @@ export class Gateway {
         flash: wear.status(),
       });
     const status = () => this.status();
-    const socket = await openLocalSocket({ ...this.#options, stores, state, status });
+    const socket = await openLocalSocket({ ...this.#options, boot, stores, state, status });
     this.#onStop('control', () => socket.close());
     await broker.listen();
     this.#onStop('listener', () => broker.hangUp());

@@ -7,7 +7,6 @@ import { type Control, openControl } from './ops/control.ts';
 import { type Handler, sendJson } from './ops/control-call.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { recordRoutes } from './ops/record-routes.ts';
-import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import type { Stores } from './stores.ts';
@@ -16,6 +15,8 @@ export interface LocalSocketOptions {
   readonly data: DataFolder;
   readonly files: Files;
   readonly clock: Clock;
+  /** The one that the stores were opened with: else their times of this boot mean nothing here. */
+  readonly boot: Uint8Array;
   readonly stores: Stores;
   readonly state: StateStore;
   readonly status: () => unknown;
@@ -24,9 +25,9 @@ export interface LocalSocketOptions {
 
 /** The local socket with all that it answers: status, streams and consumers. */
 export async function openLocalSocket(options: LocalSocketOptions): Promise<Control> {
-  const { data, files, clock, stores, state, status, logger } = options;
+  const { data, files, clock, boot, stores, state, status, logger } = options;
   const journals = new Map(Object.entries(stores));
-  const streams = new LocalStreams({ files, clock, boot: await readBootId(files), journals });
+  const streams = new LocalStreams({ files, clock, boot, journals });
   const consumers = new NamedConsumers(state, streams);
   const handlers = [
     statusRoute(status),

@@ -141,7 +141,7 @@ export class LocalSocket {
   }
 }
 
-export function recordsOf({ text }: Reply): RecordJson[] {
+export function recordsOf({ text }: Pick<Reply, 'text'>): RecordJson[] {
   return text
     .split('\n')
     .filter((line) => line !== '')
