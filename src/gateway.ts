@@ -19,11 +19,13 @@ import { TopicMap } from './ingest/topic-map.ts';
 import { openLocalSocket } from './local-socket.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
+import { DETECT } from './log/own-consumers.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { type NamedFiles, textsOfNamedFiles } from './ops/named-files.ts';
+import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
 import { Pipeline } from './pipeline.ts';
@@ -105,7 +107,9 @@ export class Gateway {
     this.#onStop('wear', () => wear.stop());
     const { budget } = wear;
     const onDrop = (dropped: readonly DroppedOffsets[]) => this.#dropped(dropped);
-    const stores = await openStores({ ...this.#options, state, budget, onDrop });
+    // Once: where the kernel has none, each reading is another one, and times would not compare.
+    const boot = await readBootId(files);
+    const stores = await openStores({ ...this.#options, boot, state, budget, onDrop });
     wear.start(() => writtenBy(stores, level));
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());
@@ -135,7 +139,7 @@ export class Gateway {
       });
     await this.#startUpkeep(stores);
     const status = () => this.status();
-    const socket = await openLocalSocket({ ...this.#options, stores, state, status });
+    const socket = await openLocalSocket({ ...this.#options, boot, stores, state, status });
     this.#onStop('control', () => socket.close());
     await broker.listen();
     this.#onStop('listener', () => broker.hangUp());
@@ -260,10 +264,10 @@ export class Gateway {
     const watched = enabled ? Object.keys(config.streams) : [];
     await alerter.endOrphans(({ cause }) => !watched.includes(cause.stream));
     for (const stream of watched) {
-      const stored = await level.state.get(checkpointKey('detect', stream));
+      const stored = await level.state.get(checkpointKey(DETECT, stream));
       const journal: Journal = stores.telemetry;
       const consumer = new StreamConsumer({
-        name: 'detect',
+        name: DETECT,
         stream,
         journal,
         files,

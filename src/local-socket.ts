@@ -1,4 +1,5 @@
 import type { Clock } from './base/clock.ts';
+import type { Logger } from './base/logger.ts';
 import { LocalStreams } from './log/local-streams.ts';
 import { NamedConsumers } from './log/named-consumers.ts';
 import { consumerRoutes } from './ops/consumer-routes.ts';
@@ -6,7 +7,6 @@ import { type Control, openControl } from './ops/control.ts';
 import { type Handler, sendJson } from './ops/control-call.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { recordRoutes } from './ops/record-routes.ts';
-import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import type { Stores } from './stores.ts';
@@ -15,23 +15,26 @@ export interface LocalSocketOptions {
   readonly data: DataFolder;
   readonly files: Files;
   readonly clock: Clock;
+  /** The one that the stores were opened with: else their times of this boot mean nothing here. */
+  readonly boot: Uint8Array;
   readonly stores: Stores;
   readonly state: StateStore;
   readonly status: () => unknown;
+  readonly logger: Logger;
 }
 
 /** The local socket with all that it answers: status, streams and consumers. */
 export async function openLocalSocket(options: LocalSocketOptions): Promise<Control> {
-  const { data, files, clock, stores, state, status } = options;
+  const { data, files, clock, boot, stores, state, status, logger } = options;
   const journals = new Map(Object.entries(stores));
-  const streams = new LocalStreams({ files, clock, boot: await readBootId(files), journals });
+  const streams = new LocalStreams({ files, clock, boot, journals });
   const consumers = new NamedConsumers(state, streams);
   const handlers = [
     statusRoute(status),
     recordRoutes({ streams, consumers }),
     consumerRoutes({ streams, consumers }),
   ];
-  const control = await openControl({ files, path: data.socket, handlers });
+  const control = await openControl({ files, path: data.socket, handlers, logger });
   return {
     close: async () => {
       await control.close();

@@ -1,11 +1,12 @@
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { silentLogger } from '../../src/base/logger.ts';
 import type { RecordJson } from '../../src/base/record-json.ts';
 import type { Journal } from '../../src/log/journal.ts';
 import { LocalStreams } from '../../src/log/local-streams.ts';
 import { NamedConsumers } from '../../src/log/named-consumers.ts';
 import { consumerRoutes } from '../../src/ops/consumer-routes.ts';
-import { type Control, openControl } from '../../src/ops/control.ts';
+import { type Control, type ControlLimits, openControl } from '../../src/ops/control.ts';
 import { recordRoutes } from '../../src/ops/record-routes.ts';
 import type { Files } from '../../src/os/files.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';
@@ -55,6 +56,7 @@ export class LocalSocket {
     files: Files,
     { journal, clock }: Pick<Boot, 'journal' | 'clock'>,
     state = memoryState(),
+    limits: Partial<ControlLimits> = {},
   ): Promise<LocalSocket> {
     const folder = await makeTemporaryFolder('headgate-socket-');
     const journals = new Map<string, Journal>([['telemetry', journal]]);
@@ -62,7 +64,13 @@ export class LocalSocket {
     const consumers = new NamedConsumers(state, streams);
     const handlers = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
     const socket = `${folder}/s`;
-    const control = await openControl({ files: nodeFiles, path: socket, handlers });
+    const control = await openControl({
+      files: nodeFiles,
+      path: socket,
+      handlers,
+      limits,
+      logger: silentLogger,
+    });
     return new LocalSocket({ folder, socket, state, control, streams });
   }
 
@@ -133,7 +141,7 @@ export class LocalSocket {
   }
 }
 
-export function recordsOf({ text }: Reply): RecordJson[] {
+export function recordsOf({ text }: Pick<Reply, 'text'>): RecordJson[] {
   return text
     .split('\n')
     .filter((line) => line !== '')
