@@ -47,9 +47,9 @@ export interface BrokerOptions {
   readonly connectTimeoutMs?: number;
   /** How long a packet may come on by less than 64 KiB. */
   readonly packetTimeoutMs?: number;
-  /** How long a subscriber may leave its socket full. */
+  /** How long a client may leave its socket full. */
   readonly drainTimeoutMs?: number;
-  /** Bytes that may wait for a subscriber that reads slowly. */
+  /** Bytes that may wait for a client that reads slowly. */
   readonly maxUnreadBytes?: number;
   /** How long a client with a will has to come back after a restart before it is published. */
   readonly willGraceMs?: number;

@@ -74,3 +74,22 @@ test('half a packet is late, unless it is we who do not read its socket', () => 
   expect(guards.map(({ failed }) => failed.includes(late))).toEqual([true, false, false]);
   for (const { client } of guards) client.conn.emit('close');
 });
+
+test('acknowledgements that are not read have as long as other packets, and as much room', () => {
+  const { client, parsed } = guarded();
+  client.emit('connected');
+  Object.assign(client.conn, { writableNeedDrain: true, writableLength: 1 });
+  for (let i = 0; i < 3; i++) parsed.parse(bytesOf(PING));
+  expect(client.waitForDrain).toHaveBeenCalledTimes(1);
+  expect(client.conn.destroy).not.toHaveBeenCalled();
+  Object.assign(client.conn, { writableLength: 2 });
+  parsed.parse(bytesOf(PING));
+  expect(client.conn.destroy).toHaveBeenCalledTimes(1);
+});
+
+test('nobody waits for a socket that has room', () => {
+  const { client, parsed } = guarded();
+  client.emit('connected');
+  parsed.parse(bytesOf(PING));
+  expect(client.waitForDrain).not.toHaveBeenCalled();
+});

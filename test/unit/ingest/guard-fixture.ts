@@ -15,7 +15,11 @@ export function guarded({ connected = true, keepaliveMs = 0 } = {}) {
     _parsingBatch: 0,
     _keepaliveInterval: keepaliveMs,
     _keepaliveTimer: keepaliveMs > 0 ? setTimeout(() => {}, keepaliveMs) : null,
-    conn: new EventEmitter(),
+    conn: Object.assign(new EventEmitter(), { writableNeedDrain: false, destroy: vi.fn() }),
+    _drainTimer: null as unknown,
+    waitForDrain: vi.fn(() => {
+      client._drainTimer = {};
+    }),
     closed: false,
     connected,
     pause: vi.fn(),
