@@ -171,7 +171,7 @@ class AedesBroker implements Broker {
   }
 
   #guardOptions(): GuardOptions {
-    const { maxPacketBytes, maxSubscriptions = 1_000, drainTimeoutMs } = this.#options;
+    const { maxPacketBytes, maxSubscriptions = 1_000 } = this.#options;
     return {
       maxSubscriptions,
       maxConnectBytes: MAX_CONNECT_BYTES,
@@ -182,7 +182,6 @@ class AedesBroker implements Broker {
       slowReaders: new SlowReaders({
         maxClientBytes: this.#options.maxUnreadBytes ?? 2 * maxPacketBytes + 4 * MEBIBYTE,
         maxBytes: MAX_UNREAD_TOTAL_BYTES,
-        drainMs: drainTimeoutMs ?? DRAIN_MS,
       }),
       turns: new ConnectTurns(),
       isOwed: (client) => this.#gate.owes(client as unknown as GatedClient),

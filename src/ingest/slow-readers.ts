@@ -5,24 +5,17 @@ export interface SlowReadersOptions {
   readonly maxClientBytes: number;
   /** Bytes that may wait for all of them. */
   readonly maxBytes: number;
-  /** How long a client may leave its socket full, ms. */
-  readonly drainMs: number;
-}
-
-interface Reader {
-  /** Cut off when it fires. */
-  readonly timer: NodeJS.Timeout;
 }
 
 /**
- * Subscribers that read more slowly than they are written to. A publisher never waits for one:
- * what it can't take yet waits in its socket, up to a bound and for a while, and then it is cut
- * off. A session gets what it missed when it comes back.
+ * Clients that read more slowly than they are written to. A publisher never waits for one: what it
+ * can't take yet waits in its socket, up to a bound, and then it is cut off. aedes cuts it off too
+ * when its socket stays full for too long. A session gets what it missed when it comes back.
  */
 export class SlowReaders {
   readonly #options: SlowReadersOptions;
   /** Those whose socket is full. */
-  readonly #full = new Map<Socket, Reader>();
+  readonly #full = new Set<Socket>();
 
   constructor(options: SlowReadersOptions) {
     this.#options = options;
@@ -42,12 +35,8 @@ export class SlowReaders {
   }
 
   #watch(socket: Socket): void {
-    const late = () => this.#cutOff(socket, 'reads too slowly: its socket stayed full');
-    const timer = setTimeout(late, this.#options.drainMs);
-    timer.unref();
-    this.#full.set(socket, { timer });
+    this.#full.add(socket);
     const over = () => {
-      clearTimeout(timer);
       this.#full.delete(socket);
       socket.off('drain', over);
       socket.off('close', over);
@@ -60,7 +49,7 @@ export class SlowReaders {
   #keepWithin(maxBytes: number): void {
     let sum = 0;
     let largest: Socket | undefined;
-    for (const socket of this.#full.keys()) {
+    for (const socket of this.#full) {
       sum += socket.writableLength;
       if (socket.writableLength > (largest?.writableLength ?? -1)) largest = socket;
     }

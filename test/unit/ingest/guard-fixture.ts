@@ -35,7 +35,7 @@ export function guarded({ connected = true, keepaliveMs = 0 } = {}) {
     maxSubscriptions: 10,
     maxConnectBytes: 1_000,
     halfPackets: half,
-    slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1, drainMs: 1 }),
+    slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1 }),
     turns: new ConnectTurns(),
     isOwed: () => false,
     onSilence,
