@@ -16,6 +16,7 @@ export class SlowReaders {
   readonly #options: SlowReadersOptions;
   /** Those whose socket is full. */
   readonly #full = new Set<Socket>();
+  #isLookDue = false;
 
   constructor(options: SlowReadersOptions) {
     this.#options = options;
@@ -30,8 +31,8 @@ export class SlowReaders {
       this.#cutOff(socket, 'reads too slowly: too much waits for it');
       return false;
     }
-    this.#keepWithin(this.#options.maxBytes);
-    return !socket.destroyed;
+    this.#lookSoon();
+    return true;
   }
 
   #watch(socket: Socket): void {
@@ -45,16 +46,28 @@ export class SlowReaders {
     socket.on('close', over);
   }
 
+  /** At all of them once a turn: at each delivery it would be as often as there are of them. */
+  #lookSoon(): void {
+    if (this.#isLookDue) return;
+    this.#isLookDue = true;
+    setImmediate(() => {
+      this.#isLookDue = false;
+      this.#keepWithin(this.#options.maxBytes);
+    });
+  }
+
   /** While too much waits in all, the one for whom most of it waits goes. */
   #keepWithin(maxBytes: number): void {
+    // One that is cut off stays a little longer among them, until it is closed.
+    const living = [...this.#full].filter(({ destroyed }) => !destroyed);
     let sum = 0;
-    let largest: Socket | undefined;
-    for (const socket of this.#full) {
-      sum += socket.writableLength;
-      if (socket.writableLength > (largest?.writableLength ?? -1)) largest = socket;
-    }
-    if (sum > maxBytes && largest !== undefined) {
-      this.#cutOff(largest, 'reads too slowly: too much waits in all');
+    for (const { writableLength } of living) sum += writableLength;
+    if (sum <= maxBytes) return;
+    living.sort((a, b) => b.writableLength - a.writableLength);
+    for (const socket of living) {
+      if (sum <= maxBytes) return;
+      sum -= socket.writableLength;
+      this.#cutOff(socket, 'reads too slowly: too much waits in all');
     }
   }
 
