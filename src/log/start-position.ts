@@ -1,5 +1,6 @@
 import { HeadgateError } from '../base/errors.ts';
 import { parseTime } from '../base/time-text.ts';
+import { parseWhole } from '../base/whole-number.ts';
 import { offsetsAtTime } from './find-positions.ts';
 import type { LocalStreams } from './local-streams.ts';
 import { earliestOffsets } from './log-reader.ts';
@@ -33,8 +34,8 @@ export function wholeIn(
   max = Number.MAX_SAFE_INTEGER,
   min = 0,
 ): number {
-  const value = Number(text);
-  if (/^\d{1,16}$/.test(text) && value >= min && value <= max) return value;
+  const value = parseWhole(text, min, max);
+  if (value !== undefined) return value;
   throw new HeadgateError('REQUEST_INVALID', `${name} is a whole number from ${min} to ${max}`);
 }
 
