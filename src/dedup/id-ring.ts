@@ -21,20 +21,21 @@ const CHUNK = 2 ** CHUNK_SHIFT;
 
 /**
  * The fingerprints of the last ids of a stream, in the order in which they became durable: 28 bytes
- * each and some 7 in the table to find them by, and nothing for the garbage collector to walk over.
+ * each and 6 in the table to find them by, and nothing for the garbage collector to walk over.
  * When it is full the oldest goes. An id that becomes durable once more stands in its new place
  * only.
  */
 export class IdRing implements Prints {
   readonly capacity: number;
   readonly #chunks: Int32Array[] = [];
-  readonly #table = new IdTable(this);
+  readonly #table: IdTable;
   #pushed = 0;
   #size = 0;
 
   /** `most`: ids. */
   constructor(most: number) {
     this.capacity = Math.min(most, MAX_PLACES);
+    this.#table = new IdTable(this.capacity, this);
   }
 
   /** Ids that can be found. */
