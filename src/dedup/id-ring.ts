@@ -60,9 +60,14 @@ export class IdRing implements Prints {
   }
 
   /** `device`: above 0. */
-  push(print: Fingerprint, { tick, ordinal }: IdEntry, device: number): void {
+  push(print: Fingerprint, entry: IdEntry, device: number): void {
     const before = this.#table.find(print);
     if (before >= 0) this.#forget(before);
+    this.pushNew(print, entry, device);
+  }
+
+  /** One that is not there. */
+  pushNew(print: Fingerprint, { tick, ordinal }: IdEntry, device: number): void {
     const place = this.#pushed % this.capacity;
     if (this.#pushed >= this.capacity && this.#word(place, DEVICE) !== 0) this.#forget(place);
     this.#write(place, print, { tick, ordinal }, device);

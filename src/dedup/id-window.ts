@@ -32,16 +32,19 @@ class IdClaim extends Claim {
   /** Run clock at which its reading arrived, ms. */
   readonly runMs: number;
   readonly #window: IdWindow;
+  /** The id was known once, and is out of its window. */
+  readonly isOld: boolean;
   /** Another one in flight whose fingerprint begins alike. */
   next: IdClaim | undefined;
 
-  constructor(window: IdWindow, device: DeviceState, print: Fingerprint, runMs: number) {
+  constructor(window: IdWindow, seen: Pick<IdClaim, 'device' | 'print' | 'runMs' | 'isOld'>) {
     super();
     this.#window = window;
-    this.device = device;
-    this.print = print;
-    this.runMs = runMs;
-    device.inFlight += 1;
+    this.device = seen.device;
+    this.print = seen.print;
+    this.runMs = seen.runMs;
+    this.isOld = seen.isOld;
+    this.device.inFlight += 1;
   }
 
   protected override ended(durable: boolean): void {
@@ -85,7 +88,7 @@ export class IdWindow {
       }
       return KNOWN;
     }
-    const claim = new IdClaim(this, device, print, runMs);
+    const claim = new IdClaim(this, { device, print, runMs, isOld: entry !== undefined });
     claim.next = this.#inFlight.get(print.a);
     this.#inFlight.set(print.a, claim);
     return { kind: 'new', claim };
@@ -109,7 +112,10 @@ export class IdWindow {
   /** Told by a claim. */
   ended(claim: IdClaim, durable: boolean): void {
     this.#land(claim);
-    if (durable) this.#push(claim.print, claim.device, claim.runMs);
+    if (!durable) return;
+    const { print, device, runMs, isOld } = claim;
+    if (isOld) this.#push(print, device, runMs);
+    else this.#ring.pushNew(print, this.#nextEntry(device, runMs), device.number);
   }
 
   /** Ids in memory. */
@@ -155,9 +161,14 @@ export class IdWindow {
   }
 
   #push(print: Fingerprint, device: DeviceState, runMs: number): void {
-    this.#ring.push(print, { tick: tickOf(runMs), ordinal: device.ids }, device.number);
+    this.#ring.push(print, this.#nextEntry(device, runMs), device.number);
+  }
+
+  #nextEntry(device: DeviceState, runMs: number): IdEntry {
+    const entry = { tick: tickOf(runMs), ordinal: device.ids };
     device.ids += 1;
     this.#devices.changed(device);
+    return entry;
   }
 
   #isInWindow({ tick, ordinal }: IdEntry, device: DeviceState, runMs: number): boolean {
