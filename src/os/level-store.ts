@@ -188,8 +188,10 @@ class MendingLevel extends WritingLevel {
   }
 }
 
-function pageStore(db: ClassicLevel<string, string>): PageStore {
+async function pageStore(db: ClassicLevel<string, string>): Promise<PageStore> {
   const pages = db.sublevel<string, Uint8Array>(PAGES, { valueEncoding: 'view' });
+  // Whoever asks without waiting needs it open; others would be made to wait.
+  await pages.open();
   return {
     getSync: (key) => pages.getSync(key),
     write: (entries, { sync } = { sync: false }) =>
@@ -224,6 +226,6 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
     entries: (prefix) => values.iterator({ gte: prefix, lt: `${prefix}\uffff` }).all(),
   };
   const bytesWritten = () => db.bytesWritten;
-  const pages = pageStore(db);
+  const pages = await pageStore(db);
   return { state, pages, sessions: sessionLevel(db), bytesWritten, close: () => db.close() };
 }

@@ -61,6 +61,65 @@ test.each(['state', 'sessions'] as const)(
   },
 );
 
+describe('pages', () => {
+  const bytes = (...numbers: number[]) => Uint8Array.from(numbers);
+  const all = async (store: LevelStore, where: string) => {
+    const found: Array<[string, number[]]> = [];
+    for await (const [key, value] of store.pages.entries(where)) found.push([key, [...value]]);
+    return found;
+  };
+
+  test('are found at once, also after a restart, and deleted by key and by range', async () => {
+    const first = await open();
+    const device = 's/device/\u{1f600}/x';
+    await first.pages.write(
+      new Map([
+        ['s/page/1/0', bytes(0, 255)],
+        ['s/page/1/1', bytes(1)],
+        ['s/page/2/0', bytes()],
+        [device, bytes(7)],
+        ['s0/page/1/0', bytes(9)],
+      ]),
+      { sync: true },
+    );
+    await first.close();
+    const store = await open();
+    expect([...(store.pages.getSync('s/page/1/0') ?? [])]).toEqual([0, 255]);
+    expect(store.pages.getSync('s/page/9/0')).toBeUndefined();
+    expect(await all(store, 's/device')).toEqual([[device, [7]]]);
+    expect((await all(store, 's')).map(([key]) => key)).toEqual([
+      device,
+      's/page/1/0',
+      's/page/1/1',
+      's/page/2/0',
+    ]);
+    await store.pages.write(new Map([['s/page/1/1', undefined]]));
+    await store.pages.clear('s/page/2', 's/page0');
+    expect((await all(store, 's/page')).map(([key]) => key)).toEqual(['s/page/1/0']);
+    expect(await store.state.entries('')).toEqual([]);
+    expect(store.bytesWritten()).toBeGreaterThan(0);
+  });
+
+  test('are not read through at the opening: only what stands beside them', async () => {
+    const first = await open();
+    const page = new Uint8Array(4_096).fill(7);
+    for (let run = 0; run < 40; run++) {
+      const some = Array.from({ length: 50 }, (_, i) => [`s/page/${run}/${i}`, page] as const);
+      await first.pages.write(new Map(some));
+    }
+    await first.pages.write(new Map([['s/run/1', bytes(1)]]));
+    await first.state.write(entries({ own: 'state' }));
+    await first.close();
+    const keys = vi.spyOn(ClassicLevel.prototype, 'keys');
+    const store = await open();
+    const iterator = keys.mock.results[0]?.value as { count: number };
+    expect(iterator.count).toBeLessThan(1_100);
+    expect(await store.state.get('own')).toBe('state');
+    expect(Uint8Array.from(store.pages.getSync('s/page/39/49') ?? [])).toEqual(page);
+    vi.restoreAllMocks();
+  });
+});
+
 describe('state', () => {
   test('what is written is read, also after it was closed and opened again', async () => {
     const first = await open();
