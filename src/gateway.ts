@@ -134,7 +134,13 @@ export class Gateway {
       });
     await this.#startUpkeep(stores);
     const status = () => this.status();
-    const socket = await openLocalSocket({ ...this.#options, stores, state, status });
+    const socket = await openLocalSocket({
+      ...this.#options,
+      stores,
+      state,
+      pipeline,
+      status,
+    });
     this.#onStop('control', () => socket.close());
     await broker.listen();
     this.#onStop('listener', () => broker.hangUp());

@@ -94,6 +94,10 @@ export const ERRORS = {
     'The offset is beyond the end of its partition: this log has never had such a record.',
     'Begin at `latest` or `earliest`. After a card was replaced, offsets begin again.',
   ),
+  OFFSET_GONE: row(
+    'There was a record at this offset once, and it is not kept any more.',
+    'Retention has dropped it, or a damaged block took it; `headgate log verify` tells of those.',
+  ),
   CONSUMER_UNKNOWN: row(
     'There is no consumer of this name, or none of this stream.',
     'See `headgate consumer ls`. One is there once it has committed a position.',
