@@ -76,13 +76,21 @@ export class DeadLetters implements Redriver {
       if (!dryRun) await this.#notes.add(done);
     };
     const source = { files, view, stream: DEAD_LETTER, partition: 0 };
-    for await (const found of recordsAt(source, offsets)) {
-      if (signal.aborted) break;
-      onTheirWay.push(this.#one(found, options));
-      bytes += found.record?.payload.length ?? 0;
-      if (bytes >= MAX_ON_THEIR_WAY_BYTES) await settle();
+    try {
+      for await (const found of recordsAt(source, offsets)) {
+        if (signal.aborted) break;
+        const one = this.#one(found, options);
+        one.catch(() => {
+          // Whoever settles it is told; until then nobody has it.
+        });
+        onTheirWay.push(one);
+        bytes += found.record?.payload.length ?? 0;
+        if (bytes >= MAX_ON_THEIR_WAY_BYTES) await settle();
+      }
+    } finally {
+      // Also of what was stored before a file could not be read.
+      await settle();
     }
-    await settle();
     if (!dryRun) this.#tell(rows);
     return { log: view.logId, dryRun, rows };
   }

@@ -34,8 +34,8 @@ function lineOf({ offset, time, reason, device, topic, bytes, redriven }: Letter
     String(offset).padStart(8),
     new Date(time).toISOString(),
     reason.padEnd(22),
-    plain(device).padEnd(16),
-    plain(topic).padEnd(32),
+    plain(device).padEnd(12),
+    plain(topic).padEnd(28),
     String(bytes).padStart(8),
     redriven === null ? '?' : redriven ? 'yes' : 'no',
   ];
@@ -46,8 +46,8 @@ const HEADER = [
   '  OFFSET',
   'TIME'.padEnd(24),
   'REASON'.padEnd(22),
-  'DEVICE'.padEnd(16),
-  'TOPIC'.padEnd(32),
+  'DEVICE'.padEnd(12),
+  'TOPIC'.padEnd(28),
   '   BYTES',
   'REDRIVEN',
 ].join('  ');

@@ -21,7 +21,7 @@ type OutcomeName = RedriveRow['outcome'];
 const SAID: Readonly<Record<OutcomeName, string>> = {
   stored: 'stored',
   duplicate: 'duplicate',
-  'already-redriven': 'already redriven (--again tries once more)',
+  'already-redriven': 'already redriven',
   'no-reading': 'still no reading',
   'no-stream': "its topic is no stream's",
   refused: 'refused',
@@ -29,13 +29,18 @@ const SAID: Readonly<Record<OutcomeName, string>> = {
 };
 const GOOD: ReadonlySet<OutcomeName> = new Set(['stored', 'duplicate', 'already-redriven']);
 
+function saidOf(outcome: OutcomeName, dryRun: boolean): string {
+  const would = dryRun && (outcome === 'stored' || outcome === 'duplicate');
+  return would ? `would be ${SAID[outcome]}` : SAID[outcome];
+}
+
 function lineOf(row: RedriveRow, dryRun: boolean): string {
-  const would = dryRun && (row.outcome === 'stored' || row.outcome === 'duplicate');
-  const said = would ? `would be ${SAID[row.outcome]}` : SAID[row.outcome];
   const why = 'reason' in row ? `: ${row.reason}` : '';
   const detail = 'detail' in row && row.detail ? ` (${row.detail})` : '';
+  const tip = row.outcome === 'already-redriven' ? ' (--again tries once more)' : '';
+  const said = `${saidOf(row.outcome, dryRun)}${why}${detail}${tip}`;
   const on = row.topic === undefined ? '' : `  ${plain(row.topic)}`;
-  return `${String(row.offset).padStart(8)}  ${said}${why}${detail}${on}`;
+  return `${String(row.offset).padStart(8)}  ${said}${on}`;
 }
 
 /** The offsets that are asked for, as many at a time as a request may have. Throws USAGE. */
@@ -71,12 +76,9 @@ function checkChoice(values: Values, words: readonly string[]): void {
   checkReason(values);
 }
 
-function printCounts(counts: ReadonlyMap<OutcomeName, number>, io: Io): void {
-  const said = [...counts].map(([outcome, count]) => {
-    const [words = ''] = SAID[outcome].split(' (', 1);
-    return `${count} ${words}`;
-  });
-  io.print(said.length === 0 ? 'no dead letters' : said.join(', '));
+function countsText(counts: ReadonlyMap<OutcomeName, number>, dryRun: boolean): string {
+  const said = [...counts].map(([outcome, count]) => `${count} ${saidOf(outcome, dryRun)}`);
+  return said.length === 0 ? 'no dead letters' : said.join(', ');
 }
 
 export const deadLetterRedrive: Command = {
@@ -112,7 +114,7 @@ export const deadLetterRedrive: Command = {
       }
     }
     if (values['json']) io.print(JSON.stringify(all));
-    else printCounts(counts, io);
+    else io.print(countsText(counts, dryRun));
     return [...counts.keys()].every((outcome) => GOOD.has(outcome)) ? 0 : 1;
   },
 };

@@ -95,7 +95,9 @@ export class RedrivenMarks {
       const path = `/dead-letters/redriven?from=${offset}`;
       return (await askControl(this.#socket, path)) as RedrivenPage;
     } catch (error) {
-      if (['NOT_RUNNING', 'NO_ACCESS'].includes(codeOf(error))) return undefined;
+      // PATH_UNKNOWN: it runs, and is of an earlier version.
+      const unknown = ['NOT_RUNNING', 'NO_ACCESS', 'PATH_UNKNOWN'];
+      if (unknown.includes(codeOf(error))) return undefined;
       throw error;
     }
   }

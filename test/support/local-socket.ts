@@ -6,6 +6,7 @@ import { LocalStreams } from '../../src/log/local-streams.ts';
 import { NamedConsumers } from '../../src/log/named-consumers.ts';
 import { consumerRoutes } from '../../src/ops/consumer-routes.ts';
 import { type Control, openControl } from '../../src/ops/control.ts';
+import type { Handler } from '../../src/ops/control-call.ts';
 import { recordRoutes } from '../../src/ops/record-routes.ts';
 import type { Files } from '../../src/os/files.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';
@@ -55,12 +56,14 @@ export class LocalSocket {
     files: Files,
     { journal, clock }: Pick<Boot, 'journal' | 'clock'>,
     state = memoryState(),
+    more: readonly Handler[] = [],
   ): Promise<LocalSocket> {
     const folder = await makeTemporaryFolder('headgate-socket-');
     const journals = new Map<string, Journal>([['telemetry', journal]]);
     const streams = new LocalStreams({ files, clock, boot: new Uint8Array(8), journals });
     const consumers = new NamedConsumers(state, streams);
-    const handlers = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
+    const own = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
+    const handlers = [...own, ...more];
     const socket = `${folder}/s`;
     const control = await openControl({ files: nodeFiles, path: socket, handlers });
     return new LocalSocket({ folder, socket, state, control, streams });
