@@ -65,7 +65,8 @@ export class RedrivenNotes {
       const ranges = rangesWith(await this.#rangesOf(span), some);
       entries.set(this.#key(span), JSON.stringify(ranges));
     }
-    if (entries.size > 0) await this.#state.write(entries);
+    // A power cut must not take more notes than dedup remembers readings.
+    if (entries.size > 0) await this.#state.write(entries, { sync: true });
   }
 
   /** Forgets what retention has dropped, and the notes of other logs. */

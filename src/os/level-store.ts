@@ -177,14 +177,14 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
   const values = db.sublevel<string, string>('state', {});
   const state: StateStore = {
     get: (key) => values.get(key),
-    write: (entries) =>
-      values.batch(
-        [...entries].map(([key, value]) =>
-          value === undefined
-            ? { type: 'del' as const, key }
-            : { type: 'put' as const, key, value },
-        ),
-      ),
+    write: (entries, { sync = false } = {}) => {
+      // classic-level's own, handed on by the sublevel, whose types do not know it.
+      const how = { valueEncoding: 'utf8', sync };
+      const operations = [...entries].map(([key, value]) =>
+        value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
+      );
+      return values.batch(operations, how);
+    },
     entries: (prefix) => values.iterator({ gte: prefix, lt: `${prefix}\uffff` }).all(),
   };
   const bytesWritten = () => db.bytesWritten;

@@ -247,7 +247,7 @@ describe('a dry run', () => {
 });
 
 describe('a request', () => {
-  it('of a stream with `ack: received` is told of what is on flash, not of what waits', async () => {
+  it('of a stream with `ack: received` is told of what is on flash alone', async () => {
     const before = await live();
     await send(before, 'sensors/a/t', long(1));
     await send(before, 'sensors/a/t', long(2, ',"id":"m-2"'));

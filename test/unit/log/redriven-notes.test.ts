@@ -12,6 +12,18 @@ describe('notes of what was redriven', () => {
     expect(await new RedrivenNotes(state, 'b').has(3)).toBe(false);
   });
 
+  it('are on flash before anybody is told', async () => {
+    const synced: unknown[] = [];
+    const state = memoryState();
+    const { write } = state;
+    state.write = (entries, options) => {
+      synced.push(options?.sync);
+      return write(entries);
+    };
+    await new RedrivenNotes(state, 'a').add([3]);
+    expect(synced).toEqual([true]);
+  });
+
   it('are as many entries as stretches of offsets, and runs within them', async () => {
     const state = memoryState();
     const notes = new RedrivenNotes(state, 'a');
