@@ -29,36 +29,41 @@ async function rowOf({ record, timeMs }: TimedRecord, marks: RedrivenMarks): Pro
   return { offset, time, reason, device, topic, bytes: payload.length, redriven };
 }
 
-function lineOf({ offset, time, reason, device, topic, bytes, redriven }: LetterRow): string {
-  const columns = [
-    String(offset).padStart(8),
-    new Date(time).toISOString(),
-    reason.padEnd(22),
-    plain(device).padEnd(12),
-    plain(topic).padEnd(28),
-    String(bytes).padStart(8),
-    redriven === null ? '?' : redriven ? 'yes' : 'no',
-  ];
-  return columns.join('  ');
+/** The topic comes last: it alone may be long, and have spaces. */
+function columnsText(columns: readonly [string, string, string, string, string, string, string]) {
+  const [offset, time, reason, device, bytes, redriven, topic] = columns;
+  return [
+    offset.padStart(7),
+    time.padEnd(20),
+    reason.padEnd(21),
+    device.padEnd(8),
+    bytes.padStart(7),
+    redriven.padEnd(8),
+    topic,
+  ].join(' ');
 }
 
-const HEADER = [
-  '  OFFSET',
-  'TIME'.padEnd(24),
-  'REASON'.padEnd(22),
-  'DEVICE'.padEnd(12),
-  'TOPIC'.padEnd(28),
-  '   BYTES',
-  'REDRIVEN',
-].join('  ');
+const HEADER = columnsText(['OFFSET', 'TIME', 'REASON', 'DEVICE', 'BYTES', 'REDRIVEN', 'TOPIC']);
+
+function lineOf({ offset, time, reason, device, topic, bytes, redriven }: LetterRow): string {
+  return columnsText([
+    String(offset),
+    new Date(time).toISOString().replace(/\.\d+Z$/, 'Z'),
+    reason,
+    plain(device),
+    String(bytes),
+    redriven === null ? '?' : redriven ? 'yes' : 'no',
+    plain(topic),
+  ]);
+}
 
 function printSummary(byReason: ReadonlyMap<string, number>, io: Io): void {
   const total = [...byReason.values()].reduce((sum, one) => sum + one, 0);
   io.print('');
   for (const [reason, count] of [...byReason].sort(([, a], [, b]) => b - a)) {
-    io.print(`${String(count).padStart(8)}  ${reason}`);
+    io.print(`${String(count).padStart(7)} ${reason}`);
   }
-  io.print(`${String(total).padStart(8)}  in all`);
+  io.print(`${String(total).padStart(7)} in all`);
 }
 
 /** An array, a row a line; not begun before the first row is there, so that an error is alone. */

@@ -37,10 +37,9 @@ function saidOf(outcome: OutcomeName, dryRun: boolean): string {
 function lineOf(row: RedriveRow, dryRun: boolean): string {
   const why = 'reason' in row ? `: ${row.reason}` : '';
   const detail = 'detail' in row && row.detail ? ` (${row.detail})` : '';
-  const tip = row.outcome === 'already-redriven' ? ' (--again tries once more)' : '';
-  const said = `${saidOf(row.outcome, dryRun)}${why}${detail}${tip}`;
+  const said = `${saidOf(row.outcome, dryRun)}${why}${detail}`;
   const on = row.topic === undefined ? '' : `  ${plain(row.topic)}`;
-  return `${String(row.offset).padStart(8)}  ${said}${on}`;
+  return `${String(row.offset).padStart(7)}  ${said}${on}`;
 }
 
 /** The offsets that are asked for, as many at a time as a request may have. Throws USAGE. */
