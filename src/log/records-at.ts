@@ -27,6 +27,7 @@ export async function* recordsAt(
 ): AsyncGenerator<FoundRecord> {
   const earliest = earliestOffsets(view, stream);
   let cursor: StreamCursor | undefined;
+  /** Of this partition alone. */
   let block: readonly LogRecord[] = [];
   try {
     for (const offset of offsets) {
@@ -45,8 +46,7 @@ export async function* recordsAt(
         if (next === undefined) break;
         block = next;
       }
-      const isIt = (one: LogRecord) => one.partition === partition && one.offset === offset;
-      yield { offset, record: block.find(isIt) };
+      yield { offset, record: block.find((one) => one.offset === offset) };
     }
   } finally {
     await cursor?.close();

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../src/base/clock.ts';
 import type { RecordJson } from '../../src/base/record-json.ts';
 import type { RedriveRow } from '../../src/ops/dead-letter-routes.ts';
 import {
@@ -9,6 +10,7 @@ import {
   startHeadgate,
   temporaryFolder,
 } from '../support/gateway-process.ts';
+import { noiseOf } from '../support/journals.ts';
 import { TestClient } from '../support/mqtt-clients.ts';
 import { until } from '../support/until.ts';
 
@@ -140,6 +142,32 @@ describe('dead-letter show', () => {
     expect(JSON.parse(beyond.stdout)).toMatchObject({ error: { code: 'OFFSET_BEYOND_END' } });
     expect((await letters(root, 'show', 'x')).code).toBe(2);
   });
+});
+
+it('what retention has dropped is gone, and that is said', async () => {
+  const config = [
+    'mqtt: { maxPacketBytes: 8192, maxPayloadBytes: 100 }',
+    'log: { segmentBytes: 1048576, retention: { maxBytes: 4194304 } }',
+    '',
+  ].join('\n');
+  const gateway = await GatewayProcess.start({ config });
+  const { root } = gateway.data;
+  const client = await TestClient.connect(gateway.port);
+  // More than the store of events may have: four segments of 64 KiB.
+  const random = seededRandom(1);
+  const sent = Array.from({ length: 300 }, () => noiseOf(random, 4_000));
+  await Promise.all(sent.map((payload) => client.publish('sensors/a/t', payload)));
+  await client.end();
+  await until('the first is dropped', async () => {
+    const { lines } = await letters(root, 'ls', '--limit', '1');
+    return Number(lines[1]?.trim().split(' ')[0]) > 0;
+  });
+  const gone = await letters(root, 'show', '0');
+  expect(gone).toMatchObject({ code: 1, stdout: '' });
+  expect(gone.stderr).toMatch(/OFFSET_GONE: 0 is not kept: dead-letter begins at \d+/);
+  const redriven = await letters(root, 'redrive', '0');
+  expect(redriven.code).toBe(1);
+  expect(redriven.lines[0]?.trim()).toBe('0  not there: OFFSET_GONE');
 });
 
 describe('dead-letter redrive', () => {

@@ -34,7 +34,7 @@ describe('notes of what was redriven', () => {
   });
 
   it('go when retention has dropped the letters, and those of another log with them', async () => {
-    const state = memoryState([['redriven/old/0', '[[0,9]]']]);
+    const state = memoryState([['redriven/old/2', '[[9000,9001]]']]);
     const notes = new RedrivenNotes(state, 'a');
     await notes.add([1, 2, 4_000, 4_095, 4_096, 9_000]);
     await notes.forgetBefore(4_001);
