@@ -5,6 +5,7 @@ import { codeOf, messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
+import { UPLINK } from './log/own-consumers.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
@@ -30,7 +31,6 @@ export interface ForwardingOptions {
   readonly counters: Counters;
 }
 
-const NAME = 'uplink';
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /** The consumers "uplink", one per stream, and the uplink that they feed. */
@@ -149,9 +149,9 @@ async function openConsumers({ config, stores, state, files }: ForwardingOptions
   const chosen = lanes.filter(([stream]) => wanted.length === 0 || wanted.includes(stream));
   const opened: Array<{ consumer: StreamConsumer; journal: Journal }> = [];
   for (const [stream, journal] of chosen) {
-    const stored = await state.get(checkpointKey(NAME, stream));
+    const stored = await state.get(checkpointKey(UPLINK, stream));
     const start = 'earliest' as const;
-    const consumer = new StreamConsumer({ name: NAME, stream, journal, files, stored, start });
+    const consumer = new StreamConsumer({ name: UPLINK, stream, journal, files, stored, start });
     opened.push({ consumer, journal });
   }
   return opened;

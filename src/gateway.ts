@@ -9,7 +9,8 @@ import type { Clock, Random } from './base/clock.ts';
 import { type Counters, newCounters } from './base/counters.ts';
 import { messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
-import { Dedup, type DedupMode } from './dedup/dedup.ts';
+import { Dedup } from './dedup/dedup.ts';
+import { DedupKeeper, type DedupKeeperOptions } from './dedup-keeper.ts';
 import { Detector } from './detect/detector.ts';
 import { Forwarding } from './forwarding.ts';
 import { gatewayId } from './gateway-id.ts';
@@ -18,11 +19,13 @@ import { TopicMap } from './ingest/topic-map.ts';
 import { openLocalSocket } from './local-socket.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
+import { DETECT } from './log/own-consumers.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { type NamedFiles, textsOfNamedFiles } from './ops/named-files.ts';
+import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
 import { Pipeline } from './pipeline.ts';
@@ -68,7 +71,7 @@ export class Gateway {
   readonly #startedMonoMs: number;
   /** How to stop what has been started, in the order of starting. */
   readonly #stops: Array<{ readonly part: string; readonly stop: () => unknown }> = [];
-  readonly #dedups: Dedup[] = [];
+  readonly #keepers: DedupKeeper[] = [];
   readonly #detectors: Detector[] = [];
   #expired = 0;
   #forwarding: Forwarding | undefined;
@@ -104,11 +107,13 @@ export class Gateway {
     this.#onStop('wear', () => wear.stop());
     const { budget } = wear;
     const onDrop = (dropped: readonly DroppedOffsets[]) => this.#dropped(dropped);
-    const stores = await openStores({ ...this.#options, state, budget, onDrop });
+    // Once: where the kernel has none, each reading is another one, and times would not compare.
+    const boot = await readBootId(files);
+    const stores = await openStores({ ...this.#options, boot, state, budget, onDrop });
     wear.start(() => writtenBy(stores, level));
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());
-    const pipeline = await this.#buildPipeline(stores);
+    const pipeline = await this.#buildPipeline(stores, level, wear);
     const broker = await this.#openBroker(pipeline, level);
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
@@ -127,7 +132,7 @@ export class Gateway {
         expired: this.#expired,
         alertLine: alerter.lineName,
         activeAlerts: alerter.active,
-        dedups: this.#dedups,
+        keepers: this.#keepers,
         detectors: this.#detectors,
         stateBytesWritten: level.bytesWritten(),
         flash: wear.status(),
@@ -136,6 +141,7 @@ export class Gateway {
     const status = () => this.status();
     const socket = await openLocalSocket({
       ...this.#options,
+      boot,
       stores,
       state,
       pipeline,
@@ -167,15 +173,13 @@ export class Gateway {
   }
 
   /** Dedup windows are filled before anything can be asked of them. */
-  async #buildPipeline(stores: Stores): Promise<Pipeline> {
-    const { config, files, clock, logger } = this.#options;
+  async #buildPipeline(stores: Stores, { pages }: LevelStore, { budget }: Wear): Promise<Pipeline> {
+    const { config, clock, logger } = this.#options;
     const streams = new Map<string, OnceStream>();
     for (const [name, { dedup: options, ack }] of Object.entries(config.streams)) {
-      const dedup = this.#newDedup(options);
-      const source = { files, journal: stores.telemetry, stream: name };
-      const records = await readLast(source, config.dedup.maxIds, (r) => dedup.remember(r));
-      logger.debug({ stream: name, records }, 'dedup is refilled');
       const journal = stores.telemetry;
+      const keeper = await this.#openDedup(name, options, { journal, pages, budget });
+      const { dedup } = keeper;
       streams.set(name, { journal, stream: journal.stream(name), dedup, ack });
     }
     const patterns = Object.entries(config.streams).flatMap(([stream, { topics }]) =>
@@ -197,12 +201,27 @@ export class Gateway {
     });
   }
 
-  #newDedup(options: { mode: DedupMode; windowMs: number; windowIds: number }): Dedup {
-    const { maxIds } = this.#options.config.dedup;
-    const maxDevices = Math.floor(maxIds / IDS_PER_DEVICE);
-    const dedup = new Dedup({ ...options, maxIds, maxDevices });
-    this.#dedups.push(dedup);
-    return dedup;
+  async #openDedup(
+    stream: string,
+    options: Config['streams'][string]['dedup'],
+    parts: Pick<DedupKeeperOptions, 'journal' | 'pages' | 'budget'>,
+  ): Promise<DedupKeeper> {
+    const { maxIds, maxStoredIds } = this.#options.config.dedup;
+    const { mode, windowMs, payloadWindowMs, ...others } = options;
+    const keeper = await DedupKeeper.open({
+      ...this.#options,
+      ...parts,
+      ...others,
+      mode,
+      windowMs: mode === 'payload' ? payloadWindowMs : windowMs,
+      stream,
+      maxIds,
+      maxStoredIds,
+      maxDevices: Math.floor(maxIds / IDS_PER_DEVICE),
+    });
+    this.#keepers.push(keeper);
+    this.#onStop('dedup', () => keeper.stop());
+    return keeper;
   }
 
   #openBroker(pipeline: Pipeline, level: LevelStore): Promise<Broker> {
@@ -224,7 +243,7 @@ export class Gateway {
     const { maxIds } = config.dedup;
     // However far a replay goes back.
     const windows = { windowMs: Number.MAX_SAFE_INTEGER, windowIds: maxIds };
-    const dedup = this.#newDedup({ mode: 'id', ...windows });
+    const dedup = new Dedup({ mode: 'id', ...windows, maxIds, maxDevices: maxIds });
     const store = new AlertStore({ events: stores.events, dedup, clock });
     const alerter = new Alerter({
       isStored: (alert) => store.has(alert),
@@ -252,10 +271,10 @@ export class Gateway {
     const watched = enabled ? Object.keys(config.streams) : [];
     await alerter.endOrphans(({ cause }) => !watched.includes(cause.stream));
     for (const stream of watched) {
-      const stored = await level.state.get(checkpointKey('detect', stream));
+      const stored = await level.state.get(checkpointKey(DETECT, stream));
       const journal: Journal = stores.telemetry;
       const consumer = new StreamConsumer({
-        name: 'detect',
+        name: DETECT,
         stream,
         journal,
         files,

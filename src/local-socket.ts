@@ -9,7 +9,6 @@ import { type Handler, sendJson } from './ops/control-call.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { deadLetterRoutes } from './ops/dead-letter-routes.ts';
 import { recordRoutes } from './ops/record-routes.ts';
-import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -19,19 +18,21 @@ export interface LocalSocketOptions {
   readonly data: DataFolder;
   readonly files: Files;
   readonly clock: Clock;
+  /** The one that the stores were opened with: else their times of this boot mean nothing here. */
+  readonly boot: Uint8Array;
   readonly stores: Stores;
   readonly state: StateStore;
   /** Takes dead letters that are sent through again. */
   readonly pipeline: Pipeline;
-  readonly logger: Logger;
   readonly status: () => unknown;
+  readonly logger: Logger;
 }
 
 /** The local socket with all that it answers: status, streams, consumers, dead letters. */
 export async function openLocalSocket(options: LocalSocketOptions): Promise<Control> {
-  const { data, files, clock, stores, state, pipeline, logger, status } = options;
+  const { data, files, clock, boot, stores, state, pipeline, status, logger } = options;
   const journals = new Map(Object.entries(stores));
-  const streams = new LocalStreams({ files, clock, boot: await readBootId(files), journals });
+  const streams = new LocalStreams({ files, clock, boot, journals });
   const consumers = new NamedConsumers(state, streams);
   const { events } = stores;
   // At a reader's pace: acknowledgements come first.
@@ -42,7 +43,7 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
     consumerRoutes({ streams, consumers }),
     deadLetterRoutes(letters),
   ];
-  const control = await openControl({ files, path: data.socket, handlers });
+  const control = await openControl({ files, path: data.socket, handlers, logger });
   return {
     close: async () => {
       await control.close();

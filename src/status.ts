@@ -1,5 +1,5 @@
 import type { Counters } from './base/counters.ts';
-import type { Dedup } from './dedup/dedup.ts';
+import type { DedupKeeper } from './dedup-keeper.ts';
 import type { Detector } from './detect/detector.ts';
 import type { Forwarding } from './forwarding.ts';
 import type { Broker } from './ingest/broker.ts';
@@ -21,6 +21,15 @@ interface UplinkSummary {
 interface LogStatus extends JournalStatus {
   /** Which log: `log` in what the uplink sends. */
   readonly id: string;
+}
+
+interface DedupStatus {
+  /** Ids in the state store: those of the windows that memory has no room for. */
+  readonly storedIds: number;
+  /** Devices in memory. */
+  readonly devices: number;
+  /** Counters without a boot id that were taken to have started again since the start. */
+  readonly resets: number;
 }
 
 /** What `headgate status --json` prints. Names are stable: others script against them. */
@@ -46,7 +55,9 @@ export interface Status extends Counters {
   readonly uplink: UplinkSummary;
   readonly alertLine: string;
   readonly activeAlerts: number;
+  /** Ids in memory. */
   readonly dedupIds: number;
+  readonly dedup: DedupStatus;
   readonly detect: {
     /** Series (device and metric) that are watched. */
     readonly series: number;
@@ -68,7 +79,7 @@ export interface StatusParts {
   readonly expired: number;
   readonly alertLine: string;
   readonly activeAlerts: number;
-  readonly dedups: readonly Dedup[];
+  readonly keepers: readonly DedupKeeper[];
   readonly detectors: readonly Detector[];
   readonly stateBytesWritten: number;
   readonly flash: FlashStatus;
@@ -88,6 +99,15 @@ function uplinkOf({ forwarding, nowMonoMs }: StatusParts): UplinkSummary {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
+}
+
+function dedupOf(keepers: readonly DedupKeeper[]): DedupStatus {
+  const sizes = keepers.map(({ dedup }) => dedup.size());
+  return {
+    storedIds: sum(keepers.map(({ storedIds }) => storedIds)),
+    devices: sum(sizes.map(({ devices }) => devices)),
+    resets: sum(sizes.map(({ resets }) => resets)),
+  };
 }
 
 export function statusOf(parts: StatusParts): Status {
@@ -115,7 +135,8 @@ export function statusOf(parts: StatusParts): Status {
       series: sum(parts.detectors.map(({ watched }) => watched)),
       unwatched: sum(parts.detectors.map(({ unwatched }) => unwatched)),
     },
-    dedupIds: sum(parts.dedups.map((dedup) => dedup.size().ids)),
+    dedupIds: sum(parts.keepers.map(({ dedup }) => dedup.size().ids)),
+    dedup: dedupOf(parts.keepers),
     log: {
       telemetry: { id: stores.telemetry.logId, ...telemetry },
       events: { id: stores.events.logId, ...events },

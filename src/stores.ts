@@ -7,7 +7,6 @@ import type { DroppedOffsets } from './log/retention.ts';
 import type { WriteBudget } from './log/write-budget.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
-import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 
@@ -18,6 +17,8 @@ export interface StoresOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** As `readBootId` gives it. */
+  readonly boot: Uint8Array;
   /** Holds the checkpoints of consumers. */
   readonly state: StateStore;
   /** Both stores are on one card. */
@@ -48,9 +49,8 @@ const DEAD_LETTER_TEXT_BYTES = 4_096;
 
 /** Opens both stores, recovered. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
-  const { config, data, files, clock, random, logger, budget, onDrop } = options;
+  const { config, data, files, clock, random, logger, boot, budget, onDrop } = options;
   const { segmentBytes, retention } = config.log;
-  const boot = await readBootId(files);
   const handled = (log: string) => handledOffsets(options.state, log);
   const { lingerMs, maxPendingBytes, compression, packing } = config.log;
   const log = { lingerMs, maxPendingBytes, compression, packing };

@@ -1,5 +1,6 @@
 import type { ParseArgsConfig } from 'node:util';
 import { HeadgateError } from '../base/errors.ts';
+import { parseWhole } from '../base/whole-number.ts';
 
 /** What a command may touch besides its arguments. */
 export interface Io {
@@ -37,15 +38,6 @@ export function textValue(values: Values, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** A whole number from `min` to `max`, or an error in words. */
-export function wholeNumber(text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < min || value > max) {
-    throw new RangeError(`${text} is not a whole number from ${min} to ${max}`);
-  }
-  return value;
-}
-
 /** The value of an option that is a whole number. Throws USAGE. */
 export function whole(
   option: string,
@@ -53,9 +45,8 @@ export function whole(
   least = 0,
   most = Number.MAX_SAFE_INTEGER,
 ): number {
-  try {
-    return wholeNumber(text, least, most);
-  } catch (error) {
-    throw new HeadgateError('USAGE', `--${option}: ${(error as Error).message}`);
-  }
+  const value = parseWhole(text, least, most);
+  if (value !== undefined) return value;
+  const detail = `--${option}: ${text} is not a whole number from ${least} to ${most}`;
+  throw new HeadgateError('USAGE', detail);
 }

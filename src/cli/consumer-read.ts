@@ -1,6 +1,6 @@
 import { HeadgateError } from '../base/errors.ts';
 import type { RecordJson } from '../base/record-json.ts';
-import { isOwnConsumer } from '../log/named-consumers.ts';
+import { isOwnConsumer } from '../log/own-consumers.ts';
 import { callControl } from '../ops/control-client.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, textValue, whole } from './command.ts';
 import { consumerPath } from './consumer-rows.ts';

@@ -1,5 +1,5 @@
 import type { ConsumerRow } from '../log/named-consumers.ts';
-import { callControl } from '../ops/control-client.ts';
+import { askControl, callControl } from '../ops/control-client.ts';
 import type { Io } from './command.ts';
 
 /** What the daemon says of consumers, and how it is shown. */
@@ -9,7 +9,7 @@ export function consumerPath(consumer: string, stream: string): string {
 }
 
 export async function consumerRows(socket: string): Promise<ConsumerRow[]> {
-  return JSON.parse((await callControl(socket, { path: '/consumers' })).text) as ConsumerRow[];
+  return (await askControl(socket, '/consumers')) as ConsumerRow[];
 }
 
 /** Commits or seeks: docs/consumers.md has the bodies. */

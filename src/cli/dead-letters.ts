@@ -1,5 +1,6 @@
-import { codeOf, ERRORS, HeadgateError, messageOf } from '../base/errors.ts';
+import { codeOf, ERRORS, HeadgateError } from '../base/errors.ts';
 import { hasOffset } from '../base/offset-ranges.ts';
+import { parseWhole } from '../base/whole-number.ts';
 import { logName } from '../log/format.ts';
 import type { RedrivenPage } from '../log/redriven-notes.ts';
 import { askControl } from '../ops/control-client.ts';
@@ -13,7 +14,6 @@ import {
   type Options,
   textValue,
   type Values,
-  wholeNumber,
 } from './command.ts';
 import { dataFolderOf } from './settings.ts';
 import { type OpenStream, openStream } from './stores.ts';
@@ -41,11 +41,9 @@ export function checkReason(values: Values): void {
 
 /** Throws USAGE. */
 export function letterOffset(text: string): number {
-  try {
-    return wholeNumber(text, 0, Number.MAX_SAFE_INTEGER);
-  } catch (error) {
-    throw new HeadgateError('USAGE', `an offset: ${messageOf(error)}`);
-  }
+  const offset = parseWhole(text, 0, Number.MAX_SAFE_INTEGER);
+  if (offset !== undefined) return offset;
+  throw new HeadgateError('USAGE', `${text} is no offset`);
 }
 
 interface OpenLetters extends OpenStream {

@@ -1,20 +1,8 @@
 import { logName } from '../log/format.ts';
-import { earliestOffsets } from '../log/log-reader.ts';
+import { type StreamRow, streamRow } from '../log/stream-row.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
 import { dataFolderOf } from './settings.ts';
 import { endOffsets, openViews } from './stores.ts';
-
-interface StreamRow {
-  readonly stream: string;
-  readonly store: string;
-  /** Which log: `log` in what the uplink sends. */
-  readonly log: string;
-  readonly partitions: number;
-  /** By their offsets: what a damaged block took is counted, since only reading it all tells. */
-  readonly records: number;
-  readonly earliest: readonly number[];
-  readonly next: readonly number[];
-}
 
 export const logLs: Command = {
   name: 'log ls',
@@ -29,10 +17,8 @@ export const logLs: Command = {
     for (const [store, view] of await openViews(data)) {
       const id = view.segments().at(-1)?.header.logId;
       const log = id === undefined ? '' : logName(id);
-      for (const [name, next] of await endOffsets(view)) {
-        const earliest = earliestOffsets(view, name);
-        const records = next.reduce((sum, n, p) => sum + n - (earliest[p] ?? 0), 0);
-        rows.push({ stream: name, store, log, partitions: next.length, records, earliest, next });
+      for (const [stream, next] of await endOffsets(view)) {
+        rows.push(streamRow(view, { stream, store, log, next }));
       }
     }
     if (values['json']) {

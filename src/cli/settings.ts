@@ -1,4 +1,4 @@
-import { HeadgateError, messageOf, unreadable } from '../base/errors.ts';
+import { HeadgateError, unreadable } from '../base/errors.ts';
 import type { Config } from '../ops/config.ts';
 import { type DataFolder, dataFolder } from '../ops/data-folder.ts';
 import {
@@ -10,7 +10,7 @@ import {
 } from '../ops/load-config.ts';
 import { readNamedFiles } from '../ops/named-files.ts';
 import { nodeFiles } from '../os/node-files.ts';
-import { textValue, type Values, wholeNumber } from './command.ts';
+import { textValue, type Values, whole } from './command.ts';
 
 const SYSTEM_CONFIG = '/etc/headgate/headgate.yaml';
 
@@ -57,7 +57,7 @@ export async function readSettings(values: Values, env: NodeJS.ProcessEnv): Prom
   const port = textValue(values, 'port');
   const dataDir = textValue(values, 'data');
   const overrides = {
-    ...(port === undefined ? {} : { port: portOf(port) }),
+    ...(port === undefined ? {} : { port: whole('port', port, 0, 65_535) }),
     ...(dataDir === undefined ? {} : { dataDir }),
   };
   const loaded = loadConfig({ text, env, overrides });
@@ -80,14 +80,6 @@ async function everyProblem(faulty: LoadedConfig & { ok: false }): Promise<Probl
   if (rest === undefined) return [...problems];
   const { faults } = await readNamedFiles(nodeFiles, rest);
   return inFileOrder([...problems, ...faults.map(({ path, message }) => problemAt(path, message))]);
-}
-
-function portOf(text: string): number {
-  try {
-    return wholeNumber(text, 0, 65_535);
-  } catch (error) {
-    throw new HeadgateError('USAGE', `--port: ${messageOf(error)}`);
-  }
 }
 
 /** The data folder alone, for commands that read a log: a faulty configuration must not hide it. */

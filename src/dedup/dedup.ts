@@ -1,23 +1,32 @@
 import { createHash } from 'node:crypto';
 import type { LogRecord, MessageId, Reading } from '../base/reading.ts';
 import type { Sighting } from './claim.ts';
+import { Devices, type DevicesOptions } from './devices.ts';
 import { IdWindow, type IdWindowOptions } from './id-window.ts';
-import { SequenceWindow } from './sequence-window.ts';
+import { type OpenGap, SequenceWindow } from './sequence-window.ts';
+import type { StoredIds } from './stored-ids.ts';
 
 /**
  * `auto`: a string id by the id window, a boot and a number by the sequence window, a number alone
  * by the number together with the payload, since it starts again when the device does. `id`:
- * whatever the device calls its id is one. `sequence`: a number alone never starts again.
+ * whatever the device calls its id is one. `sequence`: a number alone counts up and is kept over a
+ * reboot. `payload`: for devices that send no id, topic and payload are one, for a short while.
  */
-export type DedupMode = 'auto' | 'id' | 'sequence' | 'none';
+export type DedupMode = 'auto' | 'id' | 'sequence' | 'payload' | 'none';
 
-export interface DedupOptions extends IdWindowOptions {
+export interface DedupOptions extends IdWindowOptions, DevicesOptions {
   readonly mode: DedupMode;
+  /** Bits of a counter that starts again at 0; 0: it does not. */
+  readonly counterBits?: number;
+  /** What is not in memory. Default: nothing. */
+  readonly stored?: StoredIds | undefined;
 }
 
 type Key =
   | { readonly kind: 'id'; readonly id: string }
   | { readonly kind: 'sequence'; readonly boot: string; readonly sequence: number };
+
+type Named = Pick<Reading, 'device' | 'topic' | 'messageId' | 'payload'>;
 
 function fingerprint(payload: Uint8Array): string {
   return createHash('sha1').update(payload).digest('base64').slice(0, 22);
@@ -28,38 +37,37 @@ function isCounted({ text, sequence }: { text: string; sequence: number }): bool
   return Number.isSafeInteger(sequence) && sequence >= 0 && String(sequence) === text;
 }
 
-function keyOf(mode: DedupMode, id: MessageId, payload: Uint8Array): Key | undefined {
-  if (mode === 'none') return undefined;
-  if (id.kind === 'counter' && (mode === 'auto' || !isCounted(id))) {
-    return { kind: 'id', id: `${id.text} ${fingerprint(payload)}` };
-  }
-  if (mode === 'id' || id.kind === 'id') return { kind: 'id', id: id.text };
-  const boot = id.kind === 'sequence' ? id.boot : '';
-  return { kind: 'sequence', boot, sequence: id.sequence };
-}
-
 /**
  * Tells a device's retransmits from its new readings, for one stream. Answers at once: between
  * asking and the answer no other message can slip in.
  */
 export class Dedup {
+  readonly devices: Devices;
+  readonly ids: IdWindow;
   readonly #mode: DedupMode;
-  readonly #ids: IdWindow;
+  readonly #wrapAt: number;
   readonly #sequences: SequenceWindow;
 
   constructor(options: DedupOptions) {
     this.#mode = options.mode;
-    this.#ids = new IdWindow(options);
-    this.#sequences = new SequenceWindow({ maxBoots: options.maxDevices });
+    const bits = options.counterBits ?? 0;
+    this.#wrapAt = bits === 0 ? 0 : 2 ** bits;
+    this.devices = new Devices(options);
+    this.ids = new IdWindow(options, this.devices, options.stored);
+    this.#sequences = new SequenceWindow(this.devices, { wrapAt: this.#wrapAt });
+  }
+
+  /** It stores everything. */
+  get isOff(): boolean {
+    return this.#mode === 'none';
   }
 
   /** undefined: a reading without an id that can be used; it is new. `runMs`: the run clock now. */
-  claim(reading: Reading, runMs: number): Sighting | undefined {
-    const { messageId, payload } = reading;
-    const key = messageId === undefined ? undefined : keyOf(this.#mode, messageId, payload);
+  claim(reading: Named, runMs: number): Sighting | undefined {
+    const key = this.#keyOf(reading);
     if (key === undefined) return undefined;
     return key.kind === 'id'
-      ? this.#ids.claim(reading, key.id, runMs)
+      ? this.ids.claim(reading, key.id, runMs)
       : this.#sequences.claim(reading.device, key.boot, key.sequence);
   }
 
@@ -67,29 +75,50 @@ export class Dedup {
    * Is a reading with this id durable? A look, which changes nothing: a claim makes room for what
    * it does not know, and to release it brings nothing back.
    */
-  knows(reading: Pick<Reading, 'device' | 'topic' | 'messageId' | 'payload'>): boolean {
-    const { device, messageId, payload } = reading;
-    const key = messageId === undefined ? undefined : keyOf(this.#mode, messageId, payload);
+  knows(reading: Named): boolean {
+    const key = this.#keyOf(reading);
     if (key === undefined) return false;
     return key.kind === 'id'
-      ? this.#ids.has(reading, key.id)
-      : this.#sequences.has(device, key.boot, key.sequence);
+      ? this.ids.has(reading, key.id)
+      : this.#sequences.has(reading.device, key.boot, key.sequence);
   }
 
   /**
-   * Refills the windows: called for the log's last records, oldest first, before anything is
-   * claimed.
+   * Refills the windows: called for records of the log, oldest first, before anything is claimed.
    */
   remember(record: LogRecord): void {
-    const { messageId, payload, runMs } = record;
-    const key = messageId === undefined ? undefined : keyOf(this.#mode, messageId, payload);
+    const key = this.#keyOf(record);
     if (key === undefined) return;
-    if (key.kind === 'id') this.#ids.remember(record, key.id, runMs);
+    if (key.kind === 'id') this.ids.remember(record, key.id, record.runMs);
     else this.#sequences.remember(record.device, key.boot, key.sequence);
   }
 
-  /** Ids and devices remembered, for status. */
-  size(): { readonly ids: number; readonly sequenceDevices: number } {
-    return { ids: this.#ids.size, sequenceDevices: this.#sequences.size };
+  /** Numbers of devices in memory that have not come. */
+  gaps(): Iterable<OpenGap> {
+    return this.#sequences.gaps();
+  }
+
+  /** Ids and devices in memory, and counters that started again, for status. */
+  size(): { readonly ids: number; readonly devices: number; readonly resets: number } {
+    return { ids: this.ids.size, devices: this.devices.size, resets: this.#sequences.resets };
+  }
+
+  #keyOf({ messageId, payload }: Named): Key | undefined {
+    if (this.#mode === 'none') return undefined;
+    if (this.#mode === 'payload') return { kind: 'id', id: fingerprint(payload) };
+    return messageId === undefined ? undefined : this.#keyOfId(messageId, payload);
+  }
+
+  #keyOfId(id: MessageId, payload: Uint8Array): Key {
+    if (id.kind === 'counter' && (this.#mode === 'auto' || !isCounted(id))) {
+      return { kind: 'id', id: `${id.text} ${fingerprint(payload)}` };
+    }
+    if (this.#mode === 'id' || id.kind === 'id') return { kind: 'id', id: id.text };
+    const boot = id.kind === 'sequence' ? id.boot : '';
+    // Beyond what its counter can count to: it has another one, or none.
+    if (this.#wrapAt !== 0 && id.sequence >= this.#wrapAt) {
+      return { kind: 'id', id: `${id.text} ${fingerprint(payload)}` };
+    }
+    return { kind: 'sequence', boot, sequence: id.sequence };
   }
 }

@@ -1,119 +1,175 @@
 import type { Fingerprint } from './fingerprint.ts';
+import { IdTable, MAX_PLACES, type Prints } from './id-table.ts';
 
-const LEAST_CAPACITY = 16;
+/** What is known of an id that became durable. */
+export interface IdEntry {
+  /** When it was seen last, in tenths of a second of the run clock. */
+  readonly tick: number;
+  /** How many ids of its device became durable before it. */
+  readonly ordinal: number;
+}
+
+export const TICK_MS = 100;
+
+/** Four lanes of the fingerprint, tick, ordinal, number of the device. */
+export const ENTRY_WORDS = 7;
+const TICK = 4;
+const ORDINAL = 5;
+const DEVICE = 6;
+const CHUNK_SHIFT = 12;
+const CHUNK = 2 ** CHUNK_SHIFT;
 
 /**
- * The fingerprints of one device, oldest first: a ring, and a table to find them by. 32 bytes an id
- * when full, and nothing for the garbage collector to walk over.
+ * The fingerprints of the last ids of a stream, in the order in which they became durable: 28 bytes
+ * each and some 7 in the table to find them by, and nothing for the garbage collector to walk over.
+ * When it is full the oldest goes. An id that becomes durable once more stands in its new place
+ * only.
  */
-export class IdRing {
-  /** Four lanes each. */
-  #prints = new Int32Array(4 * LEAST_CAPACITY);
-  #runMs = new Float64Array(LEAST_CAPACITY);
-  /** Places in the ring, plus one; 0 is free. Twice as long as the ring, probed linearly. */
-  #table = new Int32Array(2 * LEAST_CAPACITY);
-  #oldest = 0;
+export class IdRing implements Prints {
+  readonly capacity: number;
+  readonly #chunks: Int32Array[] = [];
+  readonly #table = new IdTable(this);
+  #pushed = 0;
   #size = 0;
 
+  /** `most`: ids. */
+  constructor(most: number) {
+    this.capacity = Math.min(most, MAX_PLACES);
+  }
+
+  /** Ids that can be found. */
   get size(): number {
     return this.#size;
   }
 
-  /** Run clock of the oldest; undefined: there is none. */
-  get oldestRunMs(): number | undefined {
-    return this.#size === 0 ? undefined : this.#runMs[this.#oldest];
+  /** All in all. An id is named by how many were pushed before it. */
+  get pushed(): number {
+    return this.#pushed;
   }
 
-  get newestRunMs(): number | undefined {
-    return this.#size === 0 ? undefined : this.#runMs[this.#place(this.#size - 1)];
+  /** Of the oldest that is still there. */
+  get first(): number {
+    return Math.max(0, this.#pushed - this.capacity);
   }
 
-  /** `runMs`: run clock at which its reading arrived, ms. */
-  push(print: Fingerprint, runMs: number): void {
-    if (this.#size === this.#capacity) this.#resize(2 * this.#capacity);
-    const place = this.#place(this.#size);
-    const at = 4 * place;
-    this.#prints[at] = print.a;
-    this.#prints[at + 1] = print.b;
-    this.#prints[at + 2] = print.c;
-    this.#prints[at + 3] = print.d;
-    this.#runMs[place] = runMs;
+  find(print: Fingerprint): IdEntry | undefined {
+    const place = this.#table.find(print);
+    if (place < 0) return undefined;
+    return { tick: this.#word(place, TICK) >>> 0, ordinal: this.#word(place, ORDINAL) >>> 0 };
+  }
+
+  /** `device`: above 0. */
+  push(print: Fingerprint, { tick, ordinal }: IdEntry, device: number): void {
+    const before = this.#table.find(print);
+    if (before >= 0) this.#forget(before);
+    const place = this.#pushed % this.capacity;
+    if (this.#pushed >= this.capacity && this.#word(place, DEVICE) !== 0) this.#forget(place);
+    this.#write(place, print, { tick, ordinal }, device);
+    this.#table.add(print, place);
+    this.#pushed += 1;
     this.#size += 1;
-    this.#enter(place);
   }
 
-  has(print: Fingerprint): boolean {
-    const mask = this.#table.length - 1;
-    for (let at = print.a & mask; ; at = (at + 1) & mask) {
-      const entry = this.#table[at] ?? 0;
-      if (entry === 0) return false;
-      if (this.#isAt(print, entry - 1)) return true;
+  /**
+   * A copy of those from the `from`-th pushed to the one before `to`, seven words each; the last
+   * word of one that is no more is 0.
+   */
+  copy(from: number, to: number): Int32Array {
+    const words = new Int32Array(Math.max(0, to - from) * ENTRY_WORDS);
+    for (let n = from; n < to; ) {
+      const place = n % this.capacity;
+      const inChunk = place & (CHUNK - 1);
+      const count = Math.min(to - n, CHUNK - inChunk, this.capacity - place);
+      const chunk = this.#chunks[place >>> CHUNK_SHIFT];
+      const part = chunk?.subarray(inChunk * ENTRY_WORDS, (inChunk + count) * ENTRY_WORDS);
+      if (part !== undefined) words.set(part, (n - from) * ENTRY_WORDS);
+      n += count;
     }
+    return words;
   }
 
-  dropOldest(): void {
-    if (this.#size === 0) return;
-    this.#leave(this.#oldest);
-    this.#oldest = this.#place(1);
+  isAt(place: number, { a, b, c, d }: Fingerprint): boolean {
+    const words = this.#chunks[place >>> CHUNK_SHIFT];
+    if (words === undefined) return false;
+    const at = (place & (CHUNK - 1)) * ENTRY_WORDS;
+    return words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d;
+  }
+
+  laneAt(place: number): number {
+    return this.#word(place, 0);
+  }
+
+  #forget(place: number): void {
+    this.#table.remove(this.laneAt(place), place);
+    const words = this.#chunks[place >>> CHUNK_SHIFT];
+    if (words !== undefined) words[(place & (CHUNK - 1)) * ENTRY_WORDS + DEVICE] = 0;
     this.#size -= 1;
-    const capacity = this.#capacity;
-    if (capacity > LEAST_CAPACITY && this.#size * 4 <= capacity) this.#resize(capacity / 2);
   }
 
-  get #capacity(): number {
-    return this.#runMs.length;
+  #word(place: number, word: number): number {
+    return this.#chunks[place >>> CHUNK_SHIFT]?.[(place & (CHUNK - 1)) * ENTRY_WORDS + word] ?? 0;
   }
 
-  /** Where the n-th from the oldest stands. */
-  #place(n: number): number {
-    return (this.#oldest + n) & (this.#capacity - 1);
+  #write(place: number, print: Fingerprint, { tick, ordinal }: IdEntry, device: number): void {
+    const words = this.#chunkOf(place);
+    const at = (place & (CHUNK - 1)) * ENTRY_WORDS;
+    words[at] = print.a;
+    words[at + 1] = print.b;
+    words[at + 2] = print.c;
+    words[at + 3] = print.d;
+    words[at + TICK] = tick;
+    words[at + ORDINAL] = ordinal;
+    words[at + DEVICE] = device;
   }
 
-  #isAt({ a, b, c, d }: Fingerprint, place: number): boolean {
-    const at = 4 * place;
-    const prints = this.#prints;
-    return prints[at] === a && prints[at + 1] === b && prints[at + 2] === c && prints[at + 3] === d;
-  }
-
-  /** Where a place's entry in the table would stand if nothing else were there. */
-  #home(place: number): number {
-    return (this.#prints[4 * place] ?? 0) & (this.#table.length - 1);
-  }
-
-  #enter(place: number): void {
-    const mask = this.#table.length - 1;
-    let at = this.#home(place);
-    while (this.#table[at] !== 0) at = (at + 1) & mask;
-    this.#table[at] = place + 1;
-  }
-
-  /** Takes an entry out and moves up those behind it that would not be found across the gap. */
-  #leave(place: number): void {
-    const table = this.#table;
-    const mask = table.length - 1;
-    let gap = this.#home(place);
-    while (table[gap] !== place + 1) gap = (gap + 1) & mask;
-    for (let at = (gap + 1) & mask; table[at] !== 0; at = (at + 1) & mask) {
-      const home = this.#home((table[at] ?? 0) - 1);
-      if (((at - home) & mask) < ((at - gap) & mask)) continue;
-      table[gap] = table[at] ?? 0;
-      gap = at;
+  #chunkOf(place: number): Int32Array {
+    const number = place >>> CHUNK_SHIFT;
+    let words = this.#chunks[number];
+    if (words === undefined) {
+      words = new Int32Array(CHUNK * ENTRY_WORDS);
+      this.#chunks[number] = words;
     }
-    table[gap] = 0;
+    return words;
+  }
+}
+
+/** What `copy` gives, one id after the other. */
+export class IdCopies {
+  readonly #words: Int32Array;
+
+  constructor(words: Int32Array) {
+    this.#words = words;
   }
 
-  #resize(capacity: number): void {
-    const prints = new Int32Array(4 * capacity);
-    const runMs = new Float64Array(capacity);
-    for (let n = 0; n < this.#size; n++) {
-      const place = this.#place(n);
-      prints.set(this.#prints.subarray(4 * place, 4 * place + 4), 4 * n);
-      runMs[n] = this.#runMs[place] ?? 0;
+  /** Of several copies, one after the other. */
+  static of(parts: readonly Int32Array[]): IdCopies {
+    const words = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      words.set(part, at);
+      at += part.length;
     }
-    this.#prints = prints;
-    this.#runMs = runMs;
-    this.#table = new Int32Array(2 * capacity);
-    this.#oldest = 0;
-    for (let n = 0; n < this.#size; n++) this.#enter(n);
+    return new IdCopies(words);
+  }
+
+  get count(): number {
+    return this.#words.length / ENTRY_WORDS;
+  }
+
+  lane(n: number, lane: 0 | 1 | 2 | 3): number {
+    return this.#words[n * ENTRY_WORDS + lane] ?? 0;
+  }
+
+  tick(n: number): number {
+    return (this.#words[n * ENTRY_WORDS + TICK] ?? 0) >>> 0;
+  }
+
+  ordinal(n: number): number {
+    return (this.#words[n * ENTRY_WORDS + ORDINAL] ?? 0) >>> 0;
+  }
+
+  /** 0: it is no more. */
+  device(n: number): number {
+    return this.#words[n * ENTRY_WORDS + DEVICE] ?? 0;
   }
 }

@@ -47,9 +47,9 @@ export interface BrokerOptions {
   readonly connectTimeoutMs?: number;
   /** How long a packet may come on by less than 64 KiB. */
   readonly packetTimeoutMs?: number;
-  /** How long a subscriber may leave its socket full. */
+  /** How long a client may leave its socket full. */
   readonly drainTimeoutMs?: number;
-  /** Bytes that may wait for a subscriber that reads slowly. */
+  /** Bytes that may wait for a client that reads slowly. */
   readonly maxUnreadBytes?: number;
   /** How long a client with a will has to come back after a restart before it is published. */
   readonly willGraceMs?: number;
@@ -171,7 +171,7 @@ class AedesBroker implements Broker {
   }
 
   #guardOptions(): GuardOptions {
-    const { maxPacketBytes, maxSubscriptions = 1_000, drainTimeoutMs } = this.#options;
+    const { maxPacketBytes, maxSubscriptions = 1_000 } = this.#options;
     return {
       maxSubscriptions,
       maxConnectBytes: MAX_CONNECT_BYTES,
@@ -182,7 +182,6 @@ class AedesBroker implements Broker {
       slowReaders: new SlowReaders({
         maxClientBytes: this.#options.maxUnreadBytes ?? 2 * maxPacketBytes + 4 * MEBIBYTE,
         maxBytes: MAX_UNREAD_TOTAL_BYTES,
-        drainMs: drainTimeoutMs ?? DRAIN_MS,
       }),
       turns: new ConnectTurns(),
       isOwed: (client) => this.#gate.owes(client as unknown as GatedClient),

@@ -26,6 +26,9 @@ export interface GuardedClient extends EventEmitter {
   readonly _paused?: boolean;
   _keepaliveTimer: NodeJS.Timeout | null;
   readonly _keepaliveInterval: number;
+  /** Runs while its socket is full; cuts it off when it fires. */
+  readonly _drainTimer: NodeJS.Timeout | null;
+  waitForDrain(done: () => void): void;
   pause(): void;
   resume(): void;
 }
@@ -96,6 +99,7 @@ export class ClientGuard implements HalfSender {
       try {
         const rest = parse(bytes);
         this.#noteRest();
+        this.#noteUnread();
         if (client._keepaliveInterval > 0) client._keepaliveTimer?.refresh();
         return rest;
       } catch (error) {
@@ -120,6 +124,16 @@ export class ClientGuard implements HalfSender {
     if (!halfPackets.note(this, list.length, this.#packets)) {
       this.#refuse('too many packets are half sent');
     }
+  }
+
+  /**
+   * aedes waits for room in the socket when it writes a message, not when it writes an
+   * acknowledgement: who sends and never reads would have them pile up without bound.
+   */
+  #noteUnread(): void {
+    const { conn, _drainTimer: timer } = this.#client;
+    if (!conn.writableNeedDrain || !this.#options.slowReaders.takes(conn)) return;
+    if (timer === null) this.#client.waitForDrain(() => {});
   }
 
   get isRead(): boolean {

@@ -5,24 +5,18 @@ export interface SlowReadersOptions {
   readonly maxClientBytes: number;
   /** Bytes that may wait for all of them. */
   readonly maxBytes: number;
-  /** How long a client may leave its socket full, ms. */
-  readonly drainMs: number;
-}
-
-interface Reader {
-  /** Cut off when it fires. */
-  readonly timer: NodeJS.Timeout;
 }
 
 /**
- * Subscribers that read more slowly than they are written to. A publisher never waits for one:
- * what it can't take yet waits in its socket, up to a bound and for a while, and then it is cut
- * off. A session gets what it missed when it comes back.
+ * Clients that read more slowly than they are written to. A publisher never waits for one: what it
+ * can't take yet waits in its socket, up to a bound, and then it is cut off. aedes cuts it off too
+ * when its socket stays full for too long. A session gets what it missed when it comes back.
  */
 export class SlowReaders {
   readonly #options: SlowReadersOptions;
   /** Those whose socket is full. */
-  readonly #full = new Map<Socket, Reader>();
+  readonly #full = new Set<Socket>();
+  #isLookDue = false;
 
   constructor(options: SlowReadersOptions) {
     this.#options = options;
@@ -37,17 +31,13 @@ export class SlowReaders {
       this.#cutOff(socket, 'reads too slowly: too much waits for it');
       return false;
     }
-    this.#keepWithin(this.#options.maxBytes);
-    return !socket.destroyed;
+    this.#lookSoon();
+    return true;
   }
 
   #watch(socket: Socket): void {
-    const late = () => this.#cutOff(socket, 'reads too slowly: its socket stayed full');
-    const timer = setTimeout(late, this.#options.drainMs);
-    timer.unref();
-    this.#full.set(socket, { timer });
+    this.#full.add(socket);
     const over = () => {
-      clearTimeout(timer);
       this.#full.delete(socket);
       socket.off('drain', over);
       socket.off('close', over);
@@ -56,16 +46,28 @@ export class SlowReaders {
     socket.on('close', over);
   }
 
+  /** At all of them once a turn: at each delivery it would be as often as there are of them. */
+  #lookSoon(): void {
+    if (this.#isLookDue) return;
+    this.#isLookDue = true;
+    setImmediate(() => {
+      this.#isLookDue = false;
+      this.#keepWithin(this.#options.maxBytes);
+    });
+  }
+
   /** While too much waits in all, the one for whom most of it waits goes. */
   #keepWithin(maxBytes: number): void {
+    // One that is cut off stays a little longer among them, until it is closed.
+    const living = [...this.#full].filter(({ destroyed }) => !destroyed);
     let sum = 0;
-    let largest: Socket | undefined;
-    for (const socket of this.#full.keys()) {
-      sum += socket.writableLength;
-      if (socket.writableLength > (largest?.writableLength ?? -1)) largest = socket;
-    }
-    if (sum > maxBytes && largest !== undefined) {
-      this.#cutOff(largest, 'reads too slowly: too much waits in all');
+    for (const { writableLength } of living) sum += writableLength;
+    if (sum <= maxBytes) return;
+    living.sort((a, b) => b.writableLength - a.writableLength);
+    for (const socket of living) {
+      if (sum <= maxBytes) return;
+      sum -= socket.writableLength;
+      this.#cutOff(socket, 'reads too slowly: too much waits in all');
     }
   }
 

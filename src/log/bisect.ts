@@ -4,7 +4,7 @@
  */
 export async function lastNotReached<T>(
   items: readonly T[],
-  reached: (item: T) => Promise<boolean>,
+  reached: (item: T) => boolean | Promise<boolean>,
 ): Promise<number> {
   let low = 0;
   let high = items.length;

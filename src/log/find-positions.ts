@@ -137,8 +137,9 @@ export async function offsetsAfter(
       tableOf(info.header, stream)?.number ?? -1,
       partition,
     );
-    const entry = index?.before(({ nextOffsets }) => (nextOffsets[slot] ?? 0) > offset);
-    start = startAt(search, info, entry);
+    const entries = index?.entries ?? [];
+    const isBeyond = ({ nextOffsets }: IndexEntry) => (nextOffsets[slot] ?? 0) > offset;
+    start = startAt(search, info, entries[await lastNotReached(entries, isBeyond)]);
   }
   let isPassed = false;
   const after = await walk(search, start, (record) => {

@@ -5,19 +5,8 @@ import { pacedFiles, Turns } from '../os/paced-files.ts';
 import { CorrectedTimes } from './corrected-time.ts';
 import { bootName } from './format.ts';
 import type { Journal } from './journal.ts';
-import { earliestOffsets } from './log-reader.ts';
 import { readTimes } from './read-times.ts';
-
-/** One stream as the local socket lists it; the names are those of `headgate log ls --json`. */
-export interface StreamRow {
-  readonly stream: string;
-  readonly store: string;
-  readonly log: string;
-  readonly partitions: number;
-  readonly records: number;
-  readonly earliest: readonly number[];
-  readonly next: readonly number[];
-}
+import { type StreamRow, streamRow } from './stream-row.ts';
 
 export interface LocalStreamsOptions {
   readonly files: Files;
@@ -52,23 +41,17 @@ export class LocalStreams {
   rows(): StreamRow[] {
     return [...this.#options.journals].flatMap(([store, journal]) =>
       journal.streamNames.map((stream) => {
-        const earliest = earliestOffsets(journal, stream);
         const next = journal.nextOffsets(stream);
-        const records = next.reduce((sum, n, p) => sum + n - (earliest[p] ?? 0), 0);
-        const { partitions } = journal.stream(stream);
-        return { stream, store, log: journal.logId, partitions, records, earliest, next };
+        return streamRow(journal, { stream, store, log: journal.logId, next });
       }),
     );
   }
 
   /**
-   * The times in a journal, by what all journals together know of the clocks: read once, and
-   * followed from then on.
+   * The times in any of the journals, by what all of them together know of the clocks: read once,
+   * and followed from then on.
    */
-  async timesOf(journal: Journal): Promise<CorrectedTimes> {
-    if (![...this.#options.journals.values()].includes(journal)) {
-      throw new RangeError('not a journal of this gateway');
-    }
+  async times(): Promise<CorrectedTimes> {
     this.#times ??= this.#readAll();
     // What can't be read now may be later.
     this.#times.catch(() => {
@@ -92,10 +75,10 @@ export class LocalStreams {
   }
 
   /** The time at this moment, by what is known of this boot. */
-  async nowMs(journal: Journal): Promise<number> {
+  async nowMs(): Promise<number> {
     const { clock, boot } = this.#options;
     const reading = { boot: bootName(boot), monoMs: clock.monoMs(), wallMs: clock.wallMs() };
-    return (await this.timesOf(journal)).nowMs(reading);
+    return (await this.times()).nowMs(reading);
   }
 
   close(): void {

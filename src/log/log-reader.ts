@@ -1,5 +1,6 @@
 import type { LogRecord } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
+import { lastNotReached } from './bisect.ts';
 import { BlockCursor, type BlockPlace } from './block-cursor.ts';
 import { recordsIn } from './block-records.ts';
 import { BlockScanner } from './block-scanner.ts';
@@ -178,7 +179,8 @@ async function findPlace(
   const passes = (entry: IndexEntry) =>
     table === undefined ||
     table.nextOffsets.some((_, p) => (entry.nextOffsets[first + p] ?? 0) > (wanted.from[p] ?? 0));
-  const entry = index?.before(passes);
+  const entries = index?.entries ?? [];
+  const entry = entries[await lastNotReached(entries, passes)];
   const page = entry?.page ?? info.header.pages;
   return { sequence: info.sequence, page, number: entry?.number ?? 0, path: info.path };
 }

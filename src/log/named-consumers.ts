@@ -3,6 +3,7 @@ import type { StateStore } from '../os/state-store.ts';
 import { checkpointKey, checkpointOffsets, consumerKeys, encodeCheckpoint } from './checkpoint.ts';
 import type { LocalStreams } from './local-streams.ts';
 import { earliestOffsets } from './log-reader.ts';
+import { isOwnConsumer } from './own-consumers.ts';
 import { checkOffset } from './start-position.ts';
 
 /** How far a consumer has come in one stream. */
@@ -22,13 +23,6 @@ export interface ConsumerRow {
     readonly end: number;
     readonly lag: number;
   }>;
-}
-
-/** The gateway's own consumers. */
-const OWN: ReadonlySet<string> = new Set(['detect', 'uplink']);
-
-export function isOwnConsumer(name: string): boolean {
-  return OWN.has(name);
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -88,7 +82,7 @@ export class NamedConsumers {
       return { partition, position, earliest, end, lag };
     });
     const lag = partitions.reduce((sum, one) => sum + one.lag, 0);
-    return { consumer, stream, log: journal.logId, own: OWN.has(consumer), lag, partitions };
+    return { consumer, stream, log: journal.logId, own: isOwnConsumer(consumer), lag, partitions };
   }
 
   /**
@@ -146,7 +140,9 @@ export class NamedConsumers {
 
   /** What counts is what is listed. Positions of another log stay until there is no room. */
   async #makeRoom(): Promise<void> {
-    const others = (await consumerKeys(this.#state)).filter(({ consumer }) => !OWN.has(consumer));
+    const others = (await consumerKeys(this.#state)).filter(
+      ({ consumer }) => !isOwnConsumer(consumer),
+    );
     if (others.length < MAX_POSITIONS) return;
     const names = new Set(this.#streams.rows().map(({ stream }) => stream));
     const stale = others.filter(
@@ -160,7 +156,7 @@ export class NamedConsumers {
   }
 
   #checkOwn(consumer: string): void {
-    if (OWN.has(consumer)) throw new HeadgateError('CONSUMER_RESERVED', consumer);
+    if (isOwnConsumer(consumer)) throw new HeadgateError('CONSUMER_RESERVED', consumer);
   }
 
   #checkName(consumer: string): void {

@@ -28,19 +28,6 @@ export class SparseIndex {
     this.#entries.push({ ...entry, nextOffsets: [...entry.nextOffsets] });
   }
 
-  /** The last entry for which `reached` is false, so what is looked for is at or after it. */
-  before(reached: (entry: IndexEntry) => boolean): IndexEntry | undefined {
-    let low = 0;
-    let high = this.#entries.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const entry = this.#entries[middle];
-      if (entry !== undefined && reached(entry)) high = middle;
-      else low = middle + 1;
-    }
-    return this.#entries[low - 1];
-  }
-
   /** In their order. */
   get entries(): readonly IndexEntry[] {
     return this.#entries;

@@ -1,5 +1,6 @@
 import { HeadgateError } from '../base/errors.ts';
 import { parseTime } from '../base/time-text.ts';
+import { parseWhole } from '../base/whole-number.ts';
 import { offsetsAtTime } from './find-positions.ts';
 import type { LocalStreams } from './local-streams.ts';
 import { earliestOffsets } from './log-reader.ts';
@@ -33,9 +34,17 @@ export function wholeIn(
   max = Number.MAX_SAFE_INTEGER,
   min = 0,
 ): number {
-  const value = Number(text);
-  if (/^\d{1,16}$/.test(text) && value >= min && value <= max) return value;
+  const value = parseWhole(text, min, max);
+  if (value !== undefined) return value;
   throw new HeadgateError('REQUEST_INVALID', `${name} is a whole number from ${min} to ${max}`);
+}
+
+/** The log has 16 bits for it. */
+export const MAX_PARTITION = 65_535;
+
+/** Throws REQUEST_INVALID. */
+export function partitionIn(text: string): number {
+  return wholeIn('a partition', text, MAX_PARTITION);
 }
 
 /** `0:2,1:17` as offsets by partition. Throws REQUEST_INVALID. */
@@ -43,7 +52,7 @@ function parsePositions(text: string): Map<number, number> {
   const positions = new Map<number, number>();
   for (const part of text.split(',')) {
     const [partition = '', offset = '', ...more] = part.split(':');
-    const p = wholeIn('a partition', partition, 65_535);
+    const p = partitionIn(partition);
     const isTwice = positions.has(p);
     if (more.length > 0 || isTwice) {
       throw new HeadgateError('REQUEST_INVALID', 'positions are 0:2,1:17, each partition once');
@@ -89,11 +98,11 @@ export async function soughtOffsets(
     const offset = wholeIn('an offset', text);
     return ends.map((end, p) => Math.max(earliest[p] ?? 0, Math.min(offset, end)));
   }
-  const timeMs = parseTime(text, await streams.nowMs(journal));
+  const timeMs = parseTime(text, await streams.nowMs());
   if (timeMs === undefined) {
     const detail = `${text} is neither earliest, latest, an offset nor a time`;
     throw new HeadgateError('REQUEST_INVALID', detail);
   }
   const search = { files: streams.files, view: journal, stream };
-  return offsetsAtTime(search, await streams.timesOf(journal), timeMs);
+  return offsetsAtTime(search, await streams.times(), timeMs);
 }

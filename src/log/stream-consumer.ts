@@ -2,6 +2,7 @@ import type { LogRecord } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
 import { checkpointKey, checkpointOffsets, encodeCheckpoint } from './checkpoint.ts';
 import type { Commit } from './commit.ts';
+import { CommitBell } from './commit-bell.ts';
 import type { Consumer } from './consumer.ts';
 import type { Journal } from './journal.ts';
 import { earliestOffsets, StreamCursor } from './log-reader.ts';
@@ -47,9 +48,8 @@ export class StreamConsumer implements Consumer {
   #rest: LogRecord[] = [];
   /** Payload bytes of commits that wait in `#rest`; undefined while the files are read. */
   #liveBytes: number | undefined;
-  #changed = false;
+  readonly #bell = new CommitBell();
   #reading = false;
-  #wake: (() => void) | undefined;
   readonly #stopListening: () => void;
 
   constructor(options: ConsumerOptions) {
@@ -75,8 +75,7 @@ export class StreamConsumer implements Consumer {
       if (many || this.#liveBytes > MAX_LIVE_BYTES) this.#leaveLive();
       else this.#rest.push(...records);
     }
-    this.#changed = true;
-    this.#wake?.();
+    this.#bell.ring();
   }
 
   /** What waited in memory is read from the files instead. */
@@ -103,7 +102,7 @@ export class StreamConsumer implements Consumer {
     while (!signal.aborted) {
       if (this.#rest.length > 0) return this.#give(maxRecords);
       if (this.#liveBytes === undefined) await this.#readOn();
-      if (this.#rest.length === 0) await this.#change(signal);
+      if (this.#rest.length === 0) await this.#bell.rings(signal);
     }
     return [];
   }
@@ -117,7 +116,7 @@ export class StreamConsumer implements Consumer {
 
   /** Reads the next block from the files, or finds that there is none and goes live. */
   async #readOn(): Promise<void> {
-    this.#changed = false;
+    this.#bell.hush();
     this.#cursor ??= this.#openCursor();
     const cursor = this.#cursor;
     this.#reading = true;
@@ -126,7 +125,7 @@ export class StreamConsumer implements Consumer {
     });
     if (cursor !== this.#cursor) {
       // Rewound meanwhile: what was read is not what comes next.
-      this.#changed = true;
+      this.#bell.ring();
       await cursor.close();
     } else if (records !== undefined) {
       this.#rest = records;
@@ -167,22 +166,6 @@ export class StreamConsumer implements Consumer {
       stream,
       from: [...this.#next],
       onLost: (lost) => this.#journal.reportLost(lost),
-    });
-  }
-
-  /** Resolves at the next commit that nobody has looked at, or when the signal aborts. */
-  async #change(signal: AbortSignal): Promise<void> {
-    const changed = this.#changed;
-    this.#changed = false;
-    if (changed || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        signal.removeEventListener('abort', done);
-        this.#wake = undefined;
-        resolve();
-      };
-      this.#wake = done;
-      signal.addEventListener('abort', done, { once: true });
     });
   }
 

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { choice, optional, whole } from './config-kinds.ts';
+import { choice, flag, optional, whole } from './config-kinds.ts';
 import { RESERVED_STREAMS, streamNameFault, topicPatternFault } from './config-text.ts';
 
 /** What can be set for each stream. */
@@ -7,21 +7,44 @@ import { RESERVED_STREAMS, streamNameFault, topicPatternFault } from './config-t
 const dedupOfStream = v.nullish(
   v.strictObject({
     mode: choice(
-      ['auto', 'id', 'sequence', 'none'],
+      ['auto', 'id', 'sequence', 'payload', 'none'],
       'auto',
-      'How a retransmit is told. `auto` takes what each payload offers; `none` stores everything.',
+      'How a retransmit is told; see dedup.md. `auto` takes what each payload offers; `payload` ' +
+        'is for devices that send no id; `none` stores everything.',
     ),
     windowMs: whole(
       86_400_000,
       1000,
-      2_592_000_000,
-      'How long the id of a reading is remembered (mode `id`), in ms.',
+      31_536_000_000,
+      'How long the id of a reading is remembered (modes `auto` and `id`), in ms of running time.',
     ),
     windowIds: whole(
       1024,
       1,
-      1_048_576,
-      'How many ids are remembered for each device (mode `id`).',
+      16_777_216,
+      'How many ids are remembered for each device (modes `auto`, `id` and `payload`).',
+    ),
+    refresh: flag(
+      false,
+      'A repeat begins the time of its id anew, so that an id which is repeated again and again ' +
+        'is never new.',
+    ),
+    payloadWindowMs: whole(
+      60_000,
+      1000,
+      86_400_000,
+      'How long a payload counts as the same reading on its topic (mode `payload`), in ms of ' +
+        'running time. A value that is measured twice within it is stored once.',
+    ),
+    counterBits: v.nullish(
+      v.pipe(
+        v.picklist([0, 8, 16, 32] as const),
+        v.description(
+          'Bits of the counter in `seq` (modes `auto` and `sequence`) where it starts again at 0 ' +
+            'when they are used up; 0: it never does.',
+        ),
+      ),
+      0,
     ),
   }),
   {},

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { HeadgateError } from '../base/errors.ts';
 import type { LocalStreams } from '../log/local-streams.ts';
 import type { NamedConsumers } from '../log/named-consumers.ts';
-import { checkPartition, soughtOffsets } from '../log/start-position.ts';
+import { checkPartition, MAX_PARTITION, soughtOffsets } from '../log/start-position.ts';
 import { type Handler, sendJson } from './control-call.ts';
 
 export interface ConsumerRoutesOptions {
@@ -11,7 +11,7 @@ export interface ConsumerRoutesOptions {
 }
 
 const OFFSET = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const PARTITION = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(65_535));
+const PARTITION = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_PARTITION));
 const COMMIT = v.strictObject({
   positions: v.record(v.pipe(v.string(), v.regex(/^(0|[1-9]\d{0,4})$/)), OFFSET),
 });

@@ -15,6 +15,8 @@ export interface Call {
   body(): Promise<unknown>;
   /** Resolves when the client has taken an answer that has ended, or is gone. */
   taken(): Promise<void>;
+  /** Resolves when a write that gave false has been taken by the client, or the client is gone. */
+  drained(): Promise<void>;
 }
 
 /** Answers what is its own; false: the path is none of its. What it throws is answered for it. */
@@ -37,6 +39,7 @@ export function callOf(message: IncomingMessage, answer: ServerResponse, stallMs
     },
     body: () => readJson(message, answer),
     taken: () => answerTaken(message, answer, stallMs),
+    drained: () => answerTaken(message, answer, stallMs, 'drain'),
   };
 }
 
@@ -61,17 +64,18 @@ export async function answerTaken(
   { socket }: IncomingMessage,
   answer: ServerResponse,
   stallMs: number,
+  event: 'finish' | 'drain' = 'finish',
 ): Promise<void> {
   if (answer.writableFinished || socket.destroyed) return;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(() => socket.destroy(), stallMs);
     const done = () => {
       clearTimeout(timer);
-      answer.off('finish', done);
+      answer.off(event, done);
       socket.off('close', done);
       resolve();
     };
-    answer.once('finish', done);
+    answer.once(event, done);
     socket.once('close', done);
   });
 }
@@ -88,14 +92,20 @@ function urlOf(text: string): Pick<Call, 'path' | 'query'> {
 async function readJson(message: IncomingMessage, answer: ServerResponse): Promise<unknown> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of message.iterator({ destroyOnReturn: false })) {
-    bytes += (part as Buffer).length;
-    if (bytes > MAX_BODY_BYTES) {
-      // The rest is never read: nothing else can come over this connection.
-      answer.setHeader('connection', 'close');
-      throw new HeadgateError('REQUEST_INVALID', `a body is ${MAX_BODY_BYTES} bytes at most`);
+  try {
+    for await (const part of message.iterator({ destroyOnReturn: false })) {
+      bytes += (part as Buffer).length;
+      if (bytes > MAX_BODY_BYTES) break;
+      parts.push(part as Buffer);
     }
-    parts.push(part as Buffer);
+  } catch (error) {
+    // The client is gone, so nobody reads this; but it is no fault of ours.
+    throw new HeadgateError('REQUEST_INVALID', 'the body is broken off', { cause: error });
+  }
+  if (bytes > MAX_BODY_BYTES) {
+    // The rest is never read: nothing else can come over this connection.
+    answer.setHeader('connection', 'close');
+    throw new HeadgateError('REQUEST_INVALID', `a body is ${MAX_BODY_BYTES} bytes at most`);
   }
   try {
     return JSON.parse(Buffer.concat(parts).toString());
@@ -122,6 +132,10 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   READER_LIMIT: 503,
 };
 
+export function statusOf(error: unknown): number {
+  return (error instanceof HeadgateError ? STATUS[error.code] : undefined) ?? 500;
+}
+
 /** An error as `{code, cause, mend, detail}`, or the end of an answer that has begun. */
 export function sendError(call: Pick<Call, 'answer'>, error: unknown): void {
   if (call.answer.headersSent) {
@@ -132,9 +146,9 @@ export function sendError(call: Pick<Call, 'answer'>, error: unknown): void {
     const { code, detail } = error;
     const { cause, mend } = ERRORS[code];
     const more = detail === '' ? {} : { detail };
-    sendJson(call, { code, cause, mend, ...more }, STATUS[code] ?? 500);
+    sendJson(call, { code, cause, mend, ...more }, statusOf(error));
     return;
   }
   const mend = 'See what the daemon has logged; `headgate log verify` looks at the log.';
-  sendJson(call, { code: codeOf(error), cause: messageOf(error), mend }, 500);
+  sendJson(call, { code: codeOf(error), cause: messageOf(error), mend }, statusOf(error));
 }

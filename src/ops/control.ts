@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { HeadgateError } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
 import type { Files } from '../os/files.ts';
-import { answerTaken, callOf, type Handler, sendError } from './control-call.ts';
+import { answerTaken, callOf, type Handler, sendError, statusOf } from './control-call.ts';
 import { RequestLine } from './request-line.ts';
 
 export interface Control {
@@ -17,7 +18,7 @@ export interface ControlLimits {
   readonly closeMs: number;
   /** So long may a client take for a request, from when it has connected. */
   readonly requestMs: number;
-  /** So long may it take for an answer that has ended. */
+  /** So long may it take for an answer that has ended, or for a part that is waited for. */
   readonly stallMs: number;
 }
 
@@ -31,6 +32,7 @@ export interface ControlOptions {
   /** Asked in turn, until one answers. */
   readonly handlers: readonly Handler[];
   readonly limits?: Partial<ControlLimits>;
+  readonly logger: Logger;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface ControlOptions {
  * holds the data folder holds its socket, so one that an earlier daemon left behind is removed.
  */
 export async function openControl(options: ControlOptions): Promise<Control> {
-  const { files, path, handlers } = options;
+  const { files, path, handlers, logger } = options;
   const limits = { ...LIMITS, ...options.limits };
   await files.remove(path);
   const underWay = new Set<Promise<void>>();
@@ -53,7 +55,7 @@ export async function openControl(options: ControlOptions): Promise<Control> {
   const server = createServer(serverOptions, (message, answer) => {
     const one = line
       .add(message.socket, async () => {
-        await handle(message, answer, { handlers, stallMs });
+        await handle(message, answer, { handlers, stallMs, logger });
         await answerTaken(message, answer, stallMs);
       })
       .finally(() => underWay.delete(one));
@@ -83,13 +85,18 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
 async function handle(
   message: IncomingMessage,
   answer: ServerResponse,
-  { handlers, stallMs }: { readonly handlers: readonly Handler[]; readonly stallMs: number },
+  { handlers, stallMs, logger }: Pick<ControlOptions, 'handlers' | 'logger'> & { stallMs: number },
 ): Promise<void> {
   try {
     const call = callOf(message, answer, stallMs);
     for (const handler of handlers) if (await handler(call)) return;
     throw new HeadgateError('PATH_UNKNOWN', `${call.method} /${call.path.join('/')}`);
   } catch (error) {
+    // An answer that has begun can only be broken off, and a 500 sends its reader to the daemon's
+    // messages: nowhere else is it said what happened.
+    if (answer.headersSent || statusOf(error) === 500) {
+      logger.warn({ path: message.url, error }, 'a request on the local socket met an error');
+    }
     sendError({ answer }, error);
   }
 }

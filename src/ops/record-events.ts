@@ -1,20 +1,16 @@
-import type { ServerResponse } from 'node:http';
 import type { LogRecord } from '../base/reading.ts';
 import type { Turns } from '../os/paced-files.ts';
+import type { Call } from './control-call.ts';
 import type { RecordFeed } from './record-feed.ts';
 
 /** So much is given to the socket at a time. */
 const CHUNK_CHARS = 32 * 1024;
-/** A reader that takes nothing for so long is gone, whatever its socket says. */
-const STALL_MS = 60_000;
 
 export interface EventsOptions {
-  readonly answer: ServerResponse;
-  readonly signal: AbortSignal;
+  readonly call: Pick<Call, 'answer' | 'signal' | 'drained'>;
   readonly turns: Turns;
   /** A record as the data of an event: one line. */
   readonly show: (record: LogRecord) => string;
-  readonly stallMs?: number;
 }
 
 /**
@@ -22,7 +18,8 @@ export interface EventsOptions {
  * waited for, and nothing is read for it meanwhile.
  */
 export async function sendEvents(feed: RecordFeed, options: EventsOptions): Promise<void> {
-  const { answer, signal, turns, show } = options;
+  const { call, turns, show } = options;
+  const { answer, signal } = call;
   answer.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   answer.flushHeaders();
   while (!signal.aborted) {
@@ -36,24 +33,9 @@ export async function sendEvents(feed: RecordFeed, options: EventsOptions): Prom
       chunk += `id: ${record.partition}:${record.offset}\ndata: ${show(record)}\n\n`;
       if (chunk.length < CHUNK_CHARS && i < records.length - 1) continue;
       if (signal.aborted) return;
-      if (!answer.write(chunk)) await drained(options);
+      if (!answer.write(chunk)) await call.drained();
       await turns.next();
       chunk = '';
     }
   }
-}
-
-/** Resolves when the client has taken what was written, or is gone. */
-async function drained({ answer, signal, stallMs = STALL_MS }: EventsOptions): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(() => answer.destroy(), stallMs);
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      answer.off('drain', done);
-      resolve();
-    };
-    answer.once('drain', done);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -1,5 +1,5 @@
 import type { LogRecord } from '../base/reading.ts';
-import type { Journal } from '../log/journal.ts';
+import { CommitBell } from '../log/commit-bell.ts';
 import type { LocalStreams } from '../log/local-streams.ts';
 import { StreamCursor } from '../log/log-reader.ts';
 import { onlyPartition } from '../log/record-range.ts';
@@ -20,7 +20,8 @@ export interface FeedOptions {
  */
 export class RecordFeed {
   readonly #cursor: StreamCursor;
-  readonly #bell: CommitBell;
+  readonly #bell = new CommitBell();
+  readonly #stopListening: () => void;
 
   constructor({ streams, stream, from, partition }: FeedOptions) {
     const journal = streams.journalOf(stream);
@@ -31,7 +32,7 @@ export class RecordFeed {
       from: onlyPartition(from, partition),
       onLost: (lost) => journal.reportLost(lost),
     });
-    this.#bell = new CommitBell(journal);
+    this.#stopListening = journal.onCommit(() => this.#bell.ring());
   }
 
   /** The records of the next block that has any; undefined: there are none for now. */
@@ -50,36 +51,7 @@ export class RecordFeed {
   }
 
   async close(): Promise<void> {
-    this.#bell.close();
+    this.#stopListening();
     await this.#cursor.close();
-  }
-}
-
-/** Rings at each commit; one that nobody waited for is told to the next who does. */
-class CommitBell {
-  #hasRung = false;
-  #wake: (() => void) | undefined;
-  readonly close: () => void;
-
-  constructor(journal: Journal) {
-    this.close = journal.onCommit(() => {
-      this.#hasRung = true;
-      this.#wake?.();
-    });
-  }
-
-  async rings(signal: AbortSignal): Promise<void> {
-    if (!this.#hasRung && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          signal.removeEventListener('abort', done);
-          this.#wake = undefined;
-          resolve();
-        };
-        this.#wake = done;
-        signal.addEventListener('abort', done, { once: true });
-      });
-    }
-    this.#hasRung = false;
   }
 }

@@ -5,7 +5,13 @@ import { offsetsAfter } from '../log/find-positions.ts';
 import type { LocalStreams } from '../log/local-streams.ts';
 import { earliestOffsets } from '../log/log-reader.ts';
 import type { NamedConsumers } from '../log/named-consumers.ts';
-import { checkOffset, checkPartition, startOffsets, wholeIn } from '../log/start-position.ts';
+import {
+  checkOffset,
+  checkPartition,
+  partitionIn,
+  startOffsets,
+  wholeIn,
+} from '../log/start-position.ts';
 import { type Call, type Handler, sendJson } from './control-call.ts';
 import { sendEvents } from './record-events.ts';
 import { RecordFeed } from './record-feed.ts';
@@ -38,7 +44,7 @@ export function recordRoutes(options: RecordRoutesOptions): Handler {
       sendJson(call, streams.rows());
       return true;
     }
-    const partition = partitionIn(rest);
+    const partition = partitionOfPath(rest);
     if (partition === 'none') return false;
     if (partition !== undefined) checkPartition(streams, stream, partition);
     streams.journalOf(stream);
@@ -55,11 +61,11 @@ export function recordRoutes(options: RecordRoutesOptions): Handler {
 }
 
 /** Of `partitions/3/records`, 3; of `records`, undefined; else none. */
-function partitionIn(rest: readonly string[]): number | undefined | 'none' {
+function partitionOfPath(rest: readonly string[]): number | undefined | 'none' {
   if (rest.length === 1 && rest[0] === 'records') return undefined;
   const [partitions, partition = '', records] = rest;
   if (rest.length !== 3 || partitions !== 'partitions' || records !== 'records') return 'none';
-  return wholeIn('a partition', partition, 65_535);
+  return partitionIn(partition);
 }
 
 async function sendRecords(
@@ -78,7 +84,7 @@ async function sendRecords(
   );
   const waitMs = wholeIn('wait', call.query.get('wait') ?? '0', MAX_WAIT_MS);
   const journal = streams.journalOf(stream);
-  const times = await streams.timesOf(journal);
+  const times = await streams.times();
   const from = await startOf(call, wanted, { streams, consumers });
   const show = (record: LogRecord) =>
     JSON.stringify(recordJson(record, times.timeOfRecord(record)));
@@ -86,7 +92,7 @@ async function sendRecords(
   const { answer, signal } = call;
   try {
     if (isLive) {
-      await sendEvents(feed, { answer, signal, turns: streams.turns, show });
+      await sendEvents(feed, { call, turns: streams.turns, show });
       return;
     }
     const { records, next } = await readPage(feed, { maxRecords, from, waitMs, signal });
@@ -155,7 +161,7 @@ async function afterEvent(
   streams: LocalStreams,
 ): Promise<readonly number[]> {
   const [p = '', o = '', ...more] = id.split(':');
-  const record = { partition: wholeIn('a partition', p, 65_535), offset: wholeIn('an offset', o) };
+  const record = { partition: partitionIn(p), offset: wholeIn('an offset', o) };
   if (more.length > 0 || (partition ?? record.partition) !== record.partition) {
     throw new HeadgateError('REQUEST_INVALID', `Last-Event-ID: ${id} is no event of this path`);
   }

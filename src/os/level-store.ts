@@ -2,6 +2,7 @@ import { ClassicLevel } from 'classic-level';
 import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Files } from './files.ts';
+import type { PageStore } from './page-store.ts';
 import type { StateStore } from './state-store.ts';
 
 /** The database as MQTT sessions see it: a part of the key space of its own. */
@@ -9,6 +10,8 @@ export type SessionLevel = ReturnType<typeof sessionLevel>;
 
 export interface LevelStore {
   readonly state: StateStore;
+  /** What dedup keeps. */
+  readonly pages: PageStore;
   readonly sessions: SessionLevel;
   /** Keys and values written since it was opened. LevelDB writes most of them several times. */
   bytesWritten(): number;
@@ -47,11 +50,26 @@ function isDamage(error: unknown): boolean {
 
 const KEYS_AT_ONCE = 1_000;
 
-/** Reads all there is, which is little: LevelDB opens a store whose tables it can't read. */
+const PAGES = 'dedup';
+/** Of ids, which may be many: each is looked at by itself, and who does that expects the worst. */
+const ID_PAGE = new RegExp(`^!${PAGES}![^/]+/page(?=/)`);
+
+/** Behind all keys of a folder: a zero comes after the slash. */
+function after(folder: string): string {
+  return `${folder}0`;
+}
+
+/** Reads all but ids, which is little: LevelDB opens a store whose tables it can't read. */
 async function readThrough(db: ClassicLevel<string, string>): Promise<void> {
   const keys = db.keys();
   try {
-    while ((await keys.nextv(KEYS_AT_ONCE)).length > 0);
+    for (;;) {
+      const some = await keys.nextv(KEYS_AT_ONCE);
+      const last = some.at(-1);
+      if (last === undefined) return;
+      const folder = ID_PAGE.exec(last)?.[0];
+      if (folder !== undefined) keys.seek(after(folder));
+    }
   } finally {
     await keys.close();
   }
@@ -170,6 +188,24 @@ class MendingLevel extends WritingLevel {
   }
 }
 
+function pageStore(db: ClassicLevel<string, string>): PageStore {
+  const pages = db.sublevel<string, Uint8Array>(PAGES, { valueEncoding: 'view' });
+  return {
+    getSync: (key) => pages.getSync(key),
+    write: (entries, { sync } = { sync: false }) =>
+      db.batch<string, Uint8Array>(
+        [...entries].map(([key, value]) =>
+          value === undefined
+            ? { type: 'del' as const, key, sublevel: pages }
+            : { type: 'put' as const, key, value, sublevel: pages, valueEncoding: 'view' },
+        ),
+        { sync },
+      ),
+    entries: (folder) => pages.iterator({ gte: `${folder}/`, lt: after(folder) }),
+    clear: (gte, lt) => pages.clear({ gte, lt }),
+  };
+}
+
 /** Opens the store. Throws DATA_IN_USE or a system error. */
 export async function openLevelStore(options: LevelStoreOptions): Promise<LevelStore> {
   await options.files.makeFolder(options.folder);
@@ -177,16 +213,18 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
   const values = db.sublevel<string, string>('state', {});
   const state: StateStore = {
     get: (key) => values.get(key),
-    write: (entries, { sync = false } = {}) => {
-      // classic-level's own, handed on by the sublevel, whose types do not know it.
-      const how = { valueEncoding: 'utf8', sync };
-      const operations = [...entries].map(([key, value]) =>
-        value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
-      );
-      return values.batch(operations, how);
-    },
+    write: (entries, { sync } = { sync: false }) =>
+      db.batch(
+        [...entries].map(([key, value]) =>
+          value === undefined
+            ? { type: 'del' as const, key, sublevel: values }
+            : { type: 'put' as const, key, value, sublevel: values },
+        ),
+        { sync },
+      ),
     entries: (prefix) => values.iterator({ gte: prefix, lt: `${prefix}\uffff` }).all(),
   };
   const bytesWritten = () => db.bytesWritten;
-  return { state, sessions: sessionLevel(db), bytesWritten, close: () => db.close() };
+  const pages = pageStore(db);
+  return { state, pages, sessions: sessionLevel(db), bytesWritten, close: () => db.close() };
 }

@@ -8,7 +8,7 @@ export interface StateStore {
   /** All or nothing. `undefined` deletes the key. `sync`: resolves when it is on flash. */
   write(
     entries: ReadonlyMap<string, string | undefined>,
-    options?: { readonly sync?: boolean },
+    options?: { readonly sync: boolean },
   ): Promise<void>;
   /** Entries whose key starts with `prefix`, in key order. */
   entries(prefix: string): Promise<Array<[key: string, value: string]>>;

@@ -1,4 +1,4 @@
-import { seededRandom, systemClock } from '../../src/base/clock.ts';
+import { type Clock, seededRandom, systemClock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { LogRecord } from '../../src/base/reading.ts';
 import { Gateway } from '../../src/gateway.ts';
@@ -44,10 +44,11 @@ export class LocalGateway {
       readonly folder?: string;
       readonly files?: FaultyFiles;
       readonly logged?: LoggedLine[];
+      readonly clock?: Clock;
     } = {},
   ): Promise<LocalGateway> {
     const { config = '', folder = temporaryFolder(), files = new FaultyFiles() } = options;
-    const { logged = [] } = options;
+    const { logged = [], clock = systemClock } = options;
     const note = (level: keyof Logger) => (fields: LoggedLine['fields'], message: string) => {
       logged.push({ level, message, fields });
     };
@@ -56,7 +57,7 @@ export class LocalGateway {
       config: configOf(config, { overrides: { port: 0, dataDir: folder } }),
       data,
       files,
-      clock: systemClock,
+      clock,
       random: seededRandom(1),
       logger: {
         debug: note('debug'),

@@ -1,11 +1,12 @@
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { silentLogger } from '../../src/base/logger.ts';
 import type { RecordJson } from '../../src/base/record-json.ts';
 import type { Journal } from '../../src/log/journal.ts';
 import { LocalStreams } from '../../src/log/local-streams.ts';
 import { NamedConsumers } from '../../src/log/named-consumers.ts';
 import { consumerRoutes } from '../../src/ops/consumer-routes.ts';
-import { type Control, openControl } from '../../src/ops/control.ts';
+import { type Control, type ControlLimits, openControl } from '../../src/ops/control.ts';
 import type { Handler } from '../../src/ops/control-call.ts';
 import { recordRoutes } from '../../src/ops/record-routes.ts';
 import type { Files } from '../../src/os/files.ts';
@@ -56,16 +57,23 @@ export class LocalSocket {
     files: Files,
     { journal, clock }: Pick<Boot, 'journal' | 'clock'>,
     state = memoryState(),
-    more: readonly Handler[] = [],
+    more: Partial<ControlLimits> & { readonly handlers?: readonly Handler[] } = {},
   ): Promise<LocalSocket> {
+    const { handlers: others = [], ...limits } = more;
     const folder = await makeTemporaryFolder('headgate-socket-');
     const journals = new Map<string, Journal>([['telemetry', journal]]);
     const streams = new LocalStreams({ files, clock, boot: new Uint8Array(8), journals });
     const consumers = new NamedConsumers(state, streams);
     const own = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
-    const handlers = [...own, ...more];
+    const handlers = [...own, ...others];
     const socket = `${folder}/s`;
-    const control = await openControl({ files: nodeFiles, path: socket, handlers });
+    const control = await openControl({
+      files: nodeFiles,
+      path: socket,
+      handlers,
+      limits,
+      logger: silentLogger,
+    });
     return new LocalSocket({ folder, socket, state, control, streams });
   }
 
@@ -136,7 +144,7 @@ export class LocalSocket {
   }
 }
 
-export function recordsOf({ text }: Reply): RecordJson[] {
+export function recordsOf({ text }: Pick<Reply, 'text'>): RecordJson[] {
   return text
     .split('\n')
     .filter((line) => line !== '')

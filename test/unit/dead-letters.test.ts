@@ -206,6 +206,7 @@ describe('a second redrive', () => {
     ['auto', 'duplicate', 1],
     ['id', 'duplicate', 1],
     ['sequence', 'duplicate', 1],
+    ['payload', 'duplicate', 1],
     ['none', 'stored', 2],
   ] as const)('after a crash before the note, with dedup %s: %s', async (mode, outcome, count) => {
     await send(await live(), 'sensors/a/t', long(1));

@@ -17,6 +17,7 @@ let readings: Journal;
 let events: Journal;
 let counters: Counters;
 let pipeline: Pipeline;
+let told: unknown[];
 
 beforeEach(async () => {
   files = new FakeFiles();
@@ -28,6 +29,7 @@ beforeEach(async () => {
     streams: [{ name: 'dead-letter', partitions: 1 }],
   });
   counters = newCounters();
+  told = [];
   const ids = { windowMs: 1e9, windowIds: 1_000, maxIds: 1_000, maxDevices: 100 };
   const dedup = new Dedup({ mode: 'auto', ...ids });
   const pattern = { stream: 'readings', partitions: PARTITIONS, pattern: 'sensors/<device>/#' };
@@ -41,7 +43,7 @@ beforeEach(async () => {
     clock: systemClock,
     counters,
     maxPayloadBytes: 1_000,
-    logger: silentLogger,
+    logger: { ...silentLogger, info: (fields) => void told.push(fields['topic']) },
   });
 });
 
@@ -80,6 +82,13 @@ describe('a message', () => {
   it('of no stream is passed on and counted apart', async () => {
     expect(await send('office/light', 'on')).toBe(false);
     expect(counters).toEqual({ ...newCounters(), unrouted: 1 });
+  });
+
+  it('of no stream is told of once a topic, and of 100 topics at most', async () => {
+    const topics = Array.from({ length: 150 }, (_, i) => `office/${i}`);
+    for (const topic of topics.flatMap((one) => [one, one])) await send(topic, 'on');
+    expect(told).toEqual(topics.slice(0, 100));
+    expect(counters.unrouted).toBe(300);
   });
 
   it('that is no reading is kept as it came, with its reason and its device', async () => {

@@ -21,6 +21,7 @@ async function open(config: string): Promise<Stores> {
     clock: systemClock,
     random,
     logger: silentLogger,
+    boot: new Uint8Array(8),
     state: memoryState(),
     budget: undefined,
     onDrop: () => {},

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { messageIdOf, parsePayload } from '../../../src/base/payload.ts';
 import type { Reading } from '../../../src/base/reading.ts';
+import { WINDOW_BITS } from '../../../src/dedup/bit-slab.ts';
 import { Dedup, type DedupOptions } from '../../../src/dedup/dedup.ts';
-import { WINDOW_BITS } from '../../../src/dedup/sequence-window.ts';
 import { heapBytes } from '../../support/heap.ts';
 
 const OPTIONS: DedupOptions = {
@@ -97,18 +97,6 @@ describe('dedup', () => {
     expect(send(dedup, reading('a', { id: 'x' }), 60_001)).toBe('new');
   });
 
-  it('keeps within its bounds, and one talker does not cost the others their memory', () => {
-    const dedup = new Dedup({ ...OPTIONS, maxIds: 200, windowIds: 150 });
-    send(dedup, reading('quiet', { id: 'once' }));
-    for (let i = 0; i < 10_000; i++) send(dedup, reading('talker', { id: i }));
-    expect(dedup.size().ids).toBeLessThanOrEqual(200);
-    expect(send(dedup, reading('quiet', { id: 'once' }))).toBe('known');
-    expect(send(dedup, reading('talker', { id: 9_999 }))).toBe('known');
-    expect(send(dedup, reading('talker', { id: 0 }))).toBe('new');
-    for (let i = 0; i < 500; i++) send(dedup, reading(`device-${i}`, { id: i }));
-    expect(dedup.size().ids).toBeLessThanOrEqual(200);
-  });
-
   it('holds its bound in ids, however many devices there are and were', () => {
     const dedup = new Dedup({ ...OPTIONS, maxIds: 1_000, maxDevices: 500 });
     for (let device = 0; device < 400; device++) {
@@ -127,23 +115,6 @@ describe('dedup', () => {
     expect(new Set(again)).toEqual(new Set(['known']));
   });
 
-  it('takes from those first that were silent longest, when there is none left', () => {
-    const dedup = new Dedup({ ...OPTIONS, maxIds: 250, maxDevices: 1_000 });
-    for (const device of ['silent', 'heard']) {
-      for (let i = 0; i < 100; i++) send(dedup, reading(device, { id: i }));
-    }
-    send(dedup, reading('heard', { id: 99 }));
-    for (let i = 0; i < 100; i++) send(dedup, reading(`new-${i}`, { id: 1 }));
-    const known = (device: string) =>
-      Array.from(
-        { length: 100 },
-        (_, i) => dedup.claim(reading(device, { id: i }), 0)?.kind,
-      ).filter((kind) => kind === 'known').length;
-    expect(known('heard')).toBe(100);
-    expect(known('silent')).toBeLessThanOrEqual(50);
-    expect(dedup.size().ids).toBeLessThanOrEqual(250);
-  });
-
   it('remembers so many boots in all, and forgets the device that was silent longest', () => {
     const dedup = new Dedup({ ...OPTIONS, maxDevices: 100 });
     const boots = (device: string) =>
@@ -152,7 +123,7 @@ describe('dedup', () => {
       boots(`device-${i}`);
       expect(send(dedup, reading('steady', { boot: 'b', seq: i }))).toBe('new');
     }
-    expect(dedup.size().sequenceDevices).toBeLessThanOrEqual(26);
+    expect(dedup.size().devices).toBeLessThanOrEqual(26);
     expect(send(dedup, reading('steady', { boot: 'b', seq: 0 }))).toBe('known');
     expect(boots('device-199')).toEqual(['known', 'known', 'known', 'known']);
     expect(boots('device-0')).toEqual(['new', 'new', 'new', 'new']);
@@ -231,21 +202,6 @@ describe('dedup', () => {
     }
   });
 
-  it('gives the room of devices that are out of time to those that are there', () => {
-    const dedup = new Dedup({ ...OPTIONS, maxIds: 2_000, maxDevices: 1_000 });
-    send(dedup, reading('steady', { id: 0 }), 0);
-    for (let i = 0; i < 500; i++) send(dedup, reading(`once-${i}`, { id: 1 }), 0);
-    for (let t = 1; t <= 3; t++) send(dedup, reading('steady', { id: t }), t * 50_000);
-    // The new ones are what makes it look for room.
-    for (let i = 0; i < 100; i++) send(dedup, reading(`new-${i}`, { id: 1 }), 160_000);
-    for (let i = 100; i < 119; i++) send(dedup, reading('steady', { id: i }), 160_000);
-    const again = Array.from({ length: 19 }, (_, i) =>
-      send(dedup, reading('steady', { id: 100 + i }), 160_001),
-    );
-    expect(new Set(again)).toEqual(new Set(['known']));
-    expect(dedup.size().ids).toBeLessThan(200);
-  });
-
   it.each([
     ['ids', (i: number) => ({ id: i })],
     ['sequences', (i: number) => ({ boot: `b${i}`, seq: 1 })],
@@ -256,7 +212,7 @@ describe('dedup', () => {
     for (let i = 0; i < 200; i++) send(dedup, reading(`device-${i}`, bodyOf(i)), 1e9);
     const again = Array.from({ length: 8 }, (_, i) => dedup.claim(reading('a', bodyOf(i)), 1e9));
     expect(new Set(again.map((seen) => seen?.kind))).toEqual(new Set(['in-flight']));
-    expect(dedup.size().sequenceDevices).toBeLessThanOrEqual(4);
+    expect(dedup.size().devices).toBeLessThanOrEqual(4);
   });
 
   it('does not grow while nothing can be stored', () => {
@@ -275,28 +231,50 @@ describe('dedup', () => {
     expect(send(dedup, reading('a', { id: 'durable' }))).toBe('known');
   });
 
-  it('is not misled by a record that is older than the window', () => {
-    const dedup = new Dedup(OPTIONS);
-    for (const seq of [2_000, 5]) {
-      const one = reading('a', { boot: 'b', seq });
-      dedup.remember({
-        ...one,
-        stream: 's',
-        partition: 0,
-        offset: 0,
-        receivedAtMs: 0,
-        boot: '',
-        runMs: 5,
-      });
+  it('keeps within its bound: the newest of all devices', () => {
+    const dedup = new Dedup({ ...OPTIONS, maxIds: 200, windowIds: 1_000 });
+    for (let i = 0; i < 10_000; i++) send(dedup, reading(`d${i % 3}`, { id: i }));
+    expect(dedup.size().ids).toBe(200);
+    for (let i = 9_800; i < 10_000; i++) {
+      expect(send(dedup, reading(`d${i % 3}`, { id: i }))).toBe('known');
     }
-    const seen = [5 + WINDOW_BITS, 2_000].map((seq) =>
-      send(dedup, reading('a', { boot: 'b', seq })),
-    );
-    expect(seen).toEqual(['new', 'known']);
+    expect(send(dedup, reading('d0', { id: 0 }))).toBe('new');
   });
 
-  it('agrees with a plain set, whatever comes in whatever order (sequence)', () => {
-    const step = fc.record({ seq: fc.nat(WINDOW_BITS * 2), lives: fc.boolean() });
+  it('knows so many ids of each device, those repeated among them', () => {
+    const dedup = new Dedup({ ...OPTIONS, windowIds: 3 });
+    for (const id of [1, 2, 3, 4]) send(dedup, reading('a', { id }));
+    for (let i = 0; i < 5; i++) expect(send(dedup, reading('a', { id: 3 }))).toBe('known');
+    expect(send(dedup, reading('a', { id: 2 }))).toBe('known');
+    expect(send(dedup, reading('a', { id: 1 }))).toBe('new');
+    expect(send(dedup, reading('a', { id: 2 }))).toBe('new');
+  });
+
+  it('a repeat begins the time of its id anew where that is wished', () => {
+    for (const refresh of [false, true]) {
+      const dedup = new Dedup({ ...OPTIONS, refresh });
+      const times = [0, 50_000, 100_000, 160_100];
+      const seen = times.map((runMs) => send(dedup, reading('a', { id: 'x' }), runMs));
+      const expected = refresh ? ['known', 'known', 'new'] : ['known', 'new', 'new'];
+      expect(seen.slice(1), String(refresh)).toEqual(expected);
+    }
+  });
+
+  it('payload: the same bytes on a topic are one reading, for a while', () => {
+    const dedup = new Dedup({ ...OPTIONS, mode: 'payload' });
+    expect(send(dedup, reading('a', '21.5'), 0)).toBe('new');
+    expect(send(dedup, reading('a', '21.5'), 60_000)).toBe('known');
+    expect(send(dedup, reading('a', '21.6'), 0)).toBe('new');
+    expect(send(dedup, { ...reading('a', '21.5'), topic: 'u' }, 0)).toBe('new');
+    expect(send(dedup, reading('b', '21.5'), 0)).toBe('new');
+    // An id says nothing here.
+    expect(send(dedup, reading('a', { id: 1, value: 1 }), 0)).toBe('new');
+    expect(send(dedup, reading('a', { id: 1, value: 2 }), 0)).toBe('new');
+    expect(send(dedup, reading('a', '21.5'), 60_001)).toBe('new');
+  });
+
+  it('drops nothing that is new, and knows all of the window (sequence)', () => {
+    const step = fc.record({ seq: fc.nat(WINDOW_BITS * 4), lives: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
         const dedup = new Dedup(OPTIONS);
@@ -304,18 +282,14 @@ describe('dedup', () => {
         let high = -1;
         for (const { seq, lives } of steps) {
           const seen = dedup.claim(reading('a', { boot: 'b', seq }), 0);
-          const inWindow = seq > high - WINDOW_BITS;
-          if (inWindow) expect(seen?.kind).toBe(durable.has(seq) ? 'known' : 'new');
-          else expect(seen?.kind).toBe('new');
+          if (!durable.has(seq)) expect(seen?.kind).toBe('new');
+          else if (seq > high - WINDOW_BITS) expect(seen?.kind).toBe('known');
           high = Math.max(high, seq);
           if (seen?.kind !== 'new') continue;
           if (lives) {
             seen.claim.settle();
             durable.add(seq);
-          } else {
-            seen.claim.release();
-            if (inWindow) durable.delete(seq);
-          }
+          } else seen.claim.release();
         }
       }),
     );

@@ -75,7 +75,7 @@ test('an exception while packets are parsed and handled is an error of that clie
     maxSubscriptions: 10,
     maxConnectBytes: 1_000,
     halfPackets: new HalfPackets({ maxBytes: 1_000, withinMs: 1_000 }),
-    slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1, drainMs: 1 }),
+    slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1 }),
     turns: new ConnectTurns(),
     isOwed: () => false,
     onSilence: () => {},

@@ -172,3 +172,13 @@ test('the room of a retained message that could not be stored is free again', ()
   bound.count('a', 0);
   expect(bound.take({ ...packet, topic: 'b' })).toBe(true);
 });
+
+test('one retained message takes the room of the one before it on its topic', () => {
+  const bound = new RetainedBound(1_000, new LineLogger());
+  const sized = (topic: string, bytes: number) => ({ topic, payload: Buffer.alloc(bytes) });
+  expect(bound.take(sized('a', 600))).toBe(true);
+  expect(bound.take(sized('a', 800))).toBe(true);
+  // It grows too large: neither the new one nor the old one is kept, so the room is free.
+  expect(bound.take(sized('a', 1_200))).toBe(false);
+  expect(bound.take(sized('b', 800))).toBe(true);
+});

@@ -131,6 +131,19 @@ describe.each(VERSIONS)('limits, MQTT version %i', (version) => {
     expect(many.all('suback').length).toBeLessThan(2);
   });
 
+  test('a session that comes back has no more of them than before', async () => {
+    const { port } = await new Restarts({ maxSubscriptions: 3 }).start();
+    const session = { version, clean: false, properties: { sessionExpiryInterval: 600 } };
+    const first = await RawClient.connect(port, 'c', session);
+    first.send(subscribePacket('a', 'b', 'c'));
+    await first.hears('suback');
+    first.socket.destroy();
+    const again = await RawClient.connect(port, 'c', session);
+    again.send(subscribePacket('d'));
+    await again.closed;
+    expect(again.all('suback')).toEqual([]);
+  });
+
   test('who never says CONNECT is let go', async () => {
     const { port, logger } = await startBroker({ connectTimeoutMs: 50 });
     const silent = await RawClient.dial(port, version);

@@ -50,7 +50,7 @@ describe.each(VERSIONS)('version %i: a subscriber that stops reading', (version)
   });
 
   test('is cut off when its socket stays full', async () => {
-    const { port, broker, accepting } = await startBroker({ drainTimeoutMs: 50 });
+    const { port, broker, accepting, logger } = await startBroker({ drainTimeoutMs: 50 });
     accepting.answer = accepted;
     await stuck(port);
     const publisher = await RawClient.connect(port, 'pub', { version });
@@ -59,6 +59,8 @@ describe.each(VERSIONS)('version %i: a subscriber that stops reading', (version)
       await publisher.hears('puback', at + 100);
     }
     await until('cut off', () => broker.connections() === 1);
+    const [line] = logger.with('cut off');
+    expect(line?.fields).toMatchObject({ clientId: 'stuck', error: 'drain timeout' });
   });
 });
 

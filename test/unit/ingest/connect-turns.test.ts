@@ -58,6 +58,22 @@ test('one that goes while it waits is passed over, and locks nobody out', () => 
   expect(new Caller().connects(turns).turns).toBe(1);
 });
 
+test('one that gives up while it waits sends nobody to the broker twice', () => {
+  const turns = new ConnectTurns();
+  const first = new Caller().connects(turns);
+  const second = new Caller().connects(turns);
+  new Caller().connects(turns).goes();
+  expect([first.turns, second.turns]).toEqual([1, 0]);
+});
+
+test('one that is gone when it asks takes no turn', () => {
+  const turns = new ConnectTurns();
+  const gone = new Caller();
+  gone.goes();
+  expect(gone.connects(turns).turns).toBe(0);
+  expect(new Caller().connects(turns).turns).toBe(1);
+});
+
 test('none is left listening, and a queue of those gone ends without a stack of its length', () => {
   const turns = new ConnectTurns();
   const first = new Caller().connects(turns);

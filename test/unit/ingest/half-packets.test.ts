@@ -1,11 +1,7 @@
-import { EventEmitter } from 'node:events';
-import { generate, type Packet, parser } from 'mqtt-packet';
+import { generate, type Packet } from 'mqtt-packet';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { mergeChunks } from '../../../src/ingest/chunks.ts';
-import { ClientGuard, type GuardedClient } from '../../../src/ingest/client-guard.ts';
-import { ConnectTurns } from '../../../src/ingest/connect-turns.ts';
 import { HalfPackets, type HalfSender } from '../../../src/ingest/half-packets.ts';
-import { SlowReaders } from '../../../src/ingest/slow-readers.ts';
 import {
   accepted,
   connectPacket,
@@ -13,6 +9,7 @@ import {
   RawClient,
   startBroker,
 } from './broker-fixture.ts';
+import { guarded } from './guard-fixture.ts';
 
 class Sender implements HalfSender {
   isRead = true;
@@ -39,6 +36,15 @@ describe('half packets', () => {
     expect(half.note(b, 39, 0)).toBe(true);
     half.forget(a);
     expect(half.note(b, 100, 0)).toBe(true);
+  });
+
+  test('that become fewer are taken, though all together are still too many', () => {
+    const half = new HalfPackets({ maxBytes: 100, withinMs: 60_000 });
+    const [a, b] = [new Sender(), new Sender()];
+    expect(half.note(a, 90, 0)).toBe(true);
+    expect(half.note(b, 60, 0)).toBe(false);
+    expect(half.note(a, 80, 0)).toBe(true);
+    for (const sender of [a, b]) half.forget(sender);
   });
 
   test('that do not come on are late, unless it is we who do not read', () => {
@@ -117,9 +123,7 @@ describe('half packets', () => {
   });
 
   test('behind a CONNECT wait in the socket until it is answered', () => {
-    const { client, parsed } = guarded({ connected: false });
-    const failed: unknown[] = [];
-    client.on('error', (error) => failed.push(error));
+    const { client, parsed, failed } = guarded({ connected: false });
     const large = generate(publishPacket('x'.repeat(10_000), { qos: 0 }) as Packet);
     parsed.parse(generate(connectPacket('c', 4) as Packet));
     parsed.parse(large.subarray(0, 900));
@@ -145,34 +149,3 @@ describe('half packets', () => {
     },
   );
 });
-
-/** A guard before a client that is all made up but its parser. */
-function guarded({ connected = true } = {}) {
-  const parsed = parser({ protocolVersion: 4 });
-  const client = Object.assign(new EventEmitter(), {
-    subscriptions: {},
-    _parser: parsed,
-    _parsingBatch: 0,
-    _keepaliveInterval: 0,
-    _keepaliveTimer: null,
-    conn: new EventEmitter(),
-    closed: false,
-    connected,
-    pause: vi.fn(),
-    resume: vi.fn(),
-  });
-  const heard: Packet[] = [];
-  parsed.on('packet', (packet) => heard.push(packet));
-  const half = new HalfPackets({ maxBytes: 1e9, withinMs: 60_000 });
-  new ClientGuard(client as unknown as GuardedClient, {
-    maxSubscriptions: 10,
-    maxConnectBytes: 1_000,
-    halfPackets: half,
-    slowReaders: new SlowReaders({ maxClientBytes: 1, maxBytes: 1, drainMs: 1 }),
-    turns: new ConnectTurns(),
-    isOwed: () => false,
-    onSilence: () => {},
-  });
-  const { _list: list } = client._parser as unknown as { _list: { getBuffers(): unknown[] } };
-  return { client, parsed, heard, half, chunks: () => list.getBuffers().length };
-}

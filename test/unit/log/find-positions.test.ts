@@ -189,6 +189,9 @@ it.each(['the first block', 'an indexed block', 'the last block'])(
       const offsets = await offsetsAtTime(search, times, timeIn(times, record));
       const rest = await readAll(files, journal, 'readings', offsets);
       expect(rest.map(textOf)).toEqual(left.slice(i).map(textOf));
+      const after = await offsetsAfter(search, record);
+      const later = await readAll(files, journal, 'readings', after);
+      expect(later.map(textOf)).toEqual(left.slice(i + 1).map(textOf));
     }
     await boot.stop();
   },

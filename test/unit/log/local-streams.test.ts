@@ -24,7 +24,7 @@ it('both stores have the times of a boot without a clock from one place', async 
   const { clock } = events;
   const streams = new LocalStreams({ files, clock, boot: new Uint8Array(8).fill(2), journals });
   const timesIn = async (journal: Boot['journal'], stream: string) => {
-    const times = await streams.timesOf(journal);
+    const times = await streams.times();
     return (await readAll(files, journal, stream)).map((record) => times.timeOfRecord(record));
   };
   expect(await timesIn(telemetry.journal, 'readings')).toEqual([MAY + 9_000, MAY + 9_000]);

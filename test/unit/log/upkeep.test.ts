@@ -72,6 +72,90 @@ describe('a full store', () => {
   });
 });
 
+describe('a file that is used again', () => {
+  it('is not written to under its old name', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files, STORE);
+    const gone = new Set<string>();
+    const late: string[] = [];
+    files.fault = (operation, path) => {
+      if (operation === 'rename' && path.endsWith('.segment')) gone.add(path);
+      // Another segment may have begun in it by then.
+      if (operation === 'write' && gone.has(path)) late.push(path);
+      return undefined;
+    };
+    for (let i = 0; i < 60; i++) await put(journal, i);
+    await journal.retain();
+    expect(gone.size).toBeGreaterThan(2);
+    expect(late).toEqual([]);
+    await journal.close();
+  });
+
+  it('is in the limit too, while it is ready', async () => {
+    const files = new FakeFiles();
+    const retention = { maxBytes: 5 * STORE.segmentBytes, maxAgeMs: 0 };
+    const journal = await openTestJournal(files, { ...STORE, retention });
+    for (let i = 0; i < 800; i++) {
+      await put(journal, i);
+      await journal.retain();
+      const names = (await files.list(FOLDER)).filter((name) => /\.(segment|packed)$/.test(name));
+      const bytes = names.map((name) => files.bytes(`${FOLDER}/${name}`).length);
+      expect(bytes.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(retention.maxBytes);
+    }
+    await journal.close();
+  });
+});
+
+describe('a file for the next segment', () => {
+  it('that finds no room is tried once a segment, not at each commit', async () => {
+    const files = new FakeFiles();
+    const journal = await openTestJournal(files, { ...STORE, packing: false });
+    const tried: string[] = [];
+    files.fault = (operation, path) => {
+      if (operation !== 'open' || !path.endsWith('.segment')) return undefined;
+      tried.push(path);
+      return 'ENOSPC';
+    };
+    for (let i = 0; i < 12; i++) {
+      await put(journal, i);
+      await journal.retain();
+    }
+    expect(journal.segments()).toHaveLength(1);
+    expect(tried).toHaveLength(1);
+    files.fault = () => undefined;
+    await journal.close();
+  });
+});
+
+describe('a rename that is done and not durable', () => {
+  it.each(['.packed', '.segment'])('of a %s leaves no file behind', async (ending) => {
+    const files = new FakeFiles();
+    const retention = { maxBytes: 6 * STORE.segmentBytes, maxAgeMs: 0 };
+    const journal = await openTestJournal(files, { ...STORE, retention });
+    let renamed = '';
+    let failed = 0;
+    files.fault = (operation, path) => {
+      if (operation === 'rename') renamed = path;
+      if (operation !== 'syncFolder' || !renamed.includes(ending) || failed > 0) return undefined;
+      failed += 1;
+      return 'EIO';
+    };
+    for (let i = 0; i < 60; i++) {
+      await put(journal, i);
+      await journal.retain();
+      // Twice: the first may have been behind the one that failed.
+      await journal.retain();
+      const known = new Set(journal.segments().map(({ path }) => path));
+      const names = (await files.list(FOLDER)).filter((name) => /\.(segment|packed)$/.test(name));
+      const others = names.filter((name) => !known.has(`${FOLDER}/${name}`));
+      // The one that is ready.
+      expect(others.length, `after ${i}: ${others}`).toBeLessThanOrEqual(1);
+    }
+    expect(failed).toBe(1);
+    await journal.close();
+  });
+});
+
 describe('beside a file system that stands still', () => {
   let folder: string;
 
@@ -100,5 +184,26 @@ describe('beside a file system that stands still', () => {
     await journal.retain();
     await journal.close();
     expect(files.openFiles).toBe(0);
+  });
+
+  it('a file that is ready too late is not the next one: segments stay in order', async () => {
+    const files = new FaultyFiles();
+    const journal = await openTestJournal(files, { ...STORE, folder, packing: false });
+    const release = files.hold('write', '0000000000000002.segment');
+    let i = 0;
+    while (journal.segments().length < 2) await put(journal, i++);
+    expect(journal.segments().map(({ sequence }) => sequence)).toEqual([1, 3]);
+    release();
+    await journal.retain();
+    while (journal.segments().length < 4) await put(journal, i++);
+    const sequences = journal.segments().map(({ sequence }) => sequence);
+    expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
+    await journal.retain();
+    expect(await files.list(folder)).not.toContain('0000000000000002.segment');
+    await journal.close();
+    expect(files.openFiles).toBe(0);
+    const again = await openTestJournal(new FaultyFiles(), { ...STORE, folder, packing: false });
+    expect(again.nextOffsets('readings').reduce((sum, next) => sum + next, 0)).toBe(i);
+    await again.close();
   });
 });

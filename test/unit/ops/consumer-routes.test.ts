@@ -110,19 +110,22 @@ describe('a consumer', () => {
     expect([...socket.state.stored.keys()]).toEqual([]);
   });
 
-  it("of the gateway's own is listed and can't be moved", async () => {
-    const text = JSON.stringify({ log: boot.journal.logId, offsets: [3, 4] });
-    await socket.state.write(new Map([[checkpointKey('uplink', 'readings'), text]]));
-    const path = '/consumers/uplink/streams/readings';
-    expect(rowIn(await socket.ask('GET', path))).toMatchObject({ own: true, lag: 3 });
-    for (const method of ['PUT', 'DELETE']) {
-      const body = method === 'PUT' ? { seek: 'earliest' } : undefined;
-      const reply = await socket.ask(method, path, body);
-      expect(reply.status).toBe(403);
-      expect(JSON.parse(reply.text)).toMatchObject({ code: 'CONSUMER_RESERVED' });
-    }
-    expect(socket.state.stored.get(checkpointKey('uplink', 'readings'))).toBe(text);
-  });
+  it.each(['detect', 'uplink'])(
+    "of the gateway's own is listed and can't be moved: %s",
+    async (own) => {
+      const text = JSON.stringify({ log: boot.journal.logId, offsets: [3, 4] });
+      await socket.state.write(new Map([[checkpointKey(own, 'readings'), text]]));
+      const path = `/consumers/${own}/streams/readings`;
+      expect(rowIn(await socket.ask('GET', path))).toMatchObject({ own: true, lag: 3 });
+      for (const method of ['PUT', 'DELETE']) {
+        const body = method === 'PUT' ? { seek: 'earliest' } : undefined;
+        const reply = await socket.ask(method, path, body);
+        expect(reply.status).toBe(403);
+        expect(JSON.parse(reply.text)).toMatchObject({ code: 'CONSUMER_RESERVED' });
+      }
+      expect(socket.state.stored.get(checkpointKey(own, 'readings'))).toBe(text);
+    },
+  );
 
   it('is one of 256 at most', async () => {
     const path = (i: number) => `/consumers/c${i}/streams/readings`;
@@ -163,6 +166,8 @@ describe('what is not right has a code and a status', () => {
     [`PUT ${MINE}`, { positions: { 0: 1 }, seek: 'latest' }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { positions: { 2: 0 } }, 404, 'PARTITION_UNKNOWN'],
     [`PUT ${MINE}`, { seek: 'latest', partition: 2 }, 404, 'PARTITION_UNKNOWN'],
+    [`PUT ${MINE}`, { seek: 'latest', partition: 65_535 }, 404, 'PARTITION_UNKNOWN'],
+    [`PUT ${MINE}`, { seek: 'latest', partition: 65_536 }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { seek: 'soon' }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { seek: '0:1' }, 400, 'REQUEST_INVALID'],
     [`PUT ${MINE}`, { seek: -1 }, 400, 'REQUEST_INVALID'],

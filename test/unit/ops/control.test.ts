@@ -2,6 +2,8 @@ import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { HeadgateError } from '../../../src/base/errors.ts';
+import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import { statusRoute } from '../../../src/local-socket.ts';
 import { type Control, type ControlLimits, openControl } from '../../../src/ops/control.ts';
 import type { Handler } from '../../../src/ops/control-call.ts';
@@ -13,8 +15,10 @@ import { until } from '../../support/until.ts';
 let folder: string;
 let socket: string;
 let control: Control | undefined;
+let said: Array<readonly [fields: Parameters<Logger['warn']>[0], message: string]>;
 
 beforeEach(async () => {
+  said = [];
   folder = await makeTemporaryFolder('headgate-control-');
   socket = `${folder}/control.sock`;
 });
@@ -33,7 +37,11 @@ async function open(): Promise<void> {
 }
 
 function openLimited(handler: Handler, limits: Partial<ControlLimits>): Promise<Control> {
-  return openControl({ files: nodeFiles, path: socket, handlers: [handler], limits });
+  const logger = {
+    ...silentLogger,
+    warn: (...line: Parameters<Logger['warn']>) => void said.push(line),
+  };
+  return openControl({ files: nodeFiles, path: socket, handlers: [handler], limits, logger });
 }
 
 function statusOf(method: string, path: string): Promise<number | undefined> {
@@ -185,6 +193,64 @@ it('ends a connection that does not take its answer', async () => {
   const { client } = rawClient('GET /a HTTP/1.1\r\nHost: g\r\n\r\n');
   await until('it is ended', () => isGone);
   client.destroy();
+});
+
+it('ends a connection that takes nothing of an answer that goes on', async () => {
+  let left: number | undefined;
+  const handler: Handler = async ({ answer, signal, drained }) => {
+    const before = answer.listenerCount('drain');
+    while (!signal.aborted) if (!answer.write('x'.repeat(100_000))) await drained();
+    left = answer.listenerCount('drain') - before;
+    return true;
+  };
+  control = await openLimited(handler, { stallMs: 50 });
+  const { client } = rawClient('GET /a HTTP/1.1\r\nHost: g\r\n\r\n');
+  await until('it is ended', () => left !== undefined);
+  expect(left).toBe(0);
+  client.destroy();
+});
+
+const eio = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+const MET = 'a request on the local socket met an error';
+
+it.each([
+  ['of the system', eio],
+  ['with a code of ours', new HeadgateError('LOG_FORMAT', 'page 3')],
+])('logs what it answers 500 to: an error %s', async (_, error) => {
+  control = await openLimited(() => Promise.reject(error), {});
+  expect(await statusOf('GET', '/a?b=1')).toBe(500);
+  expect(said).toEqual([[{ path: '/a?b=1', error }, MET]]);
+});
+
+it('logs why it breaks off an answer that has begun', async () => {
+  const handler: Handler = async ({ answer }) => {
+    answer.writeHead(200).flushHeaders();
+    throw eio;
+  };
+  control = await openLimited(handler, {});
+  const { client, got } = rawClient('GET /a HTTP/1.1\r\nHost: g\r\n\r\n');
+  client.resume();
+  await until('it is broken off', () => got.isClosed);
+  expect(got.text).toMatch(/^HTTP\/1.1 200 OK/);
+  expect(said).toEqual([[{ path: '/a', error: eio }, MET]]);
+});
+
+it('logs nothing of what a client does wrong, or of one that goes', async () => {
+  let isAsked = false;
+  const handler: Handler = async ({ method, body }) => {
+    if (method === 'GET') throw new HeadgateError('STREAM_UNKNOWN', 'no stream a');
+    isAsked = true;
+    await body();
+    return true;
+  };
+  control = await openLimited(handler, {});
+  expect(await statusOf('GET', '/a')).toBe(404);
+  const { client } = rawClient('PUT /a HTTP/1.1\r\nHost: g\r\nContent-Length: 9\r\n\r\n{');
+  await until('it is asked', () => isAsked);
+  client.destroy();
+  await until('it is gone', () => client.closed);
+  await control.close();
+  expect(said).toEqual([]);
 });
 
 it('is NOT_RUNNING where nobody answers', async () => {

@@ -26,7 +26,7 @@ beforeEach(async () => {
   });
   const files = new FakeFiles();
   boot = await Boot.start(files, 1, { mono: 1_000, wall: 1_000 });
-  socket = await LocalSocket.open(files, boot, memoryState(), [handler]);
+  socket = await LocalSocket.open(files, boot, memoryState(), { handlers: [handler] });
 });
 
 afterEach(async () => {

@@ -14,7 +14,14 @@ describe('a good configuration', () => {
         partitions: 4,
         lingerMs: undefined,
         ack: 'durable',
-        dedup: { mode: 'auto', windowMs: 86_400_000, windowIds: 1024 },
+        dedup: {
+          mode: 'auto',
+          windowMs: 86_400_000,
+          windowIds: 1024,
+          refresh: false,
+          payloadWindowMs: 60_000,
+          counterBits: 0,
+        },
       },
     });
     expect(config.gpio.pin).toBeUndefined();
@@ -40,6 +47,9 @@ describe('a good configuration', () => {
       mode: 'id',
       windowMs: 60_000,
       windowIds: 1024,
+      refresh: false,
+      payloadWindowMs: 60_000,
+      counterBits: 0,
     });
     expect(config.gpio).toEqual({ pin: 17, activeLow: true });
     expect(config.log).toMatchObject({ segmentBytes: 1_048_576, lingerMs: 5 });

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { LocalStreams } from '../../../src/log/local-streams.ts';
@@ -65,35 +64,26 @@ it('reads each record once, though its file is packed and used again meanwhile',
 });
 
 /** A client that takes nothing. */
-class StuckAnswer extends EventEmitter {
+class StuckAnswer {
   readonly written: string[] = [];
-  isDestroyed = false;
   writeHead() {}
   flushHeaders() {}
   write(text: string) {
     this.written.push(text);
     return false;
   }
-  destroy() {
-    this.isDestroyed = true;
-    this.emit('close');
-  }
 }
 
-it('a client that takes nothing for too long is disconnected', async () => {
+it('nothing is sent to a client that is waited for, and goes', async () => {
   await boot.put(0, 'one');
   await boot.put(0, 'two');
   const answer = new StuckAnswer();
   const abort = new AbortController();
-  answer.on('close', () => abort.abort());
-  await sendEvents(feed, {
-    answer: answer as unknown as ServerResponse,
-    signal: abort.signal,
-    turns: new Turns(),
-    show: textOf,
-    stallMs: 5,
-  });
-  expect(answer.isDestroyed).toBe(true);
+  const drained = async () => {
+    for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+    abort.abort();
+  };
+  const call = { answer: answer as unknown as ServerResponse, signal: abort.signal, drained };
+  await sendEvents(feed, { call, turns: new Turns(), show: textOf });
   expect(answer.written).toEqual(['id: 0:0\ndata: one\n\n']);
-  expect(answer.listenerCount('drain')).toBe(0);
 });

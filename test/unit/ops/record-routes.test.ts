@@ -191,6 +191,18 @@ describe('events', () => {
     expect(numbers).toEqual(Array.from({ length: 200 }, (_, i) => i));
   });
 
+  it('end for a client that takes nothing for too long', async () => {
+    await socket.close();
+    socket = await LocalSocket.open(files, boot, undefined, { stallMs: 50 });
+    // In JSON each byte is six: more than the buffers between the two hold.
+    for (let i = 0; i < 10; i++) await boot.put(0, '\u0001'.repeat(30_000));
+    const ask = `GET ${RECORDS} HTTP/1.1\r\nHost: g\r\nAccept: text/event-stream\r\n\r\n`;
+    const stuck = Array.from({ length: 8 }, () => socket.pipeline([ask]));
+    await Promise.all(stuck.map((client) => new Promise((done) => client.once('readable', done))));
+    await until('there is room', async () => (await socket.ask('GET', RECORDS)).status === 200);
+    for (const client of stuck) client.destroy();
+  });
+
   it('end when the daemon stops, and at once when the client goes', async () => {
     const some = await Promise.all(Array.from({ length: 8 }, () => follow(RECORDS)));
     expect((await socket.ask('GET', RECORDS)).status).toBe(503);
@@ -237,6 +249,8 @@ describe('what is not right has a code and a status', () => {
   it.each<[string, number, ErrorCode]>([
     ['/streams/radings/records', 404, 'STREAM_UNKNOWN'],
     ['/streams/readings/partitions/2/records', 404, 'PARTITION_UNKNOWN'],
+    ['/streams/readings/partitions/65535/records', 404, 'PARTITION_UNKNOWN'],
+    ['/streams/readings/partitions/65536/records', 400, 'REQUEST_INVALID'],
     ['/streams/readings/partitions/x/records', 400, 'REQUEST_INVALID'],
     ['/streams/readings', 404, 'PATH_UNKNOWN'],
     ['/streams/readings/partitions/0', 404, 'PATH_UNKNOWN'],

@@ -1,0 +1,317 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Outcome } from '../../src/append-once.ts';
+import { seededRandom } from '../../src/base/clock.ts';
+import type { MessageId, Reading } from '../../src/base/reading.ts';
+import { DedupLife } from '../support/dedup-life.ts';
+import { until } from '../support/until.ts';
+
+const withId = (life: DedupLife, device: string, text: string, more = ''): Reading => ({
+  device,
+  topic: `sensors/${device}/t`,
+  payload: Buffer.from(`${text} ${more}`),
+  messageId: { kind: 'id', text },
+  monoMs: life.clock.monoMs(),
+});
+
+const numbered = (life: DedupLife, device: string, boot: string, sequence: number): Reading => ({
+  ...withId(life, device, `${boot}:${sequence}`),
+  messageId: { kind: 'sequence', text: `${boot}:${sequence}`, boot, sequence },
+});
+
+async function started(options: ConstructorParameters<typeof DedupLife>[0] = {}) {
+  const life = new DedupLife(options);
+  await life.start();
+  return life;
+}
+
+const FILLER = 'x'.repeat(900);
+const SMALL_LOG = { retention: { maxBytes: 4 * 32 * 1024, maxAgeMs: 0 } };
+
+describe('dedup windows', () => {
+  it('are as they were after a restart, however often and however it ends', async () => {
+    const life = await started();
+    const ends = [() => life.restart(), () => life.kill(), () => life.powerCut(seededRandom(3))];
+    for (const [i, end] of ends.entries()) {
+      for (let n = 0; n < 100; n++) {
+        expect(await life.send(withId(life, 'a', `${i}-${n}`))).toBe('stored');
+        expect(await life.send(numbered(life, 'b', `boot-${i}`, n))).toBe('stored');
+      }
+      await end();
+      for (let n = 0; n < 100; n++) {
+        expect(await life.send(withId(life, 'a', `${i}-${n}`)), `${i}-${n}`).toBe('repeat');
+        expect(await life.send(numbered(life, 'b', `boot-${i}`, n))).toBe('repeat');
+      }
+    }
+    await life.stop();
+  });
+
+  it('outlive the readings that they came from', async () => {
+    const life = await started({ ...SMALL_LOG, maxIds: 10_000 });
+    const total = 600;
+    for (let n = 0; n < total; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`, FILLER))).toBe('stored');
+      expect(await life.send(numbered(life, 'b', 'boot', n))).toBe('stored');
+    }
+    await life.journal.retain();
+    expect((await life.ids()).length).toBeLessThan(total);
+    await life.powerCut(() => 0);
+    for (let n = 0; n < total; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+      expect(await life.send(numbered(life, 'b', 'boot', n)), String(n)).toBe('repeat');
+    }
+    await life.stop();
+  });
+
+  it('are longer than memory: what does not fit stands in the store', async () => {
+    const life = await started({ maxIds: 100 });
+    const total = 3_000;
+    for (let n = 0; n < total; n++) await life.send(withId(life, `d${n % 7}`, `${n}`));
+    await until('it is stored', () => life.keeper.storedIds >= total - 100);
+    expect(life.keeper.dedup.size().ids).toBeLessThanOrEqual(100);
+    for (let n = 0; n < total; n++) {
+      expect(await life.send(withId(life, `d${n % 7}`, `${n}`)), String(n)).toBe('repeat');
+    }
+    expect(await life.send(withId(life, 'd0', 'new'))).toBe('stored');
+    await life.stop();
+  });
+
+  it('of devices that memory has no room for come back from the store', async () => {
+    const life = await started({ maxDevices: 8 });
+    for (let n = 0; n < 40; n++) {
+      for (const number of [0, 2]) await life.send(numbered(life, `d${n}`, 'boot', number));
+    }
+    expect(life.keeper.dedup.size().devices).toBeLessThanOrEqual(8);
+    for (let n = 0; n < 40; n++) {
+      const sent = [0, 1, 2, 1].map((number) => numbered(life, `d${n}`, 'boot', number));
+      const outcomes: Outcome[] = [];
+      for (const one of sent) outcomes.push(await life.send(one));
+      expect(outcomes, `d${n}`).toEqual(['repeat', 'stored', 'repeat', 'repeat']);
+    }
+    await life.stop();
+  });
+
+  it('end by count and by time, also for what stands in the store', async () => {
+    const life = await started({ windowIds: 50, windowMs: 60_000 });
+    for (let n = 0; n < 200; n++) await life.send(withId(life, 'a', `${n}`));
+    await life.restart();
+    const outcomes: Outcome[] = [];
+    for (const n of [199, 151, 150, 149]) outcomes.push(await life.send(withId(life, 'a', `${n}`)));
+    expect(outcomes).toEqual(['repeat', 'repeat', 'repeat', 'stored']);
+    life.clock.mono += 61_000;
+    expect(await life.send(withId(life, 'a', '198'))).toBe('stored');
+    // Runs go when they are out of time, with the next ones.
+    for (let n = 0; n < 200; n++) {
+      life.clock.mono += 1_000;
+      await life.send(withId(life, 'b', `${n}`));
+    }
+    await until('old runs are gone', () => life.keeper.storedIds < 150);
+    await life.stop();
+  });
+
+  it.each([
+    ['ten years on', 315_360_000_000],
+    ['a day back', -86_400_000],
+  ])('neither forget nor block when the wall clock jumps %s', async (_, jumpMs) => {
+    const life = await started({ windowMs: 3_600_000 });
+    for (let n = 0; n < 100; n++) await life.send(withId(life, 'a', `${n}`));
+    life.clock.wall += jumpMs;
+    for (const end of [async () => {}, () => life.restart(), () => life.kill()]) {
+      await end();
+      for (let n = 0; n < 100; n++) {
+        expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+      }
+    }
+    // The same wall time again is nothing to the run clock: an hour of it ends the window.
+    life.clock.mono += 3_600_100;
+    expect(await life.send(withId(life, 'a', '0'))).toBe('stored');
+    await life.stop();
+  });
+
+  it('of another log are forgotten with it: nothing of them is in this one', async () => {
+    const life = await started();
+    for (let n = 0; n < 200; n++) await life.send(withId(life, 'a', `${n}`));
+    await life.stop();
+    for (const name of await life.files.list('/data/log/telemetry')) {
+      await life.files.remove(`/data/log/telemetry/${name}`);
+    }
+    await life.start();
+    for (let n = 0; n < 200; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('stored');
+    }
+    await life.stop();
+  });
+
+  it('go on from memory and log while the store takes nothing, and are stored later', async () => {
+    const life = await started({ maxIds: 400 });
+    life.pages.fault = new Error('no space');
+    for (let n = 0; n < 300; n++) await life.send(withId(life, 'a', `${n}`));
+    await life.kill();
+    for (let n = 0; n < 300; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+    }
+    life.pages.fault = undefined;
+    for (let n = 300; n < 600; n++) await life.send(withId(life, 'a', `${n}`));
+    await until('it is stored', () => life.keeper.storedIds >= 400);
+    for (let n = 0; n < 600; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+    }
+    await life.stop();
+  });
+
+  it('write nothing while nothing new comes, and little otherwise', async () => {
+    const life = await started({ maxIds: 2_000, maxDevices: 100 });
+    for (let n = 0; n < 5_000; n++) await life.send(withId(life, `d${n % 50}`, `${n}`));
+    await life.restart();
+    const { writes, writtenBytes } = life.pages;
+    // Five of a thousand each: 24 bytes an id, 2 of its filter, and the devices.
+    expect(writtenBytes / 5_000).toBeLessThan(40);
+    for (let n = 0; n < 5_000; n++) await life.send(withId(life, `d${n % 50}`, `${n}`));
+    expect(life.pages.writes).toBe(writes);
+    await life.stop();
+  });
+});
+
+type Action =
+  | { readonly do: 'send'; readonly device: number; readonly skip: number; readonly size: number }
+  | { readonly do: 'late'; readonly pick: number }
+  | { readonly do: 'repeat'; readonly pick: number; readonly times: number }
+  | { readonly do: 'both'; readonly device: number }
+  | { readonly do: 'jump'; readonly ms: number }
+  | { readonly do: 'restart' }
+  | { readonly do: 'kill' }
+  | { readonly do: 'cut'; readonly seed: number };
+
+const device = fc.nat({ max: 5 });
+const action: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      do: fc.constant('send'),
+      device,
+      skip: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, fc.nat({ max: 3 })),
+      size: fc.nat({ max: 3_000 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('late'), pick: fc.nat() }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('repeat'),
+      pick: fc.nat(),
+      times: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('both'), device }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('jump'),
+      ms: fc.constantFrom(315_360_000_000, -86_400_000, 60_000),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('restart', 'kill') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('cut'), seed: fc.nat() }) },
+) as fc.Arbitrary<Action>;
+
+/** Devices with ids, and with boots and numbers; what was acknowledged is to be known for good. */
+class World {
+  readonly life = new DedupLife({ ...SMALL_LOG, maxDevices: 4 });
+  readonly #sent: Array<Omit<Reading, 'monoMs'>> = [];
+  /** By name of device and id. */
+  readonly #acked = new Set<string>();
+  /** Times that one was said to be stored. */
+  readonly #stored = new Map<string, number>();
+  readonly #next = [0, 0, 0, 0, 0, 0];
+  /** Numbers left out so far. */
+  readonly #skipped: Array<readonly [device: number, number: number]> = [];
+
+  #make(device: number, number: number, size: number): Omit<Reading, 'monoMs'> {
+    const name = `d${device}`;
+    const boot = `b${Math.floor(number / 150)}`;
+    const text = device % 2 === 0 ? `${number}` : `${boot}:${number}`;
+    const messageId: MessageId =
+      device % 2 === 0 ? { kind: 'id', text } : { kind: 'sequence', text, boot, sequence: number };
+    const payload = Buffer.from('x'.repeat(size));
+    return { device: name, topic: `sensors/${name}/t`, payload, messageId };
+  }
+
+  async #send(one: Omit<Reading, 'monoMs'>): Promise<void> {
+    const key = `${one.device} ${one.messageId?.text}`;
+    const wasAcked = this.#acked.has(key);
+    const reading = { ...one, monoMs: this.life.clock.monoMs() };
+    const outcome = await this.life.send(reading, Number(one.device.slice(1)) % 2);
+    if (wasAcked) expect(outcome, `${key} was acknowledged before`).toBe('repeat');
+    if (typeof outcome !== 'string') return;
+    this.#acked.add(key);
+    if (outcome === 'stored') this.#stored.set(key, (this.#stored.get(key) ?? 0) + 1);
+  }
+
+  #new(device: number, skip: number, size: number): Omit<Reading, 'monoMs'> {
+    const from = this.#next[device] ?? 0;
+    for (let n = from; n < from + skip; n++) this.#skipped.push([device, n]);
+    this.#next[device] = from + skip + 1;
+    const one = this.#make(device, from + skip, size);
+    this.#sent.push(one);
+    return one;
+  }
+
+  async #step(action: Action): Promise<void> {
+    this.life.clock.advance(10);
+    if (action.do === 'send') await this.#send(this.#new(action.device, action.skip, action.size));
+    else if (action.do === 'late') {
+      const [late] = this.#skipped.splice(action.pick % Math.max(1, this.#skipped.length), 1);
+      if (late === undefined) return;
+      const one = this.#make(late[0], late[1], 10);
+      this.#sent.push(one);
+      await this.#send(one);
+    } else if (action.do === 'repeat') {
+      const one = this.#sent[action.pick % Math.max(1, this.#sent.length)];
+      if (one === undefined) return;
+      await Promise.all(Array.from({ length: action.times }, () => this.#send(one)));
+    } else if (action.do === 'both') {
+      const one = this.#new(action.device, 0, 100);
+      await Promise.all([this.#send(one), this.#send(one)]);
+    } else if (action.do === 'jump') this.life.clock.wall += action.ms;
+    else if (action.do === 'restart') await this.life.restart();
+    else if (action.do === 'kill') await this.#killUnderLoad(() => this.life.kill());
+    else if (action.do === 'cut')
+      await this.#killUnderLoad(() => this.life.powerCut(seededRandom(action.seed)));
+  }
+
+  /** Some are on their way when it happens: nobody is told of those. */
+  async #killUnderLoad(end: () => Promise<void>): Promise<void> {
+    const onTheirWay = [0, 1, 2].map((device) => this.#new(device, 0, 200));
+    for (const one of onTheirWay) {
+      void this.life.send({ ...one, monoMs: this.life.clock.monoMs() }, 0);
+    }
+    await end();
+  }
+
+  async run(actions: readonly Action[]): Promise<void> {
+    await this.life.start();
+    for (const action of actions) await this.#step(action);
+    // Every device sends all it ever sent once more, as after a week away.
+    await this.life.restart();
+    for (const one of this.#sent) await this.#send(one);
+    const ids = await this.life.ids();
+    expect(new Set(ids).size, 'no id stands in the log twice').toBe(ids.length);
+    for (const [key, times] of this.#stored) expect(times, key).toBe(1);
+    const { ids: inMemory, devices } = this.life.keeper.dedup.size();
+    expect(inMemory).toBeLessThanOrEqual(60);
+    expect(devices).toBeLessThanOrEqual(4);
+    await this.life.stop();
+  }
+}
+
+const SEED = Number(process.env['SEED'] ?? 20_261_125);
+const RUNS = Number(process.env['RUNS'] ?? 40);
+
+it(`each id is in the log once, and what was acknowledged is known for good (seed ${SEED})`, async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { minLength: 20, maxLength: 250 }), async (actions) => {
+      await new World().run(actions);
+    }),
+    { numRuns: RUNS, seed: SEED },
+  );
+}, 300_000);

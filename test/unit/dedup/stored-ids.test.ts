@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import { Fingerprint } from '../../../src/dedup/fingerprint.ts';
+import { IdCopies, IdRing } from '../../../src/dedup/id-ring.ts';
+import { type BuiltRun, buildRun, decodeRun, encodeRun } from '../../../src/dedup/id-run.ts';
+import { StoredIds } from '../../../src/dedup/stored-ids.ts';
+import { MemoryPages } from '../../support/memory-pages.ts';
+
+const print = (n: number) => Fingerprint.of(`id-${n}`, undefined);
+
+/** Of the ids from `from` on and before `to`, at the tick of their number. */
+function runOf(from: number, to: number): BuiltRun {
+  const ring = new IdRing(Math.max(1, to - from));
+  for (let n = from; n < to; n++) ring.push(print(n), { tick: n, ordinal: n + 1 }, 1);
+  const copies = new IdCopies(ring.copy(0, ring.pushed));
+  const building = buildRun(
+    copies,
+    Array.from({ length: copies.count }, (_, n) => n),
+  );
+  for (let step = building.next(); ; step = building.next()) {
+    if (step.done === true) return step.value;
+  }
+}
+
+async function add(stored: StoredIds, pages: MemoryPages, run: BuiltRun, oldestTick = 0) {
+  for (const some of stored.pagesOf(run)) await pages.write(some);
+  const { entries, dropped, apply } = stored.change(run, oldestTick, []);
+  await pages.write(entries);
+  apply();
+  return dropped;
+}
+
+async function opened(pages: MemoryPages, maxIds = 1e6) {
+  const faults: unknown[] = [];
+  const onFault = (error: unknown) => faults.push(error);
+  const stored = new StoredIds({ pages, folder: 's', maxIds, onFault });
+  await stored.open();
+  return { stored, faults };
+}
+
+describe('ids in the store', () => {
+  it('are found, the newest of each, and after a restart too', async () => {
+    const pages = new MemoryPages();
+    const { stored } = await opened(pages);
+    for (const [from, to] of [
+      [0, 5_000],
+      [5_000, 5_001],
+      [4_000, 9_000],
+    ] as const) {
+      await add(stored, pages, runOf(from, to));
+    }
+    for (const one of [stored, (await opened(pages)).stored]) {
+      expect(one.size).toBe(10_001);
+      for (let n = 0; n < 9_000; n++) {
+        expect(one.find(print(n))).toEqual({ tick: n, ordinal: n + 1 });
+      }
+      for (let n = 9_000; n < 29_000; n++) expect(one.find(print(n))).toBeUndefined();
+      // Of sixty thousand looks: the filters send few of them to the store.
+      expect(one.misses).toBeLessThan(300);
+    }
+  });
+
+  it('a run without its header is nothing, and its pages go at the next start', async () => {
+    const pages = new MemoryPages();
+    const { stored } = await opened(pages);
+    await add(stored, pages, runOf(0, 300));
+    for (const some of stored.pagesOf(runOf(300, 600))) await pages.write(some);
+    const withIt = pages.keys.length;
+    const again = await opened(pages);
+    expect(pages.keys.length).toBeLessThan(withIt);
+    expect(again.stored.find(print(400))).toBeUndefined();
+    expect(again.stored.find(print(100))?.tick).toBe(100);
+    await add(again.stored, pages, runOf(600, 900));
+    expect((await opened(pages)).stored.find(print(700))?.tick).toBe(700);
+  });
+
+  it('go as a run, when the last of them is out of the window', async () => {
+    const pages = new MemoryPages();
+    const { stored } = await opened(pages);
+    await add(stored, pages, runOf(0, 1_000));
+    await add(stored, pages, runOf(1_000, 2_000), 999);
+    expect(stored.find(print(0))).toBeDefined();
+    expect(await add(stored, pages, runOf(0, 0), 1_000)).toBe(0);
+    expect(stored.find(print(0))).toBeUndefined();
+    expect(stored.find(print(1_000))).toBeDefined();
+    await add(stored, pages, runOf(0, 0), 2_000);
+    expect(pages.keys).toEqual([]);
+  });
+
+  it('are no more than they may be, and it is told how many went too early', async () => {
+    const pages = new MemoryPages();
+    const { stored } = await opened(pages, 1_000);
+    await add(stored, pages, runOf(0, 600));
+    expect(await add(stored, pages, runOf(600, 1_001))).toBe(600);
+    expect(stored.size).toBe(401);
+    for (let i = 0; i < 140; i++) await add(stored, pages, runOf(i, i + 1));
+    expect(stored.size).toBe(128);
+  });
+
+  it('that cannot be read are told of and unknown', async () => {
+    const pages = new MemoryPages();
+    const { stored, faults } = await opened(pages);
+    await add(stored, pages, runOf(0, 10));
+    pages.getSync = () => {
+      throw new Error('corruption');
+    };
+    expect(stored.find(print(3))).toBeUndefined();
+    expect(faults).toHaveLength(1);
+  });
+
+  it('a header that is cut or of another version is no run', () => {
+    const bytes = encodeRun(runOf(0, 100).run);
+    expect(decodeRun(bytes)?.count).toBe(100);
+    expect(decodeRun(bytes.subarray(0, 10))).toBeUndefined();
+    expect(decodeRun(bytes.subarray(0, bytes.length - 1))).toBeUndefined();
+    bytes[0] = 9;
+    expect(decodeRun(bytes)).toBeUndefined();
+  });
+});
