@@ -21,8 +21,9 @@ export type Outcome = 'stored' | 'repeat' | HeadgateError;
 /**
  * Appends a reading unless it is a repeat. Dedup is asked at once, before anything is waited for. A
  * repeat of what is on its way ends as the first one does, and no sooner, unless that one was
- * acknowledged already. Returns true if the reading may be acknowledged before `done` is called:
- * the stream allows it, and the log keeps up, so that little more than a linger of it can be lost.
+ * acknowledged already and `ack` allows as much for this one. Returns true if the reading may be
+ * acknowledged before `done` is called: the stream allows it, and the log keeps up, so that little
+ * more than a linger of it can be lost.
  */
 export function appendOnce(
   { journal, stream, dedup, ack }: OnceStream,
@@ -36,7 +37,7 @@ export function appendOnce(
     return false;
   }
   if (sighting?.kind === 'in-flight') {
-    if (sighting.claim.isAcknowledged) {
+    if (sighting.claim.isAcknowledged && ack === 'received') {
       done('repeat');
       return false;
     }

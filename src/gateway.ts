@@ -139,7 +139,14 @@ export class Gateway {
       });
     await this.#startUpkeep(stores);
     const status = () => this.status();
-    const socket = await openLocalSocket({ ...this.#options, boot, stores, state, status });
+    const socket = await openLocalSocket({
+      ...this.#options,
+      boot,
+      stores,
+      state,
+      pipeline,
+      status,
+    });
     this.#onStop('control', () => socket.close());
     await broker.listen();
     this.#onStop('listener', () => broker.hangUp());

@@ -8,6 +8,9 @@ import { consumerLs } from './cli/consumer-ls.ts';
 import { consumerRead } from './cli/consumer-read.ts';
 import { consumerRm } from './cli/consumer-rm.ts';
 import { consumerSeek } from './cli/consumer-seek.ts';
+import { deadLetterLs } from './cli/dead-letter-ls.ts';
+import { deadLetterRedrive } from './cli/dead-letter-redrive.ts';
+import { deadLetterShow } from './cli/dead-letter-show.ts';
 import { demo } from './cli/demo.ts';
 import { logDump } from './cli/log-dump.ts';
 import { logExport } from './cli/log-export.ts';
@@ -41,6 +44,9 @@ const COMMANDS: readonly Command[] = [
   consumerSeek,
   consumerLag,
   consumerRm,
+  deadLetterLs,
+  deadLetterShow,
+  deadLetterRedrive,
 ];
 
 /** Nothing went wrong, but there is nothing to ask either: apart from 1, for scripts. */

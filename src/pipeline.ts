@@ -3,12 +3,13 @@ import type { Clock } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
 import type { ErrorCode, HeadgateError } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
-import type { Reading } from './base/reading.ts';
+import type { MessageId, Reading } from './base/reading.ts';
 import type { InboundPublish } from './ingest/broker.ts';
-import { parseReading } from './ingest/parse-reading.ts';
-import type { TopicMap } from './ingest/topic-map.ts';
+import { type ParsedMessage, parseReading, type StreamMessage } from './ingest/parse-reading.ts';
+import type { TopicMap, TopicPlace } from './ingest/topic-map.ts';
 import type { Journal } from './log/journal.ts';
 import type { Stream } from './log/stream.ts';
+import type { Redriven } from './ops/dead-letter-routes.ts';
 
 export interface PipelineOptions {
   readonly topics: TopicMap;
@@ -24,6 +25,16 @@ export interface PipelineOptions {
 
 /** Told once: may it be acknowledged? */
 export type Done = (error: HeadgateError | undefined) => void;
+
+/** As `Done`, and whether it was a repeat; an acknowledgement ahead of the flash can't tell. */
+type Stored = (error: HeadgateError | undefined, outcome?: 'stored' | 'repeat') => void;
+
+/** A message on a stream's topic that is a reading, and where it goes. */
+interface Routed {
+  readonly target: OnceStream;
+  readonly partition: number;
+  readonly reading: Reading;
+}
 
 const DEAD_LETTER_DEVICE = 'unknown';
 const MAX_TOPICS_TOLD = 100;
@@ -49,27 +60,72 @@ export class Pipeline {
    * Returns false, and calls nothing, for a topic that is no stream's.
    */
   accept(message: InboundPublish, done: Done): boolean {
-    const { topics, streams, counters, clock, maxPayloadBytes } = this.#options;
-    const place = topics.find(message.topic);
-    const target = place === undefined ? undefined : streams.get(place.stream);
-    if (place === undefined || target === undefined) {
+    const { counters, clock } = this.#options;
+    const found = this.#find(message.topic);
+    if (found === undefined) {
       this.#pass(message.topic);
       return false;
     }
     // An empty retained message tells the broker to forget the retained one: no reading is meant.
     if (message.retain && message.payload.length === 0) return false;
     counters.received += 1;
-    const { device } = place;
+    const { target, place } = found;
     const { topic, payload } = message;
-    const arrived = { device, topic, payload, monoMs: clock.monoMs() };
-    if (!place.isUsable) {
-      this.#bury('DEVICE_INVALID', arrived, done);
-      return true;
-    }
-    const parsed = parseReading(arrived, maxPayloadBytes);
+    const arrived = { device: place.device, topic, payload, monoMs: clock.monoMs() };
+    const parsed = this.#parse(place, arrived);
     if (parsed.ok) this.#store(target, place.partition, parsed.reading, done);
     else this.#bury(parsed.code, arrived, done);
     return true;
+  }
+
+  /**
+   * Sends a dead letter through again, as if it came now; `id` is for one that has none of its own.
+   * Calls `done` once. Counted as received if it is a reading by now; if it still is none, nothing
+   * is counted, and it is not buried a second time.
+   */
+  redrive(letter: Reading, id: MessageId, done: (outcome: Redriven) => void): void {
+    const routed = this.#route(letter, id);
+    if ('outcome' in routed) {
+      done(routed);
+      return;
+    }
+    const { target, partition, reading } = routed;
+    this.#options.counters.received += 1;
+    // Whatever its owner chose: what is told here is noted for good, so it must be on flash.
+    this.#store({ ...target, ack: 'durable' }, partition, reading, (error, outcome) => {
+      if (error === undefined) done({ outcome: outcome === 'repeat' ? 'duplicate' : 'stored' });
+      else done({ outcome: 'refused', reason: error.code, detail: error.detail });
+    });
+  }
+
+  /** What `redrive` would come to if the flash takes it. Changes nothing. */
+  foresee(letter: Reading, id: MessageId): Redriven {
+    const routed = this.#route(letter, id);
+    if ('outcome' in routed) return routed;
+    const { target, reading } = routed;
+    return { outcome: target.dedup.knows(reading) ? 'duplicate' : 'stored' };
+  }
+
+  #route({ topic, payload }: Reading, id: MessageId): Routed | Redriven {
+    const found = this.#find(topic);
+    if (found === undefined) return { outcome: 'no-stream' };
+    const { target, place } = found;
+    const monoMs = this.#options.clock.monoMs();
+    const parsed = this.#parse(place, { device: place.device, topic, payload, monoMs });
+    if (!parsed.ok) return { outcome: 'no-reading', reason: parsed.code };
+    const { messageId = id } = parsed.reading;
+    return { target, partition: place.partition, reading: { ...parsed.reading, messageId } };
+  }
+
+  #find(topic: string): { target: OnceStream; place: TopicPlace } | undefined {
+    const place = this.#options.topics.find(topic);
+    const target = place === undefined ? undefined : this.#options.streams.get(place.stream);
+    return place === undefined || target === undefined ? undefined : { target, place };
+  }
+
+  #parse({ isUsable }: TopicPlace, arrived: StreamMessage): ParsedMessage {
+    if (!isUsable) return { ok: false, code: 'DEVICE_INVALID' };
+    return parseReading(arrived, this.#options.maxPayloadBytes);
   }
 
   /** Ordinary MQTT; or a slip in a topic, which its sender would never hear of. */
@@ -82,11 +138,11 @@ export class Pipeline {
     logger.info(fields, "a topic is no stream's: its messages are passed on and not kept");
   }
 
-  #store(target: OnceStream, partition: number, reading: Reading, done: Done): void {
+  #store(target: OnceStream, partition: number, reading: Reading, done: Stored): void {
     const { counters } = this.#options;
     let isAnswered = false;
-    const answer = (error?: HeadgateError) => {
-      if (!isAnswered) done(error);
+    const answer: Stored = (error, outcome) => {
+      if (!isAnswered) done(error, outcome);
       isAnswered = true;
     };
     const isAcknowledged = appendOnce(target, partition, reading, (outcome) => {
@@ -94,9 +150,10 @@ export class Pipeline {
       else if (outcome === 'repeat') counters.duplicates += 1;
       else if (isAnswered) this.#lose(target, reading, outcome);
       else counters.rejected += 1;
-      answer(typeof outcome === 'string' ? undefined : outcome);
+      if (typeof outcome === 'string') answer(undefined, outcome);
+      else answer(outcome);
     });
-    if (isAcknowledged) answer();
+    if (isAcknowledged) answer(undefined);
   }
 
   /** Its sender has it no more: that is what `ack: received` may cost, and it is said. */

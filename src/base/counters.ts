@@ -3,7 +3,10 @@
  * received = stored + duplicates + deadLettered + rejected + lostAfterAck + what is in flight.
  */
 export interface Counters {
-  /** Publishes to a stream's topics, retransmits included. */
+  /**
+   * Publishes to a stream's topics, retransmits included; and dead letters that are a reading when
+   * they are sent through again. One that still is none arrives nowhere, and is not counted.
+   */
   received: number;
   /** Retransmits that were acknowledged and not stored again. */
   duplicates: number;

@@ -92,7 +92,12 @@ export const ERRORS = {
   PARTITION_UNKNOWN: row('The stream has no such partition.', 'See `headgate log ls`.'),
   OFFSET_BEYOND_END: row(
     'The offset is beyond the end of its partition: this log has never had such a record.',
-    'Begin at `latest` or `earliest`. After a card was replaced, offsets begin again.',
+    'Begin at `latest` or `earliest`; `headgate log ls` has the offsets. After a card was ' +
+      'replaced, they begin again.',
+  ),
+  OFFSET_GONE: row(
+    'There was a record at this offset once, and it is not kept any more.',
+    'Retention has dropped it, or a damaged block took it; `headgate log verify` tells of those.',
   ),
   CONSUMER_UNKNOWN: row(
     'There is no consumer of this name, or none of this stream.',

@@ -45,11 +45,13 @@ export function recordFilter(values: Values): RecordFilter {
   const partitionText = textValue(values, 'partition');
   const partition = partitionText === undefined ? undefined : whole('partition', partitionText);
   const device = textValue(values, 'device');
+  const reason = textValue(values, 'reason');
   return {
     partition,
     keeps: (record) =>
       (partition === undefined || record.partition === partition) &&
-      (device === undefined || record.device === device),
+      (device === undefined || record.device === device) &&
+      (reason === undefined || record.reason === reason),
   };
 }
 

@@ -29,7 +29,7 @@ export function formatRecord({ record, timeMs }: TimedRecord, format: string): s
 }
 
 /** A line is a line, and says nothing to the terminal: control characters are spelt out. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return text.replace(/\p{Cc}/gu, (one) => {
     const short = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[one];
     return short ?? `\\x${(one.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`;

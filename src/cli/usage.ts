@@ -6,6 +6,8 @@ import type { Command, Values } from './command.ts';
 /** What can be typed, what it means, and what to say of what can't. */
 
 const OPTION_HELP: Readonly<Record<string, string>> = {
+  again: 'also what was redriven before',
+  all: 'every dead letter, or those that --reason, --device, --since and --until name',
   anomaly: 'the message of each sensor that is far off, counted from 0; none by default',
   commit: 'moves the consumer on, a page at a time, once it is printed',
   config: 'YAML file; default: $HEADGATE_CONFIG, else /etc/headgate/headgate.yaml if it is there',
@@ -14,6 +16,7 @@ const OPTION_HELP: Readonly<Record<string, string>> = {
   defaults: 'prints a configuration file with every setting at its default',
   device: 'only records of this device',
   devices: 'sensors; 5 by default',
+  'dry-run': 'says what would become of each, and changes nothing',
   every: 'ms between two messages of a sensor; 1000 by default',
   follow: 'goes on with new records until interrupted',
   from: 'earliest, which is the default, or an offset for every partition',
@@ -25,6 +28,8 @@ const OPTION_HELP: Readonly<Record<string, string>> = {
   out: 'writes to this file, which is there when it is whole; until then it is FILE.part',
   partition: 'only records of this partition',
   port: 'MQTT port, instead of mqtt.port; 0 takes any free one',
+  raw: 'the bytes of the payload, and nothing else',
+  reason: 'only those with this code: PAYLOAD_TOO_LARGE, …; docs/errors.md has them all',
   records: 'the records of each block too',
   repeats: 'percent of messages that are sent twice; 5 by default',
   segment: 'only this one, by its number',

@@ -215,13 +215,14 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
   const values = db.sublevel<string, string>('state', {});
   const state: StateStore = {
     get: (key) => values.get(key),
-    write: (entries) =>
-      values.batch(
+    write: (entries, { sync } = { sync: false }) =>
+      db.batch(
         [...entries].map(([key, value]) =>
           value === undefined
-            ? { type: 'del' as const, key }
-            : { type: 'put' as const, key, value },
+            ? { type: 'del' as const, key, sublevel: values }
+            : { type: 'put' as const, key, value, sublevel: values },
         ),
+        { sync },
       ),
     entries: (prefix) => values.iterator({ gte: prefix, lt: `${prefix}\uffff` }).all(),
   };

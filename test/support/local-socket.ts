@@ -7,6 +7,7 @@ import { LocalStreams } from '../../src/log/local-streams.ts';
 import { NamedConsumers } from '../../src/log/named-consumers.ts';
 import { consumerRoutes } from '../../src/ops/consumer-routes.ts';
 import { type Control, type ControlLimits, openControl } from '../../src/ops/control.ts';
+import type { Handler } from '../../src/ops/control-call.ts';
 import { recordRoutes } from '../../src/ops/record-routes.ts';
 import type { Files } from '../../src/os/files.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';
@@ -56,13 +57,15 @@ export class LocalSocket {
     files: Files,
     { journal, clock }: Pick<Boot, 'journal' | 'clock'>,
     state = memoryState(),
-    limits: Partial<ControlLimits> = {},
+    more: Partial<ControlLimits> & { readonly handlers?: readonly Handler[] } = {},
   ): Promise<LocalSocket> {
+    const { handlers: others = [], ...limits } = more;
     const folder = await makeTemporaryFolder('headgate-socket-');
     const journals = new Map<string, Journal>([['telemetry', journal]]);
     const streams = new LocalStreams({ files, clock, boot: new Uint8Array(8), journals });
     const consumers = new NamedConsumers(state, streams);
-    const handlers = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
+    const own = [recordRoutes({ streams, consumers }), consumerRoutes({ streams, consumers })];
+    const handlers = [...own, ...others];
     const socket = `${folder}/s`;
     const control = await openControl({
       files: nodeFiles,
