@@ -307,7 +307,7 @@ class World {
 const SEED = Number(process.env['SEED'] ?? 20_261_125);
 const RUNS = Number(process.env['RUNS'] ?? 40);
 
-it(`each id is in the log once; what was acknowledged is known for good (seed ${SEED})`, async () => {
+it(`each id is in the log once, and what was acknowledged is known (seed ${SEED})`, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { minLength: 20, maxLength: 250 }), async (actions) => {
       await new World().run(actions);
