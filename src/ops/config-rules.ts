@@ -218,15 +218,18 @@ const windowInAll: Rule = ({ streams, dedup }) =>
         dedup: { windowIds },
       },
     ]) =>
-      windowIds <= dedup.maxIds
+      windowIds <= dedup.maxIds + dedup.maxStoredIds
         ? []
         : {
             path: ['streams', stream, 'dedup', 'windowIds'],
-            others: [['dedup', 'maxIds']],
+            others: [
+              ['dedup', 'maxIds'],
+              ['dedup', 'maxStoredIds'],
+            ],
             message:
               `streams.${stream}.dedup.windowIds is ${windowIds}, more than are remembered of ` +
-              `all devices together (dedup.maxIds is ${dedup.maxIds})`,
-            mend: `lower it, or raise dedup.maxIds: so many for each device that is to have them`,
+              `all devices together (dedup.maxStoredIds is ${dedup.maxStoredIds})`,
+            mend: 'lower it, or raise dedup.maxStoredIds: so many for each device that has them',
           },
   );
 

@@ -181,10 +181,12 @@ describe('what could never work', () => {
   test('more ids of a device than are remembered of all', () => {
     const of = (ids: number) =>
       `streams:\n  a:\n    topics: [a/<device>]\n    dedup: { windowIds: ${ids} }\n`;
-    const problem = problemOf(of(200_001));
+    const problem = problemOf(of(2_200_001));
     expect(problem).toMatchObject({ path: 'streams.a.dedup.windowIds', line: 4 });
-    expect(configOf(`${of(200_001)}dedup: { maxIds: 300000 }\n`).dedup.maxIds).toBe(300_000);
-    expect(configOf(of(200_000)).dedup.maxIds).toBe(200_000);
+    expect(configOf(`${of(2_200_001)}dedup: { maxIds: 300000 }\n`).dedup.maxIds).toBe(300_000);
+    const stored = configOf(`${of(2_200_001)}dedup: { maxStoredIds: 3000000 }\n`);
+    expect(stored.dedup.maxStoredIds).toBe(3_000_000);
+    expect(configOf(of(2_200_000)).dedup.maxIds).toBe(200_000);
   });
 
   test.each(['127.999.1.1', '127.1.1', '1.2.3.4.5', '300.1.1.1', '::g', '1:2', ':'])(
