@@ -104,7 +104,7 @@ describe('a reconnect', () => {
     expect(isBalanced(status)).toBe(true);
   });
 
-  it('while the first is on its way: acknowledged when that one is durable, not before', async () => {
+  it('while the first is on its way: acknowledged when that one is durable', async () => {
     const gateway = await LocalGateway.start();
     const release = gateway.files.hold('sync', '/log/telemetry');
     const first = await Device.connect(gateway, 'a');
@@ -186,7 +186,7 @@ it('a counter that wraps goes on', async () => {
   expect(gateway.status().dedup.resets).toBe(0);
 });
 
-it('two devices with one client id take turns, and each has all of its readings stored', async () => {
+it('two devices with one client id take turns, and each has all of its readings', async () => {
   const gateway = await LocalGateway.start();
   const body = (n: number) => ({ id: n });
   for (let turn = 0; turn < 5; turn++) {

@@ -214,12 +214,18 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cut'), seed: fc.nat() }) },
 ) as fc.Arbitrary<Action>;
 
+function partitionOf({ device }: Pick<Reading, 'device'>): 0 | 1 {
+  return Number(device.slice(1)) % 2 === 0 ? 0 : 1;
+}
+
 /** Devices with ids, and with boots and numbers; what was acknowledged is to be known for good. */
 class World {
   readonly life = new DedupLife({ ...SMALL_LOG, maxDevices: 4 });
   readonly #sent: Array<Omit<Reading, 'monoMs'>> = [];
   /** By name of device and id. */
   readonly #acked = new Set<string>();
+  /** By partition: what was said to be stored, in that order. */
+  readonly #order: [string[], string[]] = [[], []];
   /** Times that one was said to be stored. */
   readonly #stored = new Map<string, number>();
   readonly #next = [0, 0, 0, 0, 0, 0];
@@ -240,11 +246,14 @@ class World {
     const key = `${one.device} ${one.messageId?.text}`;
     const wasAcked = this.#acked.has(key);
     const reading = { ...one, monoMs: this.life.clock.monoMs() };
-    const outcome = await this.life.send(reading, Number(one.device.slice(1)) % 2);
+    const partition = partitionOf(one);
+    const outcome = await this.life.send(reading, partition);
     if (wasAcked) expect(outcome, `${key} was acknowledged before`).toBe('repeat');
     if (typeof outcome !== 'string') return;
     this.#acked.add(key);
-    if (outcome === 'stored') this.#stored.set(key, (this.#stored.get(key) ?? 0) + 1);
+    if (outcome !== 'stored') return;
+    this.#stored.set(key, (this.#stored.get(key) ?? 0) + 1);
+    this.#order[partition].push(key);
   }
 
   #new(device: number, skip: number, size: number): Omit<Reading, 'monoMs'> {
@@ -283,7 +292,8 @@ class World {
   async #killUnderLoad(end: () => Promise<void>): Promise<void> {
     const onTheirWay = [0, 1, 2].map((device) => this.#new(device, 0, 200));
     for (const one of onTheirWay) {
-      void this.life.send({ ...one, monoMs: this.life.clock.monoMs() }, 0);
+      const reading = { ...one, monoMs: this.life.clock.monoMs() };
+      void this.life.send(reading, partitionOf(one));
     }
     await end();
   }
@@ -297,6 +307,13 @@ class World {
     const ids = await this.life.ids();
     expect(new Set(ids).size, 'no id stands in the log twice').toBe(ids.length);
     for (const [key, times] of this.#stored) expect(times, key).toBe(1);
+    // Retention drops the oldest; of what was acknowledged since, everything is there.
+    for (const order of this.#order) {
+      const first = order.findIndex((key) => ids.includes(key));
+      const since = first < 0 ? [] : order.slice(first);
+      expect(since.filter((key) => !ids.includes(key))).toEqual([]);
+      expect(order.length === 0 || since.length > 0, 'the newest are kept').toBe(true);
+    }
     const { ids: inMemory, devices } = this.life.keeper.dedup.size();
     expect(inMemory).toBeLessThanOrEqual(60);
     expect(devices).toBeLessThanOrEqual(4);
@@ -309,9 +326,12 @@ const RUNS = Number(process.env['RUNS'] ?? 40);
 
 it(`each id is in the log once, and what was acknowledged is known (seed ${SEED})`, async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(action, { minLength: 20, maxLength: 250 }), async (actions) => {
-      await new World().run(actions);
-    }),
+    fc.asyncProperty(
+      fc.array(action, { minLength: 20, maxLength: 250 }),
+      async (actions) => {
+        await new World().run(actions);
+      },
+    ),
     { numRuns: RUNS, seed: SEED },
   );
 }, 300_000);
