@@ -9,6 +9,8 @@ export class MemoryPages implements PageStore {
   #unsynced: Entries[] = [];
   /** While it is set, every write fails with it. */
   fault: Error | undefined;
+  /** Writes wait for it. */
+  held: Promise<void> | undefined;
   writes = 0;
   writtenBytes = 0;
 
@@ -21,6 +23,7 @@ export class MemoryPages implements PageStore {
   }
 
   async write(entries: Entries, { sync } = { sync: false }): Promise<void> {
+    await this.held;
     if (this.fault !== undefined) throw this.fault;
     this.writes += 1;
     for (const [key, value] of entries) this.writtenBytes += key.length + (value?.length ?? 0);

@@ -159,6 +159,41 @@ describe('dedup windows', () => {
     await life.stop();
   });
 
+  it('are synced before what they stand for is dropped, whenever they were written', async () => {
+    const life = await started({ maxIds: 200, retention: { maxBytes: 1e9, maxAgeMs: 3_600_000 } });
+    for (let n = 0; n < 100; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
+    await until('it is stored', () => life.keeper.storedIds === 100);
+    expect(life.pages.unsynced).toBeGreaterThan(0);
+    life.clock.mono += 7_200_000;
+    // Of the next segment, and all before it is too old.
+    for (let n = 100; n < 140; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
+    await life.journal.retain();
+    expect((await life.ids()).length).toBeLessThan(100);
+    await life.powerCut(() => 0);
+    for (let n = 0; n < 140; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+    }
+    await life.stop();
+  });
+
+  it('of what comes while they are being stored are stored with the next', async () => {
+    const life = await started({ maxIds: 100 });
+    let release = () => {};
+    life.pages.held = new Promise((resolve) => {
+      release = resolve;
+    });
+    for (let n = 0; n < 90; n++) await life.send(withId(life, 'a', `${n}`));
+    life.pages.held = undefined;
+    release();
+    for (let n = 90; n < 400; n++) await life.send(withId(life, 'a', `${n}`));
+    await until('it is stored', () => life.keeper.storedIds >= 300);
+    await life.kill();
+    for (let n = 0; n < 400; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+    }
+    await life.stop();
+  });
+
   it('write nothing while nothing new comes, and little otherwise', async () => {
     const life = await started({ maxIds: 2_000, maxDevices: 100 });
     for (let n = 0; n < 5_000; n++) await life.send(withId(life, `d${n % 50}`, `${n}`));
@@ -326,12 +361,9 @@ const RUNS = Number(process.env['RUNS'] ?? 40);
 
 it(`each id is in the log once, and what was acknowledged is known (seed ${SEED})`, async () => {
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(action, { minLength: 20, maxLength: 250 }),
-      async (actions) => {
-        await new World().run(actions);
-      },
-    ),
+    fc.asyncProperty(fc.array(action, { minLength: 20, maxLength: 250 }), async (actions) => {
+      await new World().run(actions);
+    }),
     { numRuns: RUNS, seed: SEED },
   );
 }, 300_000);
