@@ -5,20 +5,24 @@ import type { ErrorCode, HeadgateError } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import type { Reading } from './base/reading.ts';
 import type { InboundPublish } from './ingest/broker.ts';
-import { parseReading } from './ingest/parse-reading.ts';
+import { parseReading, type ReadingRules } from './ingest/parse-reading.ts';
 import type { TopicMap } from './ingest/topic-map.ts';
 import type { Journal } from './log/journal.ts';
 import type { Stream } from './log/stream.ts';
 
+/** A stream, and how its messages are read. */
+export interface PipelineStream extends OnceStream {
+  readonly rules: ReadingRules;
+}
+
 export interface PipelineOptions {
   readonly topics: TopicMap;
-  readonly streams: ReadonlyMap<string, OnceStream>;
+  readonly streams: ReadonlyMap<string, PipelineStream>;
   /** Takes dead letters. */
   readonly events: Journal;
   readonly deadLetters: Stream;
   readonly clock: Clock;
   readonly counters: Counters;
-  readonly maxPayloadBytes: number;
   readonly logger: Logger;
 }
 
@@ -49,7 +53,7 @@ export class Pipeline {
    * Returns false, and calls nothing, for a topic that is no stream's.
    */
   accept(message: InboundPublish, done: Done): boolean {
-    const { topics, streams, counters, clock, maxPayloadBytes } = this.#options;
+    const { topics, streams, counters, clock } = this.#options;
     const place = topics.find(message.topic);
     const target = place === undefined ? undefined : streams.get(place.stream);
     if (place === undefined || target === undefined) {
@@ -60,13 +64,13 @@ export class Pipeline {
     if (message.retain && message.payload.length === 0) return false;
     counters.received += 1;
     const { device } = place;
-    const { topic, payload } = message;
-    const arrived = { device, topic, payload, monoMs: clock.monoMs() };
+    const { topic, payload, userProperties } = message;
+    const arrived = { device, topic, payload, monoMs: clock.monoMs(), userProperties };
     if (!place.isUsable) {
       this.#bury('DEVICE_INVALID', arrived, done);
       return true;
     }
-    const parsed = parseReading(arrived, maxPayloadBytes);
+    const parsed = parseReading(arrived, target.rules);
     if (parsed.ok) this.#store(target, place.partition, parsed.reading, done);
     else this.#bury(parsed.code, arrived, done);
     return true;

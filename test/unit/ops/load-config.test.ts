@@ -14,7 +14,15 @@ describe('a good configuration', () => {
         partitions: 4,
         lingerMs: undefined,
         ack: 'durable',
-        dedup: { mode: 'auto', windowMs: 86_400_000, windowIds: 1024 },
+        format: 'auto',
+        metrics: [],
+        dedup: {
+          mode: 'auto',
+          windowMs: 86_400_000,
+          windowIds: 1024,
+          idFrom: 'payload',
+          bootFrom: 'payload',
+        },
       },
     });
     expect(config.gpio.pin).toBeUndefined();
@@ -36,7 +44,7 @@ describe('a good configuration', () => {
     );
     expect(config.mqtt.port).toBe(0);
     expect(Object.keys(config.streams)).toEqual(['meters']);
-    expect(config.streams['meters']?.dedup).toEqual({
+    expect(config.streams['meters']?.dedup).toMatchObject({
       mode: 'id',
       windowMs: 60_000,
       windowIds: 1024,
