@@ -17,6 +17,8 @@ export async function loadDecoder({ format, metrics }: DecoderOptions): Promise<
       return jsonDecoder(metrics);
     case 'number':
       return NUMBER_DECODER;
+    case 'cbor':
+      return (await import('./cbor.ts')).cborDecoder(metrics);
     case 'raw':
       return RAW_DECODER;
   }
