@@ -2,7 +2,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { MessageId, PayloadValue, Sample } from '../base/reading.ts';
 
 /** What the payloads of a stream can be: `streams.<name>.format`. */
-export const FORMATS = ['auto', 'json', 'number', 'cbor', 'raw'] as const;
+export const FORMATS = ['auto', 'json', 'number', 'cbor', 'senml', 'senml-cbor', 'raw'] as const;
 
 export type Format = (typeof FORMATS)[number];
 

@@ -1,6 +1,7 @@
 import type { Decoder, Format } from './decoder.ts';
 import { AUTO, autoDecoder, jsonDecoder } from './json.ts';
 import { NUMBER_DECODER, RAW_DECODER } from './plain.ts';
+import { SENML_JSON } from './senml.ts';
 
 export interface DecoderOptions {
   readonly format: Format;
@@ -19,6 +20,10 @@ export async function loadDecoder({ format, metrics }: DecoderOptions): Promise<
       return NUMBER_DECODER;
     case 'cbor':
       return (await import('./cbor.ts')).cborDecoder(metrics);
+    case 'senml':
+      return SENML_JSON;
+    case 'senml-cbor':
+      return (await import('./senml-cbor.ts')).SENML_CBOR;
     case 'raw':
       return RAW_DECODER;
   }
