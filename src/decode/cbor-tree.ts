@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type Token, Tokenizer, Type } from 'cborg';
 import type { ParsedPayload } from './decoder.ts';
+import { setField } from './own-field.ts';
 
 /**
  * CBOR (RFC 8949) as a tree of the kind that JSON has. Pure, and it never throws. Stricter than
@@ -10,6 +11,8 @@ import type { ParsedPayload } from './decoder.ts';
 
 /** Deeper than any reading, and far from the end of the stack. */
 const MAX_DEPTH = 32;
+/** One byte may be a whole object: a payload of some megabytes must not become half a gigabyte. */
+const MAX_ITEMS = 262_144;
 /** Of a bignum (tags 2 and 3). */
 const MAX_BIGNUM_BYTES = 32;
 /** Of a decimal fraction (tag 4): beyond it the number is 0 or infinite anyway. */
@@ -32,21 +35,13 @@ class NotTaken extends Error {
 
 const wrong = () => new NotTaken('PAYLOAD_NOT_OF_FORMAT');
 
-/** A field of its own, whatever its name: `__proto__` would be a setter. */
-export function setField(fields: Record<string, unknown>, name: string, value: unknown): void {
-  if (name !== '__proto__') fields[name] = value;
-  else {
-    const own = { value, configurable: true, enumerable: true, writable: true };
-    Object.defineProperty(fields, name, own);
-  }
-}
-
 const BREAK = Symbol('break');
 
 /** One pass over the tokens of a payload. */
 class TreeReader {
   readonly #tokens: Tokenizer;
   readonly #names: ReadonlyMap<number, string>;
+  #items = 0;
 
   constructor(payload: Uint8Array, names: ReadonlyMap<number, string>) {
     // The library slices, and a slice of a Buffer is a view: plain bytes are what it expects.
@@ -64,7 +59,8 @@ class TreeReader {
   }
 
   #item(depth: number): unknown {
-    if (depth > MAX_DEPTH) throw new NotTaken('PAYLOAD_TOO_COMPLEX');
+    this.#items += 1;
+    if (depth > MAX_DEPTH || this.#items > MAX_ITEMS) throw new NotTaken('PAYLOAD_TOO_COMPLEX');
     if (this.#tokens.done()) throw wrong();
     const token = this.#tokens.next();
     const { type, value } = token;

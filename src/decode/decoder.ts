@@ -2,7 +2,16 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { MessageId, PayloadValue, Sample } from '../base/reading.ts';
 
 /** What the payloads of a stream can be: `streams.<name>.format`. */
-export const FORMATS = ['auto', 'json', 'number', 'cbor', 'senml', 'senml-cbor', 'raw'] as const;
+export const FORMATS = [
+  'auto',
+  'json',
+  'number',
+  'cbor',
+  'senml',
+  'senml-cbor',
+  'influx',
+  'raw',
+] as const;
 
 export type Format = (typeof FORMATS)[number];
 
@@ -15,6 +24,8 @@ export type ParsedPayload =
  * megabyte of `[1,1,…` must not hold the event loop for a quarter of a second.
  */
 export const MAX_SAMPLES = 4_096;
+/** Points or metrics that one message may have, where each is an object: more is no reading. */
+export const MAX_PARTS = 16_384;
 
 /**
  * From bytes to readings, for one format. Pure functions that never throw: hostile bytes give a

@@ -1,4 +1,5 @@
 import type { Decoder, Format } from './decoder.ts';
+import { INFLUX } from './influx.ts';
 import { AUTO, autoDecoder, jsonDecoder } from './json.ts';
 import { NUMBER_DECODER, RAW_DECODER } from './plain.ts';
 import { SENML_JSON } from './senml.ts';
@@ -24,6 +25,8 @@ export async function loadDecoder({ format, metrics }: DecoderOptions): Promise<
       return SENML_JSON;
     case 'senml-cbor':
       return (await import('./senml-cbor.ts')).SENML_CBOR;
+    case 'influx':
+      return INFLUX;
     case 'raw':
       return RAW_DECODER;
   }

@@ -79,6 +79,8 @@ describe('CBOR', () => {
     expect(parseCbor(bytes(`${'81'.repeat(33)}00`))).toEqual(tooMuch);
     expect(parseCbor(bytes(`${'c1'.repeat(200_000)}00`))).toEqual(tooMuch);
     expect(parseCbor(bytes(`${'9f'.repeat(200_000)}`))).toEqual(tooMuch);
+    expect(parseCbor(bytes(`9a0003ffff${'a0'.repeat(262_143)}`)).ok).toBe(true);
+    expect(parseCbor(bytes(`9a00040000${'a0'.repeat(262_144)}`))).toEqual(tooMuch);
     expect(parseCbor(bytes(`c25820${'ff'.repeat(32)}`)).ok).toBe(true);
     expect(parseCbor(bytes(`c25821${'ff'.repeat(33)}`))).toEqual(tooMuch);
   });
