@@ -4,8 +4,9 @@ import type { Counters } from './base/counters.ts';
 import type { ErrorCode, HeadgateError } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import type { Reading } from './base/reading.ts';
+import type { Heard, SparkplugOrder } from './decode/sparkplug-order.ts';
 import type { InboundPublish } from './ingest/broker.ts';
-import { parseReading, type ReadingRules } from './ingest/parse-reading.ts';
+import { type ParsedReading, parseReading, type ReadingRules } from './ingest/parse-reading.ts';
 import type { TopicMap } from './ingest/topic-map.ts';
 import type { Journal } from './log/journal.ts';
 import type { Stream } from './log/stream.ts';
@@ -13,6 +14,8 @@ import type { Stream } from './log/stream.ts';
 /** A stream, and how its messages are read. */
 export interface PipelineStream extends OnceStream {
   readonly rules: ReadingRules;
+  /** Of a stream of Sparkplug: which messages never came. */
+  readonly order?: SparkplugOrder | undefined;
 }
 
 export interface PipelineOptions {
@@ -71,7 +74,7 @@ export class Pipeline {
       return true;
     }
     const parsed = parseReading(arrived, target.rules);
-    if (parsed.ok) this.#store(target, place.partition, parsed.reading, done);
+    if (parsed.ok) this.#store(target, place.partition, parsed, done);
     else this.#bury(parsed.code, arrived, done);
     return true;
   }
@@ -86,21 +89,36 @@ export class Pipeline {
     logger.info(fields, "a topic is no stream's: its messages are passed on and not kept");
   }
 
-  #store(target: OnceStream, partition: number, reading: Reading, done: Done): void {
+  #store(target: PipelineStream, partition: number, parsed: ParsedReading, done: Done): void {
     const { counters } = this.#options;
+    const { reading } = parsed;
+    const heard = target.order?.heard(reading.topic, parsed.value);
     let isAnswered = false;
     const answer = (error?: HeadgateError) => {
       if (!isAnswered) done(error);
       isAnswered = true;
     };
     const isAcknowledged = appendOnce(target, partition, reading, (outcome) => {
-      if (outcome === 'stored') counters.stored += 1;
-      else if (outcome === 'repeat') counters.duplicates += 1;
+      if (outcome === 'stored') {
+        counters.stored += 1;
+        if (heard !== undefined) this.#follow(target, heard);
+      } else if (outcome === 'repeat') counters.duplicates += 1;
       else if (isAnswered) this.#lose(target, reading, outcome);
       else counters.rejected += 1;
       answer(typeof outcome === 'string' ? undefined : outcome);
     });
     if (isAcknowledged) answer();
+  }
+
+  /** Told of what is stored, and so of no repeat: a message that was not stored is missing too. */
+  #follow({ order, stream }: PipelineStream, heard: Heard): void {
+    const gap = order?.stored(heard);
+    if (gap === undefined) return;
+    const { counters, logger } = this.#options;
+    counters.sparkplugGaps += gap.missing;
+    const repeatKey = `${stream.name}/${gap.group}/${gap.node}`;
+    const fields = { stream: stream.name, ...gap, repeatKey };
+    logger.warn(fields, 'messages of a Sparkplug edge node are missing');
   }
 
   /** Its sender has it no more: that is what `ack: received` may cost, and it is said. */

@@ -10,6 +10,7 @@ export const FORMATS = [
   'senml',
   'senml-cbor',
   'influx',
+  'sparkplug',
   'raw',
 ] as const;
 
@@ -45,6 +46,9 @@ export interface Decoder {
   /** For a format whose messages say how later ones are to be read. */
   newMemory?(): DecoderMemory;
 }
+
+/** Begins the keys of all that a memory stores. */
+export const MEMORY_PREFIX = 'decode/';
 
 /**
  * What earlier messages of a stream say about later ones. It sees them in the order of their

@@ -27,6 +27,8 @@ export async function loadDecoder({ format, metrics }: DecoderOptions): Promise<
       return (await import('./senml-cbor.ts')).SENML_CBOR;
     case 'influx':
       return INFLUX;
+    case 'sparkplug':
+      return (await import('./sparkplug.ts')).SPARKPLUG;
     case 'raw':
       return RAW_DECODER;
   }

@@ -1,7 +1,7 @@
 import type { Logger } from '../base/logger.ts';
 import type { LogRecord, Sample } from '../base/reading.ts';
 import type { Verdict } from '../base/verdict.ts';
-import { type Decoder, MAX_SAMPLES } from '../decode/decoder.ts';
+import { type Decoder, MAX_SAMPLES, MEMORY_PREFIX } from '../decode/decoder.ts';
 import { AUTO } from '../decode/json.ts';
 import { SampleReader } from '../decode/sample-reader.ts';
 import { RollingBaseline } from './rolling-baseline.ts';
@@ -199,8 +199,11 @@ export class Detector {
    * is learnt afresh: a cache must not keep the gateway from starting.
    */
   restore(entries: ReadonlyMap<string, string>): void {
-    this.#samples.memory?.restore(entries);
+    const { memory } = this.#samples;
+    memory?.restore(entries);
     for (const [key, text] of entries) {
+      // Of a format that the stream has no longer.
+      if (memory === undefined && key.startsWith(MEMORY_PREFIX)) this.#obsolete.push(key);
       if (!key.startsWith(PREFIX)) continue;
       const series = storedSeries(key, text);
       const why = series === undefined ? 'its state is not readable' : this.#add(series);

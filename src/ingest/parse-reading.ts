@@ -25,9 +25,14 @@ export interface ReadingRules {
   readonly maxPayloadBytes: number;
 }
 
-export type ParsedMessage =
-  | { readonly ok: true; readonly reading: Reading }
-  | { readonly ok: false; readonly code: ErrorCode };
+/** A reading, and what its payload says, whether that is kept or not. */
+export interface ParsedReading {
+  readonly ok: true;
+  readonly reading: Reading;
+  readonly value: PayloadValue;
+}
+
+export type ParsedMessage = ParsedReading | { readonly ok: false; readonly code: ErrorCode };
 
 /** Of a payload whose value is kept beside its bytes. */
 const MAX_KEPT_BYTES = 4_096;
@@ -63,5 +68,5 @@ export function parseReading(message: StreamMessage, rules: ReadingRules): Parse
   const deviceTimeMs = decoder.deviceTime(value);
   const kept = isKept(value, payload) ? value : undefined;
   const reading = { device, topic, payload, messageId, deviceTimeMs, monoMs, value: kept };
-  return { ok: true, reading };
+  return { ok: true, reading, value };
 }
