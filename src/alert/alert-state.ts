@@ -61,8 +61,8 @@ function namesOf(key: string): { device: string; metric: string } | undefined {
 }
 
 /**
- * A message may hold many values. In the record that ends one alert no other one may begin: it would
- * have the id of the first, if that began in it too.
+ * A message may hold many values. In the record that ends one alert no other one may begin: it
+ * would have the id of the first, if that began in it too.
  */
 const LEAST_COOL_DOWN_MS = 0.5;
 
