@@ -1,179 +1,288 @@
-import type { LogRecord } from '../base/reading.ts';
-import type { Books } from './books.ts';
-import { owed } from './counts.ts';
-import { type AuditEntry, entryId, parseEntry } from './entry.ts';
-import type { Bucket, StreamBooks } from './stream-books.ts';
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
+import type { Clock } from './base/clock.ts';
+import { codeOf, messageOf } from './base/errors.ts';
+import type { Logger } from './base/logger.ts';
+import { Dedup, type DedupOptions } from './dedup/dedup.ts';
+import { type DeviceState, encodeDevice, storedRunMs } from './dedup/device-state.ts';
+import { IdCopies } from './dedup/id-ring.ts';
+import { type BuiltRun, buildRun } from './dedup/id-run.ts';
+import { StoredIds } from './dedup/stored-ids.ts';
+import { checkpointOffsets, encodeCheckpoint } from './log/checkpoint.ts';
+import type { Journal } from './log/journal.ts';
+import type { DroppedOffsets } from './log/retention.ts';
+import type { WriteBudget } from './log/write-budget.ts';
+import type { Files } from './os/files.ts';
+import type { PageStore } from './os/page-store.ts';
+import { readOn, startOfLastRecords } from './refill.ts';
 
-/** A stream whose books are to be opened, and its log. */
-export interface AuditedStream {
-  readonly name: string;
-  /** Which log. */
-  readonly log: string;
-  /** Messages come in for it; else Headgate fills it by itself. */
-  readonly takesMessages: boolean;
-  /** There is an uplink that has to send it; undefined: as it was when the books were saved. */
-  readonly forwards: boolean | undefined;
-  /** The oldest offset of each partition that is kept, and the next one. */
-  readonly earliest: readonly number[];
-  readonly end: readonly number[];
-  /** First offset of each partition that the cloud has not acknowledged. */
-  readonly position: readonly number[];
-  /** The records from these offsets to the end. */
-  records(from: readonly number[]): AsyncIterable<readonly LogRecord[]>;
+export interface DedupKeeperOptions extends Omit<DedupOptions, 'load' | 'stored'> {
+  readonly stream: string;
+  readonly journal: Journal;
+  readonly files: Files;
+  readonly pages: PageStore;
+  /** Ids in the store, at most. */
+  readonly maxStoredIds: number;
+  readonly budget: WriteBudget | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
-/** The stream `audit`: what is closed. */
-export interface EntriesLog {
-  readonly log: string;
-  /** Next offset of its partition. */
-  readonly end: number;
-  records(from: readonly number[]): AsyncIterable<readonly LogRecord[]>;
-}
-
-export interface OpenOptions {
-  readonly books: Books;
-  readonly streams: readonly AuditedStream[];
-  readonly entries: EntriesLog;
-  /** The stream whose records are messages that were meant for others. */
-  readonly deadLetters: string;
-  /** Which stream a topic belongs to. */
-  readonly streamOf: (topic: string) => string | undefined;
-}
-
-/** A dead letter is in the books of the stream that it was meant for too. */
-export function bookDeadLetter(
-  { books, streamOf }: Pick<OpenOptions, 'books' | 'streamOf'>,
-  topic: string,
-  receivedAtMs: number,
-): void {
-  const meant = streamOf(topic);
-  if (meant !== undefined) {
-    books.of(meant)?.receivedOnly('deadLettered', undefined, receivedAtMs);
-  }
-}
+/** Devices encoded, or looked at, in one turn of the event loop. */
+const DEVICES_PER_TURN = 256;
+/** Devices that wait for the store, of those that may be in memory. */
+const LEAVING_SHARE = 1 / 2;
+const PACE_MS = 1_000;
+/** How often a write waits for the budget. */
+const PACES = 30;
+const PRUNE_EVERY = 16;
+const LOGGED = () => {
+  // And tried again, at the next commit.
+};
+/** Of running time, for which a device that says nothing is remembered. */
+const DEVICE_KEPT_MS = 90 * 86_400_000;
+const MAX_STORED_DEVICES = 200_000;
 
 /**
- * Brings the books of all streams up to the end of their logs: what a kill kept from being saved is
- * read once more. Books that are new begin with what the uplink has still to send, and so do those
- * of a stream that is to be forwarded from now on. Nothing may be appended meanwhile.
+ * The dedup windows of one stream, across restarts. What they know of records before the *horizon*,
+ * an offset in each partition, stands in the store; what came after it is read from the log again
+ * at the start. The horizon moves up to the end of the log, in one write with all that it makes
+ * true, when half of what memory holds has come behind it, and before retention drops records that
+ * are behind it: windows are as long as they are configured, whatever memory or log can hold. A
+ * crash in between leaves the old horizon, with the old state.
  */
-export async function openBooks(options: OpenOptions): Promise<void> {
-  const { books, streams } = options;
-  const opened = streams.map((stream) => {
-    const { end, forwards = false } = stream;
-    const head = { booked: end, expiredTo: end.map(() => 0), forwards };
-    return { stream, ...books.open(stream, head) };
-  });
-  for (const { stream, books: own, isNew } of opened) {
-    const goesOn = stream.forwards === undefined || stream.forwards === own.forwards;
-    if (!isNew) await replay(own, stream, options);
-    if (isNew ? own.forwards : !goesOn && stream.forwards === true) await begin(own, stream);
-    else if (!goesOn) own.setForwards(false);
-  }
-  const isNew = new Set(opened.filter((one) => one.isNew).map(({ stream }) => stream.name));
-  await applyEntries(options, isNew);
-  for (const { stream, books: own } of opened) if (own.forwards) await expire(own, stream);
-  books.dropOthers();
-}
+export class DedupKeeper {
+  readonly dedup: Dedup;
+  readonly #options: DedupKeeperOptions;
+  readonly #stored: StoredIds;
+  #horizon: readonly number[] = [];
+  /** Ids that became durable before the horizon. */
+  #pushedBefore = 0;
+  /** What a power cut can't take back. */
+  #isSynced = false;
+  #turn: Promise<void> = Promise.resolve();
+  #isKeeping = false;
+  #isHurried = false;
+  #keeps = 0;
+  #stopListening: () => void = () => {};
 
-/** First offset of a partition that is in no count but `stored`. */
-function leastOf({ expiredTo }: StreamBooks, { position }: AuditedStream, p: number): number {
-  return Math.max(position[p] ?? 0, expiredTo[p] ?? 0);
-}
-
-/**
- * Retention dropped records and the count of them did not come to be saved: after a power cut, or
- * when they could not be read any more. Which buckets they were of is what the log does not have of
- * what is owed.
- */
-async function expire(own: StreamBooks, stream: AuditedStream): Promise<void> {
-  const { earliest, end, records } = stream;
-  let dropped = 0;
-  for (const [p, offset] of earliest.entries()) {
-    const least = leastOf(own, stream, p);
-    if (offset > least) dropped += offset - least;
+  private constructor(options: DedupKeeperOptions) {
+    this.#options = options;
+    const { pages, stream, maxStoredIds: maxIds } = options;
+    const onFault = (error: unknown) => this.#fault(error);
+    this.#stored = new StoredIds({ pages, folder: stream, maxIds, onFault });
+    const load = (device: string) => this.#load(device);
+    this.dedup = new Dedup({ ...options, load, stored: this.#stored });
   }
-  if (dropped === 0) return;
-  const there = new Map<Bucket, number>();
-  for await (const batch of records(end.map((_, p) => leastOf(own, stream, p)))) {
-    for (const { deviceTimeMs, receivedAtMs } of batch) {
-      const bucket = own.bucketAt(deviceTimeMs, receivedAtMs);
-      there.set(bucket, (there.get(bucket) ?? 0) + 1);
+
+  /** With windows as they were. */
+  static async open(options: DedupKeeperOptions): Promise<DedupKeeper> {
+    const keeper = new DedupKeeper(options);
+    if (!keeper.dedup.isOff) await keeper.#open();
+    return keeper;
+  }
+
+  /** Ids in the store. */
+  get storedIds(): number {
+    return this.#stored.size;
+  }
+
+  async #open(): Promise<void> {
+    const { journal, stream, pages, files, maxIds, logger } = this.#options;
+    const text = textOf(pages.getSync(this.#horizonKey));
+    const horizon = checkpointOffsets(text, journal.logId);
+    // What is known of another log is no reading of this one: its repeats are new here.
+    if (horizon === undefined) await pages.clear(`${stream}/`, `${stream}0`);
+    await this.#stored.open();
+    const source = { files, journal, stream };
+    this.#horizon = horizon ?? startOfLastRecords(source, maxIds);
+    const records = await readOn(source, this.#horizon, async (some, position) => {
+      for (const record of some) this.dedup.remember(record);
+      if (this.#isDue(position)) await this.#later([...position], false).catch(LOGGED);
+    });
+    logger.debug({ stream, records, storedIds: this.storedIds }, 'dedup is refilled');
+    this.#stopListening = journal.onCommit(() => this.#look());
+    journal.beforeDrop((dropped) => this.#beforeDrop(dropped));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopListening();
+    this.#isHurried = true;
+    await this.#turn;
+  }
+
+  get #end(): readonly number[] {
+    return this.#options.journal.nextOffsets(this.#options.stream);
+  }
+
+  #recordsBehind(offsets: readonly number[]): number {
+    return offsets.reduce((sum, end, p) => sum + end - (this.#horizon[p] ?? 0), 0);
+  }
+
+  #isDue(end: readonly number[]): boolean {
+    const { maxIds, maxDevices } = this.#options;
+    const isFull = this.#recordsBehind(end) * 2 >= maxIds;
+    return isFull || this.dedup.devices.leaving > maxDevices * LEAVING_SHARE;
+  }
+
+  #look(): void {
+    if (this.#isKeeping) return;
+    const end = this.#end;
+    if (this.#isDue(end)) void this.#later(undefined, false).catch(LOGGED);
+  }
+
+  /** Rejects if it can't: those records are then known for as long as memory has them. */
+  async #beforeDrop(dropped: readonly DroppedOffsets[]): Promise<void> {
+    const { stream } = this.#options;
+    const own = dropped.filter((range) => range.stream === stream);
+    if (own.length === 0) return;
+    const isBehind = own.some(
+      ({ partition, offset, count }) => offset + count > (this.#horizon[partition] ?? 0),
+    );
+    if (isBehind) await this.#later(undefined, true);
+    else if (!this.#isSynced) await this.#sync();
+  }
+
+  /** One after the other. `end`: where the log is read; by default its end when the turn comes. */
+  #later(end: readonly number[] | undefined, sync: boolean): Promise<void> {
+    // Whoever waits for this one waits for the one before it as well.
+    if (sync) this.#isHurried = true;
+    this.#isKeeping = true;
+    const kept = this.#turn.then(() => this.#keep(end ?? this.#end, sync));
+    this.#turn = kept
+      .catch((error: unknown) => {
+        const { stream, logger } = this.#options;
+        const fields = { stream, code: codeOf(error), error: messageOf(error), repeatKey: stream };
+        logger.warn(fields, 'what dedup knows could not be stored, trying again');
+      })
+      .then(() => {
+        this.#isKeeping = false;
+        this.#isHurried = false;
+      });
+    return kept;
+  }
+
+  /** Moves the horizon to `end`: all that is known at this moment is of records before it. */
+  async #keep(end: readonly number[], sync: boolean): Promise<void> {
+    const { ids, devices } = this.dedup;
+    const { journal, clock } = this.#options;
+    const runMs = journal.runMs(clock.monoMs());
+    const { pushed } = ids;
+    const copy = ids.copy(Math.max(this.#pushedBefore, ids.first), pushed);
+    const changed = devices.takeChanged().map((device) => ({ device, ids: device.ids }));
+    try {
+      const merged = copy.length === 0 ? [] : this.#stored.toMerge();
+      const copies = IdCopies.of([...(await this.#stored.wordsOf(merged)), copy]);
+      const built = await this.#inTurns(buildRun(copies, ids.kept(copies, runMs)));
+      await this.#writePages(built);
+      const run = this.#stored.change(built, ids.oldestTick(runMs), merged);
+      await this.#encodeInto(run.entries, changed, runMs);
+      run.entries.set(this.#horizonKey, this.#horizonAt(end));
+      await this.#options.pages.write(run.entries, { sync });
+      run.apply();
+      this.#tellDropped(run.dropped);
+      devices.stored(true);
+    } catch (error) {
+      devices.stored(false);
+      throw error;
+    }
+    this.#horizon = end;
+    this.#pushedBefore = pushed;
+    this.#isSynced = sync;
+    this.#keeps += 1;
+    if (this.#keeps % PRUNE_EVERY === 1) await this.#prune(runMs);
+  }
+
+  /** No commit waits for it. */
+  async #inTurns(building: Generator<void, BuiltRun>): Promise<BuiltRun> {
+    for (;;) {
+      const step = building.next();
+      if (step.done === true) return step.value;
+      await turn();
     }
   }
-  const oldestFirst = [...own.buckets.values()].sort((a, b) => a.startMs - b.startMs);
-  for (const bucket of oldestFirst) {
-    const missing = owed(bucket.counts) - (there.get(bucket) ?? 0);
-    const count = Math.min(missing, dropped);
-    if (count <= 0) continue;
-    own.add(bucket.startMs, 'expired', count);
-    dropped -= count;
-  }
-  noteDropped(own, stream);
-}
 
-/** What is not there any more is settled. */
-function noteDropped(own: StreamBooks, { earliest }: AuditedStream): void {
-  for (const [p, offset] of earliest.entries()) {
-    own.expiredTo[p] = Math.max(own.expiredTo[p] ?? 0, offset);
-  }
-  own.touchHead();
-}
-
-/** Entries that were durable when the books had not been saved without them. */
-async function applyEntries(
-  { books, entries }: OpenOptions,
-  isNew: ReadonlySet<string>,
-): Promise<void> {
-  const { log, end, records } = entries;
-  const from = books.openEntries(log, end);
-  const last = new Map<string, AuditEntry>();
-  if (from >= end) return;
-  for await (const batch of records([from])) {
-    for (const { payload } of batch) {
-      const entry = parseEntry(payload);
-      if (entry !== undefined) last.set(entryId(entry), entry);
-    }
-  }
-  for (const entry of last.values()) if (!isNew.has(entry.stream)) books.closedBefore(entry);
-}
-
-/** What was stored after the books were saved. */
-async function replay(
-  own: StreamBooks,
-  stream: AuditedStream,
-  options: OpenOptions,
-): Promise<void> {
-  const { name, end } = stream;
-  // A card that lied about a sync may end before what was counted.
-  const isBehind = end.some((offset, p) => (own.booked[p] ?? 0) < offset);
-  if (isBehind) {
-    const from = end.map((_, p) => own.booked[p] ?? 0);
-    for await (const records of stream.records(from)) {
-      for (const { partition, offset, topic, deviceTimeMs, receivedAtMs } of records) {
-        // What is not there any more was never counted.
-        own.booked[partition] = offset;
-        own.stored(partition, deviceTimeMs, receivedAtMs);
-        if (name === options.deadLetters) bookDeadLetter(options, topic, receivedAtMs);
+  /** As the write budget allows, unless somebody waits. */
+  async #writePages(built: BuiltRun): Promise<void> {
+    const { pages, budget, clock } = this.#options;
+    let paces = 0;
+    for (const entries of this.#stored.pagesOf(built)) {
+      while (budget?.isExceeded(clock.monoMs()) === true && !this.#isHurried && paces < PACES) {
+        paces += 1;
+        await wait(PACE_MS);
       }
+      await pages.write(entries);
     }
   }
-  for (const [p, offset] of end.entries()) {
-    if (own.booked[p] !== offset) own.touchHead();
-    own.booked[p] = offset;
+
+  async #encodeInto(
+    entries: Map<string, Uint8Array | undefined>,
+    changed: ReadonlyArray<{ readonly device: DeviceState; readonly ids: number }>,
+    runMs: number,
+  ): Promise<void> {
+    for (const [i, { device, ids }] of changed.entries()) {
+      entries.set(this.#deviceKey(device.name), Buffer.from(encodeDevice(device, ids, runMs)));
+      if (i % DEVICES_PER_TURN === DEVICES_PER_TURN - 1) await turn();
+    }
+  }
+
+  #horizonAt(offsets: readonly number[]): Uint8Array {
+    return Buffer.from(encodeCheckpoint({ log: this.#options.journal.logId, offsets }));
+  }
+
+  /** What stands in the store as it is is to outlive a power cut. */
+  async #sync(): Promise<void> {
+    const entries = new Map([[this.#horizonKey, this.#horizonAt(this.#horizon)]]);
+    await this.#options.pages.write(entries, { sync: true });
+    this.#isSynced = true;
+  }
+
+  #tellDropped(ids: number): void {
+    if (ids === 0) return;
+    const { stream, logger } = this.#options;
+    const fields = { stream, ids, repeatKey: stream };
+    logger.warn(fields, 'dedup forgets ids of its window: there is no room for them in the store');
+  }
+
+  /** Devices that have said nothing for long, and beyond what may be stored the longest silent. */
+  async #prune(runMs: number): Promise<void> {
+    const { pages, stream } = this.#options;
+    const heard: Array<readonly [runMs: number, key: string]> = [];
+    for await (const [key, bytes] of pages.entries(`${stream}/device`)) {
+      heard.push([storedRunMs(textOf(bytes) ?? '') ?? 0, key]);
+    }
+    const oldest = runMs - DEVICE_KEPT_MS;
+    const byTime = heard.sort(([a], [b]) => a - b);
+    const tooMany = Math.max(0, byTime.length - MAX_STORED_DEVICES);
+    const gone = byTime.filter(([at], i) => i < tooMany || at < oldest);
+    if (gone.length > 0) await pages.write(new Map(gone.map(([, key]) => [key, undefined])));
+  }
+
+  /** One that can't be read is as one that was never heard: its repeats are stored once more. */
+  #load(device: string): string | undefined {
+    try {
+      return textOf(this.#options.pages.getSync(this.#deviceKey(device)));
+    } catch (error) {
+      this.#fault(error);
+      return undefined;
+    }
+  }
+
+  #fault(error: unknown): void {
+    const { stream, logger } = this.#options;
+    const fields = { stream, code: codeOf(error), error: messageOf(error), repeatKey: stream };
+    logger.warn(fields, 'what dedup has stored can not be read: repeats may be stored again');
+  }
+
+  get #horizonKey(): string {
+    return `${this.#options.stream}/horizon`;
+  }
+
+  #deviceKey(device: string): string {
+    return `${this.#options.stream}/device/${device}`;
   }
 }
 
-/** What the uplink has to send from here on, of what there is. */
-async function begin(own: StreamBooks, stream: AuditedStream): Promise<void> {
-  const { end, records } = stream;
-  own.setForwards(true);
-  const from = end.map((_, p) => leastOf(own, stream, p));
-  noteDropped(own, stream);
-  if (from.every((offset, p) => offset >= (end[p] ?? 0))) return;
-  for await (const batch of records(from)) {
-    for (const { deviceTimeMs, receivedAtMs } of batch) {
-      own.bucketAt(deviceTimeMs, receivedAtMs).counts.opening += 1;
-    }
-  }
+function textOf(bytes: Uint8Array | undefined): string | undefined {
+  if (bytes === undefined) return undefined;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }

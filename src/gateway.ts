@@ -4,7 +4,6 @@ import { parseAlert } from './alert/alert-message.ts';
 import { AlertStates } from './alert/alert-state.ts';
 import { Alerter } from './alert/alerter.ts';
 import { AlertStore } from './alert-store.ts';
-import type { OnceStream } from './append-once.ts';
 import type { Clock, Random } from './base/clock.ts';
 import { type Counters, newCounters } from './base/counters.ts';
 import { messageOf } from './base/errors.ts';
@@ -28,10 +27,11 @@ import { type NamedFiles, textsOfNamedFiles } from './ops/named-files.ts';
 import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
-import { Pipeline } from './pipeline.ts';
+import { Pipeline, type PipelineStream } from './pipeline.ts';
 import { readLast } from './refill.ts';
 import { type Status, statusOf } from './status.ts';
 import { ALERTS, DEAD_LETTER, openStores, type Stores } from './stores.ts';
+import { type StreamDecoding, streamDecodings } from './stream-decoding.ts';
 import { Watcher } from './watcher.ts';
 import { Wear, type WrittenTotals } from './wear.ts';
 
@@ -73,6 +73,7 @@ export class Gateway {
   readonly #stops: Array<{ readonly part: string; readonly stop: () => unknown }> = [];
   readonly #keepers: DedupKeeper[] = [];
   readonly #detectors: Detector[] = [];
+  #decodings: ReadonlyMap<string, StreamDecoding> = new Map();
   #expired = 0;
   #forwarding: Forwarding | undefined;
   #status: (() => Status) | undefined;
@@ -98,6 +99,7 @@ export class Gateway {
     const { data, files, logger, config } = this.#options;
     // A start that fails for a file that is not there leaves nothing behind.
     const texts = await textsOfNamedFiles(files, config);
+    this.#decodings = await streamDecodings(config);
     const level = await openLevelStore({ folder: data.state, files, logger });
     this.#onStop('state', () => level.close());
     const { state } = level;
@@ -175,12 +177,12 @@ export class Gateway {
   /** Dedup windows are filled before anything can be asked of them. */
   async #buildPipeline(stores: Stores, { pages }: LevelStore, { budget }: Wear): Promise<Pipeline> {
     const { config, clock, logger } = this.#options;
-    const streams = new Map<string, OnceStream>();
+    const streams = new Map<string, PipelineStream>();
     for (const [name, { dedup: options, ack }] of Object.entries(config.streams)) {
       const journal = stores.telemetry;
-      const keeper = await this.#openDedup(name, options, { journal, pages, budget });
-      const { dedup } = keeper;
-      streams.set(name, { journal, stream: journal.stream(name), dedup, ack });
+      const stream = journal.stream(name);
+      const { dedup } = await this.#openDedup(name, options, { journal, pages, budget });
+      streams.set(name, { journal, stream, dedup, ack, ...this.#decoding(name) });
     }
     const patterns = Object.entries(config.streams).flatMap(([stream, { topics }]) =>
       topics.map((pattern) => ({
@@ -196,7 +198,6 @@ export class Gateway {
       deadLetters: stores.events.stream(DEAD_LETTER),
       clock,
       counters: this.#counters,
-      maxPayloadBytes: config.mqtt.maxPayloadBytes,
       logger,
     });
   }
@@ -222,6 +223,12 @@ export class Gateway {
     this.#keepers.push(keeper);
     this.#onStop('dedup', () => keeper.stop());
     return keeper;
+  }
+
+  #decoding(stream: string): StreamDecoding {
+    const decoding = this.#decodings.get(stream);
+    if (decoding === undefined) throw new Error(`no stream ${stream} in the configuration`);
+    return decoding;
   }
 
   #openBroker(pipeline: Pipeline, level: LevelStore): Promise<Broker> {
@@ -282,7 +289,8 @@ export class Gateway {
         start: 'latest',
       });
       this.#onStop('consumer', () => consumer.close());
-      const detector = new Detector({ ...config.detect, logger });
+      const { decoder } = this.#decoding(stream).rules;
+      const detector = new Detector({ ...config.detect, decoder, logger });
       const log = journal.logId;
       const states = new AlertStates({ ...config.detect, log });
       const watcher = new Watcher({

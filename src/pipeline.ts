@@ -4,22 +4,35 @@ import type { Counters } from './base/counters.ts';
 import type { ErrorCode, HeadgateError } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import type { MessageId, Reading } from './base/reading.ts';
+import type { Heard, SparkplugOrder } from './decode/sparkplug-order.ts';
 import type { InboundPublish } from './ingest/broker.ts';
-import { type ParsedMessage, parseReading, type StreamMessage } from './ingest/parse-reading.ts';
+import {
+  type ParsedMessage,
+  type ParsedReading,
+  parseReading,
+  type ReadingRules,
+  type StreamMessage,
+} from './ingest/parse-reading.ts';
 import type { TopicMap, TopicPlace } from './ingest/topic-map.ts';
 import type { Journal } from './log/journal.ts';
 import type { Stream } from './log/stream.ts';
 import type { Redriven } from './ops/dead-letter-routes.ts';
 
+/** A stream, and how its messages are read. */
+export interface PipelineStream extends OnceStream {
+  readonly rules: ReadingRules;
+  /** Of a stream of Sparkplug: which messages never came. */
+  readonly order?: SparkplugOrder | undefined;
+}
+
 export interface PipelineOptions {
   readonly topics: TopicMap;
-  readonly streams: ReadonlyMap<string, OnceStream>;
+  readonly streams: ReadonlyMap<string, PipelineStream>;
   /** Takes dead letters. */
   readonly events: Journal;
   readonly deadLetters: Stream;
   readonly clock: Clock;
   readonly counters: Counters;
-  readonly maxPayloadBytes: number;
   readonly logger: Logger;
 }
 
@@ -31,9 +44,15 @@ type Stored = (error: HeadgateError | undefined, outcome?: 'stored' | 'repeat') 
 
 /** A message on a stream's topic that is a reading, and where it goes. */
 interface Routed {
-  readonly target: OnceStream;
+  readonly target: PipelineStream;
   readonly partition: number;
-  readonly reading: Reading;
+  readonly parsed: ParsedReading;
+}
+
+/** The stream that a topic is one of, and where in it. */
+interface Found {
+  readonly target: PipelineStream;
+  readonly place: TopicPlace;
 }
 
 const DEAD_LETTER_DEVICE = 'unknown';
@@ -70,10 +89,11 @@ export class Pipeline {
     if (message.retain && message.payload.length === 0) return false;
     counters.received += 1;
     const { target, place } = found;
-    const { topic, payload } = message;
-    const arrived = { device: place.device, topic, payload, monoMs: clock.monoMs() };
-    const parsed = this.#parse(place, arrived);
-    if (parsed.ok) this.#store(target, place.partition, parsed.reading, done);
+    const { topic, payload, userProperties } = message;
+    const monoMs = clock.monoMs();
+    const arrived = { device: place.device, topic, payload, monoMs, userProperties };
+    const parsed = this.#parse(found, arrived);
+    if (parsed.ok) this.#store(target, place.partition, parsed, done);
     else this.#bury(parsed.code, arrived, done);
     return true;
   }
@@ -89,10 +109,10 @@ export class Pipeline {
       done(routed);
       return;
     }
-    const { target, partition, reading } = routed;
+    const { target, partition, parsed } = routed;
     this.#options.counters.received += 1;
     // Whatever its owner chose: what is told here is noted for good, so it must be on flash.
-    this.#store({ ...target, ack: 'durable' }, partition, reading, (error, outcome) => {
+    this.#store({ ...target, ack: 'durable' }, partition, parsed, (error, outcome) => {
       if (error === undefined) done({ outcome: outcome === 'repeat' ? 'duplicate' : 'stored' });
       else done({ outcome: 'refused', reason: error.code, detail: error.detail });
     });
@@ -102,8 +122,8 @@ export class Pipeline {
   foresee(letter: Reading, id: MessageId): Redriven {
     const routed = this.#route(letter, id);
     if ('outcome' in routed) return routed;
-    const { target, reading } = routed;
-    return { outcome: target.dedup.knows(reading) ? 'duplicate' : 'stored' };
+    const { target, parsed } = routed;
+    return { outcome: target.dedup.knows(parsed.reading) ? 'duplicate' : 'stored' };
   }
 
   #route({ topic, payload }: Reading, id: MessageId): Routed | Redriven {
@@ -111,21 +131,22 @@ export class Pipeline {
     if (found === undefined) return { outcome: 'no-stream' };
     const { target, place } = found;
     const monoMs = this.#options.clock.monoMs();
-    const parsed = this.#parse(place, { device: place.device, topic, payload, monoMs });
+    const parsed = this.#parse(found, { device: place.device, topic, payload, monoMs });
     if (!parsed.ok) return { outcome: 'no-reading', reason: parsed.code };
     const { messageId = id } = parsed.reading;
-    return { target, partition: place.partition, reading: { ...parsed.reading, messageId } };
+    const named = { ...parsed, reading: { ...parsed.reading, messageId } };
+    return { target, partition: place.partition, parsed: named };
   }
 
-  #find(topic: string): { target: OnceStream; place: TopicPlace } | undefined {
+  #find(topic: string): Found | undefined {
     const place = this.#options.topics.find(topic);
     const target = place === undefined ? undefined : this.#options.streams.get(place.stream);
     return place === undefined || target === undefined ? undefined : { target, place };
   }
 
-  #parse({ isUsable }: TopicPlace, arrived: StreamMessage): ParsedMessage {
-    if (!isUsable) return { ok: false, code: 'DEVICE_INVALID' };
-    return parseReading(arrived, this.#options.maxPayloadBytes);
+  #parse({ target, place }: Found, arrived: StreamMessage): ParsedMessage {
+    if (!place.isUsable) return { ok: false, code: 'DEVICE_INVALID' };
+    return parseReading(arrived, target.rules);
   }
 
   /** Ordinary MQTT; or a slip in a topic, which its sender would never hear of. */
@@ -138,22 +159,37 @@ export class Pipeline {
     logger.info(fields, "a topic is no stream's: its messages are passed on and not kept");
   }
 
-  #store(target: OnceStream, partition: number, reading: Reading, done: Stored): void {
+  #store(target: PipelineStream, partition: number, parsed: ParsedReading, done: Stored): void {
     const { counters } = this.#options;
+    const { reading } = parsed;
+    const heard = target.order?.heard(reading.topic, parsed.value);
     let isAnswered = false;
     const answer: Stored = (error, outcome) => {
       if (!isAnswered) done(error, outcome);
       isAnswered = true;
     };
     const isAcknowledged = appendOnce(target, partition, reading, (outcome) => {
-      if (outcome === 'stored') counters.stored += 1;
-      else if (outcome === 'repeat') counters.duplicates += 1;
+      if (outcome === 'stored') {
+        counters.stored += 1;
+        if (heard !== undefined) this.#follow(target, heard);
+      } else if (outcome === 'repeat') counters.duplicates += 1;
       else if (isAnswered) this.#lose(target, reading, outcome);
       else counters.rejected += 1;
       if (typeof outcome === 'string') answer(undefined, outcome);
       else answer(outcome);
     });
     if (isAcknowledged) answer(undefined);
+  }
+
+  /** Told of what is stored, and so of no repeat: a message that was not stored is missing too. */
+  #follow({ order, stream }: PipelineStream, heard: Heard): void {
+    const gap = order?.stored(heard);
+    if (gap === undefined) return;
+    const { counters, logger } = this.#options;
+    counters.sparkplugGaps += gap.missing;
+    const repeatKey = `${stream.name}/${gap.group}/${gap.node}`;
+    const fields = { stream: stream.name, ...gap, repeatKey };
+    logger.warn(fields, 'messages of a Sparkplug edge node are missing');
   }
 
   /** Its sender has it no more: that is what `ack: received` may cost, and it is said. */

@@ -60,6 +60,12 @@ function namesOf(key: string): { device: string; metric: string } | undefined {
   }
 }
 
+/**
+ * A message may hold many values. In the record that ends one alert no other one may begin: it
+ * would have the id of the first, if that began in it too.
+ */
+const LEAST_COOL_DOWN_MS = 0.5;
+
 /** What was stored, or undefined if this version can't read it. */
 function storedState(text: string): SeriesState | undefined {
   try {
@@ -148,7 +154,7 @@ export class AlertStates {
       this.#set(key, { ...state, calm });
       return undefined;
     }
-    const untilRunMs = verdict.atRunMs + coolDownMs;
+    const untilRunMs = verdict.atRunMs + Math.max(coolDownMs, LEAST_COOL_DOWN_MS);
     this.#set(key, { kind: 'cooling', untilRunMs, suppressed: 0 });
     return eventOf(log, verdict, state.begun);
   }

@@ -23,6 +23,11 @@ export interface Counters {
   lostAfterAck: number;
   /** Publishes on topics of no stream: passed on to subscribers, and not kept. Not in the books. */
   unrouted: number;
+  /**
+   * Messages of Sparkplug edge nodes that never came, by the gaps in their numbers. They are in the
+   * books nowhere: nobody can count what was not there.
+   */
+  sparkplugGaps: number;
   /** Records that the cloud acknowledged. */
   forwarded: number;
   /** Alerts begun. */
@@ -38,6 +43,7 @@ export function newCounters(): Counters {
     rejected: 0,
     lostAfterAck: 0,
     unrouted: 0,
+    sparkplugGaps: 0,
     forwarded: 0,
     alerts: 0,
   };

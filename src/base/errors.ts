@@ -61,6 +61,16 @@ export const ERRORS = {
     'The payload is neither JSON nor a finite plain number.',
     'Mend the device, or give its topic to a client that is no sensor.',
   ),
+  PAYLOAD_NOT_OF_FORMAT: row(
+    'The payload is not what the format of its stream (streams.<name>.format) says: see ' +
+      'docs/payloads.md for what each one takes.',
+    'Mend the device, set the format that it sends, or give its topic to another stream.',
+  ),
+  PAYLOAD_TOO_COMPLEX: row(
+    'The payload is nested deeper, or made of more parts, than a reading may be: see ' +
+      'docs/payloads.md for the limits.',
+    'Send several smaller messages, or use format raw for what need not be looked into.',
+  ),
   PAYLOAD_ID_INVALID: row(
     'The message id, or the boot beside a seq, is not a number, nor a string of 1 to 256 bytes ' +
       'of well-formed text.',

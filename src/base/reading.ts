@@ -20,7 +20,10 @@ export type MessageId =
    */
   | { readonly kind: 'counter'; readonly text: string; readonly sequence: number };
 
-/** What a payload says: any JSON value but a number beyond the finite ones. */
+/**
+ * What a payload says, in whatever format: a value as JSON has it, but a number beyond the finite
+ * ones. Whole numbers beyond 2^53 inside of it may be bigints.
+ */
 export type PayloadValue = string | number | boolean | null | object;
 
 /** One message from a device, as it came. */
@@ -62,8 +65,12 @@ export interface LogRecord extends Reading, RecordPosition {
   readonly runMs: number;
 }
 
-/** A number measured: what detection looks at. */
+/** A number measured: what detection looks at. A message may hold many. */
 export interface Sample {
   readonly metric: string;
   readonly value: number;
+  /** When, in ms since 1970, if the message says so of this one. */
+  readonly timeMs?: number;
+  /** When, in ms from the arrival of the message, negative before it, if it says it like that. */
+  readonly fromArrivalMs?: number;
 }

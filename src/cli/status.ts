@@ -3,6 +3,12 @@ import type { Status } from '../status.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
 import { dataFolderOf } from './settings.ts';
 
+/** Of interest to those with edge nodes alone. */
+function gapLines({ sparkplugGaps }: Status): Array<[name: string, value: string]> {
+  if (sparkplugGaps === 0) return [];
+  return [['sparkplugGaps', `${sparkplugGaps} (messages of edge nodes that never came)`]];
+}
+
 function mebibytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
@@ -52,6 +58,7 @@ function lines(status: Status): Array<[name: string, value: string]> {
     ['  rejected', `${status.rejected} (not acknowledged: the sender still has them)`],
     ['  lostAfterAck', `${status.lostAfterAck} (ack: received, and then not stored)`],
     ['unrouted', `${status.unrouted} (on topics of no stream: not kept)`],
+    ...gapLines(status),
     ['forwarded', `${status.forwarded} (records of all streams)`],
     ['backlog', String(status.backlog)],
     ['expired', `${status.expired} (dropped by retention before the cloud had them)`],

@@ -1,7 +1,9 @@
 import type { Logger } from '../base/logger.ts';
-import { parsePayload, samplesOf } from '../base/payload.ts';
-import type { LogRecord, PayloadValue, Sample } from '../base/reading.ts';
+import type { LogRecord, Sample } from '../base/reading.ts';
 import type { Verdict } from '../base/verdict.ts';
+import { type Decoder, MAX_SAMPLES, MEMORY_PREFIX } from '../decode/decoder.ts';
+import { AUTO } from '../decode/json.ts';
+import { SampleReader } from '../decode/sample-reader.ts';
 import { RollingBaseline } from './rolling-baseline.ts';
 
 export interface DetectorOptions {
@@ -11,6 +13,8 @@ export interface DetectorOptions {
   readonly warmup: number;
   /** Series watched, at most. */
   readonly maxSeries: number;
+  /** What the payloads are; JSON or plain numbers where it is left out. */
+  readonly decoder?: Decoder;
   readonly logger: Logger;
 }
 
@@ -20,13 +24,6 @@ function storedKey(device: string, metric: string): string {
   return `${PREFIX}${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
 }
 
-/** What the topic says after the device: `sensors/d1/room/temperature` → `room.temperature`. */
-function placeOf(topic: string, device: string): string {
-  const levels = topic.split('/');
-  return levels.slice(levels.indexOf(device) + 1).join('.');
-}
-
-const MAX_PLACES = 10_000;
 /** Names come from devices: no field may make the map of series large by itself. */
 const MAX_METRIC_CHARS = 256;
 /** The band of expected values stays finite: JSON knows no other numbers. */
@@ -37,13 +34,6 @@ const MAX_METRICS_PER_DEVICE = 256;
 const USUAL_BYTES = 1_000;
 /** JSON may name a field with half a character, which can be no part of a key or a topic. */
 const LONE_SURROGATE = /\p{Surrogate}/gu;
-
-/** What the payload says; undefined for one that says nothing. */
-function readValue({ value, payload }: LogRecord): PayloadValue | undefined {
-  if (value !== undefined) return value;
-  const parsed = parsePayload(payload);
-  return parsed.ok ? parsed.value : undefined;
-}
 
 interface Series {
   readonly device: string;
@@ -74,8 +64,7 @@ export class Detector {
   readonly #changed = new Set<Series>();
   /** Stored, and not to be any longer. */
   #obsolete: string[] = [];
-  /** Places of topics seen; emptied when full. */
-  readonly #places = new Map<string, string>();
+  readonly #samples: SampleReader;
   #watched = 0;
   #unwatched = 0;
   /** Why series are not watched: each reason is logged once. */
@@ -83,6 +72,7 @@ export class Detector {
 
   constructor(options: DetectorOptions) {
     this.#options = options;
+    this.#samples = new SampleReader(options.decoder ?? AUTO);
   }
 
   /** Series watched. */
@@ -105,24 +95,21 @@ export class Detector {
    * "detect", on a shared x86 server core).
    */
   observe(record: LogRecord): Verdict[] {
-    const value = readValue(record);
-    if (value === undefined) return [];
     const verdicts: Verdict[] = [];
-    for (const sample of samplesOf(value, this.#place(record))) {
+    const samples = this.#samples.read(record);
+    for (const sample of samples) {
       const verdict = this.#judge(record, sample);
       if (verdict !== undefined) verdicts.push(verdict);
     }
+    if (samples.length >= MAX_SAMPLES)
+      this.#sayFull(record, 'a message has as many as are watched');
+    if (this.#samples.memory?.takeFull()) this.#sayFull(record, 'there are too many births');
     return verdicts;
   }
 
-  #place({ topic, device }: LogRecord): string {
-    let place = this.#places.get(topic);
-    if (place === undefined) {
-      place = placeOf(topic, device);
-      if (this.#places.size >= MAX_PLACES) this.#places.clear();
-      this.#places.set(topic, place);
-    }
-    return place;
+  #sayFull({ device, topic }: LogRecord, why: string): void {
+    const fields = { device, topic, repeatKey: why };
+    this.#options.logger.warn(fields, `of some messages not all is looked at: ${why}`);
   }
 
   #judge(record: LogRecord, { metric: name, value }: Sample): Verdict | undefined {
@@ -189,7 +176,7 @@ export class Detector {
 
   /** About how much the next `snapshot` has to store. */
   get changedBytes(): number {
-    return this.#changed.size * USUAL_BYTES;
+    return this.#changed.size * USUAL_BYTES + (this.#samples.memory?.changedBytes ?? 0);
   }
 
   /**
@@ -203,6 +190,8 @@ export class Detector {
       yield [storedKey(device, metric), JSON.stringify(baseline.save())];
     }
     this.#changed.clear();
+    // With the series, and so with the position: what aliases mean goes with where we read.
+    if (this.#samples.memory !== undefined) yield* this.#samples.memory.snapshot();
   }
 
   /**
@@ -210,7 +199,11 @@ export class Detector {
    * is learnt afresh: a cache must not keep the gateway from starting.
    */
   restore(entries: ReadonlyMap<string, string>): void {
+    const { memory } = this.#samples;
+    memory?.restore(entries);
     for (const [key, text] of entries) {
+      // Of a format that the stream has no longer.
+      if (memory === undefined && key.startsWith(MEMORY_PREFIX)) this.#obsolete.push(key);
       if (!key.startsWith(PREFIX)) continue;
       const series = storedSeries(key, text);
       const why = series === undefined ? 'its state is not readable' : this.#add(series);

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts';
-import { deviceTimeOf, messageIdOf, parsePayload } from '../base/payload.ts';
-import type { PayloadValue, Reading } from '../base/reading.ts';
+import type { MessageId, PayloadValue, Reading } from '../base/reading.ts';
+import type { Decoder } from '../decode/decoder.ts';
 
 /** A message on a stream's topic, as the broker hands it over. */
 export interface StreamMessage {
@@ -8,11 +8,31 @@ export interface StreamMessage {
   readonly topic: string;
   readonly payload: Uint8Array;
   readonly monoMs: number;
+  readonly userProperties?: UserProperties | undefined;
 }
 
-export type ParsedMessage =
-  | { readonly ok: true; readonly reading: Reading }
-  | { readonly ok: false; readonly code: ErrorCode };
+/** Of MQTT 5: texts by name, several where a name comes more than once. */
+export type UserProperties = Readonly<Record<string, string | readonly string[]>>;
+
+/** How the messages of one stream are read. */
+export interface ReadingRules {
+  readonly decoder: Decoder;
+  /** The id of a message: none, one, or the reason why what should be one is none. */
+  readonly messageId: (
+    message: StreamMessage,
+    value: PayloadValue,
+  ) => MessageId | undefined | ErrorCode;
+  readonly maxPayloadBytes: number;
+}
+
+/** A reading, and what its payload says, whether that is kept or not. */
+export interface ParsedReading {
+  readonly ok: true;
+  readonly reading: Reading;
+  readonly value: PayloadValue;
+}
+
+export type ParsedMessage = ParsedReading | { readonly ok: false; readonly code: ErrorCode };
 
 /** Of a payload whose value is kept beside its bytes. */
 const MAX_KEPT_BYTES = 4_096;
@@ -36,16 +56,17 @@ function isKept(value: PayloadValue, payload: Uint8Array): boolean {
 }
 
 /** A reading, or the reason why it is none. Pure; never throws. */
-export function parseReading(message: StreamMessage, maxPayloadBytes: number): ParsedMessage {
+export function parseReading(message: StreamMessage, rules: ReadingRules): ParsedMessage {
   const { device, topic, payload, monoMs } = message;
-  if (payload.length > maxPayloadBytes) return { ok: false, code: 'PAYLOAD_TOO_LARGE' };
-  const parsed = parsePayload(payload);
+  const { decoder } = rules;
+  if (payload.length > rules.maxPayloadBytes) return { ok: false, code: 'PAYLOAD_TOO_LARGE' };
+  const parsed = decoder.parse(payload);
   if (!parsed.ok) return parsed;
   const { value } = parsed;
-  const messageId = messageIdOf(value);
+  const messageId = rules.messageId(message, value);
   if (typeof messageId === 'string') return { ok: false, code: messageId };
-  const deviceTimeMs = deviceTimeOf(value);
+  const deviceTimeMs = decoder.deviceTime(value);
   const kept = isKept(value, payload) ? value : undefined;
   const reading = { device, topic, payload, messageId, deviceTimeMs, monoMs, value: kept };
-  return { ok: true, reading };
+  return { ok: true, reading, value };
 }

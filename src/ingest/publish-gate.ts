@@ -2,6 +2,7 @@ import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { AckQueue } from './ack-queue.ts';
 import type { OpenMessages, Settle } from './open-messages.ts';
+import type { UserProperties } from './parse-reading.ts';
 
 /** A PUBLISH as it came in. */
 export interface InboundPublish {
@@ -12,6 +13,7 @@ export interface InboundPublish {
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
   readonly dup: boolean;
+  readonly userProperties?: UserProperties;
 }
 
 /** The part of an aedes client that is looked at here. */
@@ -32,7 +34,7 @@ export interface GatedPacket {
   readonly retain: boolean;
   readonly dup: boolean;
   readonly messageId?: number | undefined;
-  readonly properties?: object;
+  readonly properties?: { readonly userProperties?: UserProperties };
 }
 
 export interface PublishGateOptions {
@@ -188,7 +190,9 @@ export class PublishGate {
 }
 
 function inbound(clientId: string | undefined, packet: GatedPacket): InboundPublish {
-  const { topic, payload, qos, retain, dup } = packet;
+  const { topic, payload, qos, retain, dup, properties } = packet;
   const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
-  return { clientId, topic, payload: bytes, qos, retain, dup };
+  const message = { clientId, topic, payload: bytes, qos, retain, dup };
+  const userProperties = properties?.userProperties;
+  return userProperties === undefined ? message : { ...message, userProperties };
 }

@@ -1,5 +1,5 @@
 import { HeadgateError } from '../base/errors.ts';
-import { sequenceFromText } from '../base/payload.ts';
+import { sequenceFromText } from '../base/message-id.ts';
 import type { LogRecord, MessageId, Reading } from '../base/reading.ts';
 import { ByteReader, MAX_VARINT_BYTES, viewOf, writeU64, writeVarint } from './bytes.ts';
 import { type BlockHeader, bootName, type Run } from './format.ts';

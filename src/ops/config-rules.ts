@@ -233,6 +233,42 @@ const windowInAll: Rule = ({ streams, dedup }) =>
           },
   );
 
+/** Formats that a sender chooses the fields of. */
+const FREE_FORMATS: readonly string[] = ['auto', 'json', 'cbor'];
+
+const metricsOfFormat: Rule = ({ streams }) =>
+  Object.entries(streams).flatMap(([stream, { format, metrics }]) =>
+    metrics.length === 0 || FREE_FORMATS.includes(format)
+      ? []
+      : {
+          path: ['streams', stream, 'metrics'],
+          others: [['streams', stream, 'format']],
+          message:
+            `streams.${stream}.metrics has no meaning with format ${format}, which says itself ` +
+            'what is measured',
+          mend: `leave it out; it is for the formats ${FREE_FORMATS.join(', ')}`,
+        },
+  );
+
+/** Formats without anything that a pointer could look into. */
+const FLAT_FORMATS: readonly string[] = ['number', 'raw'];
+
+const idInFormat: Rule = ({ streams }) =>
+  Object.entries(streams).flatMap(([stream, { format, dedup }]) =>
+    (['idFrom', 'bootFrom'] as const).flatMap((name) =>
+      FLAT_FORMATS.includes(format) && dedup[name].startsWith('pointer:')
+        ? {
+            path: ['streams', stream, 'dedup', name],
+            others: [['streams', stream, 'format']],
+            message:
+              `streams.${stream}.dedup.${name} points into the payload, and format ${format} has ` +
+              'nothing to point into',
+            mend: 'take a topic level or a user property, or another format',
+          }
+        : [],
+    ),
+  );
+
 const RULES: readonly Rule[] = [
   openListener,
   payloadInPacket,
@@ -249,6 +285,8 @@ const RULES: readonly Rule[] = [
   takenTopics,
   topicsInLevels,
   windowInAll,
+  metricsOfFormat,
+  idInFormat,
 ];
 
 export function faultsBetween(config: Config): RuleFault[] {

@@ -1,8 +1,13 @@
 import * as v from 'valibot';
-import { choice, flag, optional, whole } from './config-kinds.ts';
+import { FORMATS } from '../decode/decoder.ts';
+import { pointerFault } from '../decode/pointer.ts';
+import { ID_SOURCES, idSourceFault } from '../ingest/id-source.ts';
+import { choice, flag, optional, text, whole } from './config-kinds.ts';
 import { RESERVED_STREAMS, streamNameFault, topicPatternFault } from './config-text.ts';
 
 /** What can be set for each stream. */
+
+const ID_SOURCE = { allowed: ID_SOURCES, fault: idSourceFault };
 
 const dedupOfStream = v.nullish(
   v.strictObject({
@@ -46,6 +51,18 @@ const dedupOfStream = v.nullish(
       ),
       0,
     ),
+    idFrom: text(
+      'payload',
+      ID_SOURCE,
+      'Where the message id is. `payload`: where the format has it (payloads.md). Else a JSON ' +
+        'pointer into the payload, a level of the topic from 1 on, or a user property of MQTT 5. ' +
+        'A message without one has no id.',
+    ),
+    bootFrom: text(
+      'payload',
+      ID_SOURCE,
+      'Where the name of the boot is in which an id that is a number counts.',
+    ),
   }),
   {},
 );
@@ -67,6 +84,15 @@ const topicPattern = v.pipe(
   v.metadata({ allowed: 'a topic pattern with one `<device>` level; `+` and `#` as in MQTT' }),
 );
 
+const metricPointer = v.pipe(
+  v.string(),
+  v.check(
+    (pointer) => pointerFault(pointer) === undefined,
+    (issue) => pointerFault(String(issue.input)) ?? '',
+  ),
+  v.metadata({ allowed: 'a JSON pointer; `*` stands for every element' }),
+);
+
 const stream = v.strictObject({
   topics: v.pipe(
     v.array(topicPattern),
@@ -77,6 +103,24 @@ const stream = v.strictObject({
         'name is taken for the same in all of them. Of ' +
         'several patterns that match a topic, the first one in the file takes it.',
     ),
+  ),
+  format: choice(
+    FORMATS,
+    'auto',
+    'What a payload is; see payloads.md. `auto`: JSON or a plain number. `raw`: any bytes, which ' +
+      'are stored and not looked into.',
+  ),
+  metrics: v.nullish(
+    v.pipe(
+      v.array(metricPointer),
+      v.maxLength(64),
+      v.description(
+        'JSON pointers at the numbers that detection watches, `*` for every element, as in ' +
+          '`/env/temperature` or `/samples/*/t` (formats `auto`, `json` and `cbor`). An empty ' +
+          'list: the rule of the format.',
+      ),
+    ),
+    [],
   ),
   partitions: whole(4, 1, 64, 'Parts with an order of their own; a device stays in one of them.'),
   lingerMs: optional(

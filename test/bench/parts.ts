@@ -6,6 +6,7 @@ import { Dedup } from '../../src/dedup/dedup.ts';
 import { Detector } from '../../src/detect/detector.ts';
 import { parseReading } from '../../src/ingest/parse-reading.ts';
 import { BodyWriter } from '../../src/log/record-codec.ts';
+import { autoRules } from '../support/reading-rules.ts';
 
 const COUNT = 300_000;
 const DEVICES = 50;
@@ -56,9 +57,10 @@ export function measureParts(): Array<[name: string, us: number]> {
     maxSeries: 1_000,
     logger: silentLogger,
   });
+  const rules = autoRules(262_144);
   const body = new BodyWriter(64 * 1024);
   return [
-    ['parse', microseconds((record) => parseReading(record, 262_144), records)],
+    ['parse', microseconds((record) => parseReading(record, rules), records)],
     [
       'claim',
       microseconds((record) => {

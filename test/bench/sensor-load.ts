@@ -6,6 +6,7 @@ import { type Random, seededRandom } from '../../src/base/clock.ts';
 import type { Reading } from '../../src/base/reading.ts';
 import { parseReading } from '../../src/ingest/parse-reading.ts';
 import { partitionOf } from '../../src/log/partition.ts';
+import { autoRules } from '../support/reading-rules.ts';
 
 export interface SensorReading {
   readonly partition: number;
@@ -32,7 +33,7 @@ const METRICS: readonly Metric[] = [
 const DEVICES = 20;
 /** From the measurement to the arrival, ms, at most. */
 const MAX_DELAY_MS = 400;
-const MAX_PAYLOAD_BYTES = 65_536;
+const RULES = autoRules(65_536);
 
 interface Device {
   readonly name: string;
@@ -73,7 +74,7 @@ export class SensorLoad {
     this.payloadBytes += payload.length;
     const message = { device: device.name, topic, payload, monoMs };
     // As the gateway stores it: with the id and the device's time taken out of the payload.
-    const parsed = parseReading(message, MAX_PAYLOAD_BYTES);
+    const parsed = parseReading(message, RULES);
     if (!parsed.ok) throw new Error(parsed.code);
     return { partition: partitionOf(device.name, this.#partitions), reading: parsed.reading };
   }

@@ -32,6 +32,7 @@ export const MAX_COLUMNS = 100;
  */
 const FLOORS: ReadonlyArray<readonly string[]> = [
   ['src/base'],
+  ['src/decode'],
   ['src/os'],
   // Drives its pins through the seam to the file system, hence one step above it.
   ['firmware-bridge'],
@@ -50,6 +51,8 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   onoff: ['firmware-bridge/gpio/onoff-line.ts'],
   pino: ['src/os/logger.ts'],
   'classic-level': ['src/os/level-store.ts'],
+  cborg: ['src/decode/cbor-tree.ts'],
+  pbf: ['src/decode/sparkplug-payload.ts'],
 };
 
 /** Where the rules look; anything else at the top is one that nobody has thought of. */

@@ -13,6 +13,7 @@ import { readLast } from '../../src/refill.ts';
 import { FakeFiles } from '../support/fake-files.ts';
 import { openTestJournal, readAll, textOf } from '../support/journals.ts';
 import { type MemoryState, memoryState } from '../support/memory-state.ts';
+import { autoRules } from '../support/reading-rules.ts';
 import { until } from '../support/until.ts';
 
 const PATTERN = { stream: 'readings', partitions: 2, pattern: 'sensors/<device>/#' };
@@ -53,7 +54,8 @@ async function live(options: LifeOptions = {}): Promise<Life> {
   await readLast(source, 1_000, (record) => dedup.remember(record));
   const counters = newCounters();
   const logger = silentLogger;
-  const target = { journal: readings, stream: readings.stream('readings'), dedup, ack };
+  const stream = readings.stream('readings');
+  const target = { journal: readings, stream, dedup, ack, rules: autoRules(maxPayloadBytes) };
   const pipeline = new Pipeline({
     topics: new TopicMap([{ ...PATTERN, pattern }]),
     streams: new Map([['readings', target]]),
@@ -61,7 +63,6 @@ async function live(options: LifeOptions = {}): Promise<Life> {
     deadLetters: events.stream('dead-letter'),
     clock: systemClock,
     counters,
-    maxPayloadBytes,
     logger,
   });
   const letters = new DeadLetters({ files, events, state, pipeline, logger });

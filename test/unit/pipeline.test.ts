@@ -2,13 +2,17 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { type Counters, newCounters } from '../../src/base/counters.ts';
 import { silentLogger } from '../../src/base/logger.ts';
+import { AUTO } from '../../src/decode/json.ts';
 import { Dedup } from '../../src/dedup/dedup.ts';
+import { messageIdRule } from '../../src/ingest/id-source.ts';
+import type { ReadingRules } from '../../src/ingest/parse-reading.ts';
 import { TopicMap } from '../../src/ingest/topic-map.ts';
 import type { Journal } from '../../src/log/journal.ts';
 import { partitionOf } from '../../src/log/partition.ts';
 import { Pipeline } from '../../src/pipeline.ts';
 import { FakeFiles } from '../support/fake-files.ts';
 import { openTestJournal, readAll, textOf } from '../support/journals.ts';
+import { autoRules } from '../support/reading-rules.ts';
 
 const PARTITIONS = 4;
 
@@ -16,6 +20,7 @@ let files: FakeFiles;
 let readings: Journal;
 let events: Journal;
 let counters: Counters;
+let openPipeline: (rules: ReadingRules) => Pipeline;
 let pipeline: Pipeline;
 let told: unknown[];
 
@@ -35,20 +40,21 @@ beforeEach(async () => {
   const pattern = { stream: 'readings', partitions: PARTITIONS, pattern: 'sensors/<device>/#' };
   const ack = 'durable' as const;
   const target = { journal: readings, stream: readings.stream('readings'), dedup, ack };
-  pipeline = new Pipeline({
-    topics: new TopicMap([pattern]),
-    streams: new Map([['readings', target]]),
-    events,
-    deadLetters: events.stream('dead-letter'),
-    clock: systemClock,
-    counters,
-    maxPayloadBytes: 1_000,
-    logger: { ...silentLogger, info: (fields) => void told.push(fields['topic']) },
-  });
+  openPipeline = (rules) =>
+    new Pipeline({
+      topics: new TopicMap([pattern]),
+      streams: new Map([['readings', { ...target, rules }]]),
+      events,
+      deadLetters: events.stream('dead-letter'),
+      clock: systemClock,
+      counters,
+      logger: { ...silentLogger, info: (fields) => void told.push(fields['topic']) },
+    });
+  pipeline = openPipeline(autoRules(1_000));
 });
 
 /** False: no stream's. */
-function send(topic: string, text: string, more = {}): Promise<boolean> {
+function send(topic: string, text: string | Uint8Array, more = {}): Promise<boolean> {
   const payload = Buffer.from(text);
   const message = { clientId: 'c', topic, payload, qos: 1, retain: false, dup: false, ...more };
   return new Promise((resolve, reject) => {
@@ -113,5 +119,20 @@ describe('a message', () => {
     await send('sensors/a/t', '{"id":"1","value":1}');
     expect(counters).toMatchObject({ received: 3, stored: 1, duplicates: 1, rejected: 1 });
     expect(await readAll(files, readings)).toHaveLength(1);
+  });
+});
+
+describe('the id of a message', () => {
+  it('may be a user property: a repeat is known by it, whatever the bytes', async () => {
+    const messageId = messageIdRule('property:msg-id', 'payload', AUTO);
+    pipeline = openPipeline({ ...autoRules(1_000), messageId });
+    const properties = (id: string) => ({ userProperties: { 'msg-id': id } });
+    await send('sensors/a/t', '{"value":1}', properties('m-1'));
+    await send('sensors/a/t', '{"value":1,"try":2}', properties('m-1'));
+    await send('sensors/a/t', '{"value":1}', properties('m-2'));
+    await send('sensors/a/t', '{"value":1}');
+    expect(counters).toMatchObject({ received: 4, stored: 3, duplicates: 1 });
+    const ids = (await readAll(files, readings)).map(({ messageId: id }) => id?.text);
+    expect(ids).toEqual(['m-1', 'm-2', undefined]);
   });
 });

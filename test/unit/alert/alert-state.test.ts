@@ -198,3 +198,11 @@ describe('any run of verdicts', () => {
     ]);
   });
 });
+
+it('of a record with many values no two alerts of a series have one id', () => {
+  const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 1, coolDownMs: 0 });
+  const scores = [50, 0, 50, 0, 50];
+  const events = scores.flatMap((score) => states.observe(verdict(score, 7)) ?? []);
+  expect(shown(events)).toEqual(['begin 7', 'end 7']);
+  expect(states.observe(verdict(50, 8))).toMatchObject({ kind: 'begin', suppressed: 2 });
+});

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { messageIdOf, parsePayload } from '../../../src/base/payload.ts';
 import type { Reading } from '../../../src/base/reading.ts';
+import { AUTO } from '../../../src/decode/json.ts';
 import { WINDOW_BITS } from '../../../src/dedup/bit-slab.ts';
 import { Dedup, type DedupOptions } from '../../../src/dedup/dedup.ts';
 import { heapBytes } from '../../support/heap.ts';
@@ -16,8 +16,8 @@ const OPTIONS: DedupOptions = {
 
 function reading(device: string, body: object | string): Reading {
   const payload = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
-  const parsed = parsePayload(payload);
-  const id = parsed.ok ? messageIdOf(parsed.value) : undefined;
+  const parsed = AUTO.parse(payload);
+  const id = parsed.ok ? AUTO.messageId(parsed.value) : undefined;
   if (id === undefined || typeof id === 'string') {
     return { device, topic: 't', payload, monoMs: 0 };
   }

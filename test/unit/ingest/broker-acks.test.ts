@@ -232,3 +232,15 @@ test('the queue answers in the order of arrival, up to the first that is refused
     }),
   );
 });
+
+test('user properties are handed over with the message, however they are named', async () => {
+  const { port, accepting } = await startBroker();
+  const client = await RawClient.connect(port, 'c', { version: 5 });
+  const userProperties = { 'msg-id': 'm-1', toString: ['a', 'b'] };
+  client.send(publishPacket('1', { messageId: 7, properties: { userProperties } }));
+  client.send(publishPacket('2', { messageId: 8 }));
+  const asked = await accepting.count(2);
+  const [first, second] = asked.map(({ message }) => message.userProperties);
+  expect({ ...first }).toEqual(userProperties);
+  expect(second).toBeUndefined();
+});

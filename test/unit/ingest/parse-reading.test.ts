@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
 import { parseReading } from '../../../src/ingest/parse-reading.ts';
 import { heapBytes } from '../../support/heap.ts';
+import { autoRules } from '../../support/reading-rules.ts';
+
+const RULES = autoRules(1e6);
 
 function readingOf(text: string) {
   const payload = Buffer.from(text);
-  const parsed = parseReading({ device: 'd', topic: 't', payload, monoMs: 5 }, 1e6);
+  const parsed = parseReading({ device: 'd', topic: 't', payload, monoMs: 5 }, RULES);
   if (!parsed.ok) throw new Error(parsed.code);
   return parsed.reading;
 }

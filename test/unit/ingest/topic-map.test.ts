@@ -4,6 +4,7 @@ import { parseReading } from '../../../src/ingest/parse-reading.ts';
 import { matchTopic, TopicMap } from '../../../src/ingest/topic-map.ts';
 import { partitionOf } from '../../../src/log/partition.ts';
 import { heapBytes } from '../../support/heap.ts';
+import { autoRules } from '../../support/reading-rules.ts';
 
 const match = (pattern: string, topic: string) => matchTopic(pattern.split('/'), topic.split('/'));
 
@@ -71,7 +72,10 @@ describe('a topic map', () => {
 
 describe('a message', () => {
   const parse = (text: string, max = 100) =>
-    parseReading({ device: 'd', topic: 't', payload: Buffer.from(text), monoMs: 5 }, max);
+    parseReading(
+      { device: 'd', topic: 't', payload: Buffer.from(text), monoMs: 5 },
+      autoRules(max),
+    );
 
   it('is a reading, or has a reason why not', () => {
     expect(parse('{"id":"x","ts":1700000000,"value":1}')).toMatchObject({
@@ -90,9 +94,10 @@ describe('a message', () => {
   });
 
   it('never throws and keeps its bytes as they came', () => {
+    const rules = autoRules(50);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (payload) => {
-        const parsed = parseReading({ device: 'd', topic: 't', payload, monoMs: 0 }, 50);
+        const parsed = parseReading({ device: 'd', topic: 't', payload, monoMs: 0 }, rules);
         if (parsed.ok) expect(parsed.reading.payload).toBe(payload);
         else expect(parsed.code).toMatch(/^PAYLOAD_/);
       }),

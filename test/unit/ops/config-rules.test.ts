@@ -77,6 +77,46 @@ describe('streams and topics', () => {
   });
 });
 
+describe('formats, metrics and ids', () => {
+  const stream = (more: string) => `streams:\n  a:\n    topics: [a/<device>]\n${more}`;
+
+  test.each([
+    ['    format: xml', 'streams.a.format', 4, 13, 'one of auto, json, number'],
+    ['    metrics: [temp]', 'streams.a.metrics[0]', 4, 15, 'a JSON pointer begins with /'],
+    [
+      '    format: raw\n    metrics: [/t]',
+      'streams.a.metrics',
+      5,
+      14,
+      'no meaning with format raw',
+    ],
+    ['    dedup: { idFrom: uid }', 'streams.a.dedup.idFrom', 4, 22, 'pointer:/meta/uid'],
+    ['    dedup: { bootFrom: "topic:0" }', 'streams.a.dedup.bootFrom', 4, 24, 'from 1 to 100'],
+    [
+      '    format: number\n    dedup: { idFrom: "pointer:/id" }',
+      'streams.a.dedup.idFrom',
+      5,
+      22,
+      'nothing to point into',
+    ],
+  ])('%s', (...[more, path, line, column, says]) => {
+    const problem = problemOf(stream(more));
+    expect(problem).toMatchObject({ path, line, column });
+    expect(problem.message).toContain(says);
+  });
+
+  test('that fit together are good', () => {
+    const more =
+      '    format: json\n    metrics: [/env/temperature, /samples/*/t]\n' +
+      '    dedup: { idFrom: "property:msg-id", bootFrom: "topic:2" }';
+    expect(configOf(stream(more)).streams['a']).toMatchObject({
+      format: 'json',
+      metrics: ['/env/temperature', '/samples/*/t'],
+      dedup: { idFrom: 'property:msg-id', bootFrom: 'topic:2' },
+    });
+  });
+});
+
 describe('settings that do not fit together', () => {
   test.each([
     ['mqtt:\n  host: 0.0.0.0', 'mqtt.host', 2, 'allowAnonymous: true'],

@@ -14,6 +14,8 @@ describe('a good configuration', () => {
         partitions: 4,
         lingerMs: undefined,
         ack: 'durable',
+        format: 'auto',
+        metrics: [],
         dedup: {
           mode: 'auto',
           windowMs: 86_400_000,
@@ -21,6 +23,8 @@ describe('a good configuration', () => {
           refresh: false,
           payloadWindowMs: 60_000,
           counterBits: 0,
+          idFrom: 'payload',
+          bootFrom: 'payload',
         },
       },
     });
@@ -43,7 +47,7 @@ describe('a good configuration', () => {
     );
     expect(config.mqtt.port).toBe(0);
     expect(Object.keys(config.streams)).toEqual(['meters']);
-    expect(config.streams['meters']?.dedup).toEqual({
+    expect(config.streams['meters']?.dedup).toMatchObject({
       mode: 'id',
       windowMs: 60_000,
       windowIds: 1024,

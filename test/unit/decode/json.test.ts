@@ -1,14 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  deviceTimeOf,
-  messageIdOf,
-  parsePayload,
-  samplesOf,
-  sequenceFromText,
-} from '../../../src/base/payload.ts';
+import { sequenceFromText } from '../../../src/base/message-id.ts';
+import { deviceTimeOf, messageIdOf, samplesOf } from '../../../src/decode/fields.ts';
+import { AUTO } from '../../../src/decode/json.ts';
 
-const parse = (text: string) => parsePayload(Buffer.from(text));
+const parse = (text: string) => AUTO.parse(Buffer.from(text));
 function parsed(text: string) {
   const result = parse(text);
   if (!result.ok) throw new Error(result.code);
@@ -23,7 +19,7 @@ describe('a payload', () => {
     for (const bad of ['NaN', 'Infinity', '1e999', 'hello', '{"value":NaN}', '{', '0x10']) {
       expect(parse(bad)).toEqual({ ok: false, code: 'PAYLOAD_NOT_A_READING' });
     }
-    expect(parsePayload(Buffer.from([0xff, 0xfe, 0x31]))).toMatchObject({ ok: false });
+    expect(AUTO.parse(Buffer.from([0xff, 0xfe, 0x31]))).toMatchObject({ ok: false });
   });
 
   it('names its message by id, messageId or seq', () => {
@@ -97,7 +93,7 @@ describe('a payload', () => {
           fc.json().map((s) => Buffer.from(s)),
         ),
         (bytes) => {
-          const parsed = parsePayload(bytes);
+          const parsed = AUTO.parse(bytes);
           if (!parsed.ok) return;
           messageIdOf(parsed.value);
           deviceTimeOf(parsed.value);
