@@ -5,16 +5,19 @@ import { AlertStates } from './alert/alert-state.ts';
 import { Alerter } from './alert/alerter.ts';
 import { AlertStore } from './alert-store.ts';
 import type { OnceStream } from './append-once.ts';
+import type { Books } from './audit/books.ts';
 import type { Clock, Random } from './base/clock.ts';
 import { type Counters, newCounters } from './base/counters.ts';
 import { messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
+import { Bookkeeper } from './bookkeeper.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { Dedup, type DedupMode } from './dedup/dedup.ts';
 import { Detector } from './detect/detector.ts';
-import { Forwarding } from './forwarding.ts';
+import { Forwarding, type ForwardingOptions } from './forwarding.ts';
 import { gatewayId } from './gateway-id.ts';
 import { type Broker, openBroker } from './ingest/broker.ts';
-import { TopicMap } from './ingest/topic-map.ts';
+import type { TopicMap } from './ingest/topic-map.ts';
 import { openLocalSocket } from './local-socket.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
@@ -22,13 +25,14 @@ import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
-import { type NamedFiles, textsOfNamedFiles } from './ops/named-files.ts';
+import { textsOfNamedFiles } from './ops/named-files.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
 import { Pipeline } from './pipeline.ts';
 import { readLast } from './refill.ts';
 import { type Status, statusOf } from './status.ts';
 import { ALERTS, DEAD_LETTER, openStores, type Stores } from './stores.ts';
+import { topicsOf } from './topics.ts';
 import { Watcher } from './watcher.ts';
 import { Wear, type WrittenTotals } from './wear.ts';
 
@@ -55,6 +59,8 @@ function writtenBy({ telemetry, events }: Stores, level: LevelStore): WrittenTot
 /** A device costs dedup some 30 ids by itself, and a boot some 20; most have more than 8 anyway. */
 const IDS_PER_DEVICE = 8;
 const RETAIN_EVERY_MS = 60_000;
+/** Without an uplink: a kill forgets what was repeated or refused in that time. */
+const SAVE_EVERY_MS = 1_000;
 
 /**
  * Builds every part and joins them. Parts start in the order in which data flows, so that each
@@ -102,18 +108,31 @@ export class Gateway {
     this.#id = await gatewayId({ configured, hostName: hostname(), state, logger });
     const wear = await Wear.open({ ...this.#options, state });
     this.#onStop('wear', () => wear.stop());
+    const checkpoints = new Checkpoints({ state, logger });
+    // Once the logs are closed: what they committed last is in the books then.
+    this.#onStop('checkpoints', () => checkpoints.stop());
     const { budget } = wear;
     const onDrop = (dropped: readonly DroppedOffsets[]) => this.#dropped(dropped);
     const stores = await openStores({ ...this.#options, state, budget, onDrop });
     wear.start(() => writtenBy(stores, level));
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());
-    const pipeline = await this.#buildPipeline(stores);
+    const topics = topicsOf(config, (name) => stores.telemetry.stream(name).partitions);
+    const keeper = await Bookkeeper.open({
+      ...{ ...this.#options, stores, state, checkpoints, counters: this.#counters },
+      streamOf: (topic) => topics.find(topic)?.stream,
+    });
+    const { books } = keeper;
+    const pipeline = await this.#buildPipeline(stores, topics, books);
     const broker = await this.#openBroker(pipeline, level);
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
     await this.#startDetection(stores, level, alerter);
-    if (config.uplink.url !== '') await this.#startForwarding(stores, level, texts);
+    const saved = { books, checkpoints };
+    if (config.uplink.url !== '') await this.#startForwarding(stores, level, { texts, ...saved });
+    keeper.begin(this.#forwarding);
+    this.#onStop('audit', () => keeper.stop());
+    checkpoints.begin(config.uplink.url === '' ? SAVE_EVERY_MS : config.uplink.checkpointMs);
     this.#status = () =>
       statusOf({
         gateway: this.#id,
@@ -131,10 +150,12 @@ export class Gateway {
         detectors: this.#detectors,
         stateBytesWritten: level.bytesWritten(),
         flash: wear.status(),
+        audit: keeper.status(),
       });
     await this.#startUpkeep(stores);
     const status = () => this.status();
-    const socket = await openLocalSocket({ ...this.#options, stores, state, status });
+    const audit = () => keeper.snapshot();
+    const socket = await openLocalSocket({ ...this.#options, stores, state, status, audit });
     this.#onStop('control', () => socket.close());
     await broker.listen();
     this.#onStop('listener', () => broker.hangUp());
@@ -161,7 +182,7 @@ export class Gateway {
   }
 
   /** Dedup windows are filled before anything can be asked of them. */
-  async #buildPipeline(stores: Stores): Promise<Pipeline> {
+  async #buildPipeline(stores: Stores, topics: TopicMap, books: Books): Promise<Pipeline> {
     const { config, files, clock, logger } = this.#options;
     const streams = new Map<string, OnceStream>();
     for (const [name, { dedup: options, ack }] of Object.entries(config.streams)) {
@@ -172,20 +193,14 @@ export class Gateway {
       const journal = stores.telemetry;
       streams.set(name, { journal, stream: journal.stream(name), dedup, ack });
     }
-    const patterns = Object.entries(config.streams).flatMap(([stream, { topics }]) =>
-      topics.map((pattern) => ({
-        stream,
-        pattern,
-        partitions: stores.telemetry.stream(stream).partitions,
-      })),
-    );
     return new Pipeline({
-      topics: new TopicMap(patterns),
+      topics,
       streams,
       events: stores.events,
       deadLetters: stores.events.stream(DEAD_LETTER),
       clock,
       counters: this.#counters,
+      books,
       maxPayloadBytes: config.mqtt.maxPayloadBytes,
       logger,
     });
@@ -280,12 +295,12 @@ export class Gateway {
   async #startForwarding(
     stores: Stores,
     level: LevelStore,
-    texts: NamedFiles['texts'],
+    more: Pick<ForwardingOptions, 'texts' | 'books' | 'checkpoints'>,
   ): Promise<void> {
     const forwarding = await Forwarding.start({
       ...this.#options,
+      ...more,
       gatewayId: this.#id,
-      texts,
       stores,
       state: level.state,
       counters: this.#counters,

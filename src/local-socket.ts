@@ -18,16 +18,18 @@ export interface LocalSocketOptions {
   readonly stores: Stores;
   readonly state: StateStore;
   readonly status: () => unknown;
+  readonly audit: () => unknown;
 }
 
-/** The local socket with all that it answers: status, streams and consumers. */
+/** The local socket with all that it answers: status, the books, streams and consumers. */
 export async function openLocalSocket(options: LocalSocketOptions): Promise<Control> {
-  const { data, files, clock, stores, state, status } = options;
+  const { data, files, clock, stores, state, status, audit } = options;
   const journals = new Map(Object.entries(stores));
   const streams = new LocalStreams({ files, clock, boot: await readBootId(files), journals });
   const consumers = new NamedConsumers(state, streams);
   const handlers = [
     statusRoute(status),
+    jsonRoute('audit', audit),
     recordRoutes({ streams, consumers }),
     consumerRoutes({ streams, consumers }),
   ];
@@ -42,9 +44,13 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
 
 /** `GET /status`: what `headgate status` shows. */
 export function statusRoute(status: () => unknown): Handler {
+  return jsonRoute('status', status);
+}
+
+function jsonRoute(path: string, answer: () => unknown): Handler {
   return (call) => {
-    if (call.method !== 'GET' || call.path.join('/') !== 'status') return false;
-    sendJson(call, status());
+    if (call.method !== 'GET' || call.path.join('/') !== path) return false;
+    sendJson(call, answer());
     return true;
   };
 }

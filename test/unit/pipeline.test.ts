@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Books } from '../../src/audit/books.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { type Counters, newCounters } from '../../src/base/counters.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -16,6 +17,7 @@ let files: FakeFiles;
 let readings: Journal;
 let events: Journal;
 let counters: Counters;
+let books: Books;
 let pipeline: Pipeline;
 
 beforeEach(async () => {
@@ -28,6 +30,9 @@ beforeEach(async () => {
     streams: [{ name: 'dead-letter', partitions: 1 }],
   });
   counters = newCounters();
+  books = new Books({ bucketMs: 60_000 });
+  const own = { name: 'readings', log: readings.logId, takesMessages: true };
+  books.open(own, { booked: [0, 0, 0, 0], expiredTo: [0, 0, 0, 0], forwards: false });
   const ids = { windowMs: 1e9, windowIds: 1_000, maxIds: 1_000, maxDevices: 100 };
   const dedup = new Dedup({ mode: 'auto', ...ids });
   const pattern = { stream: 'readings', partitions: PARTITIONS, pattern: 'sensors/<device>/#' };
@@ -40,6 +45,7 @@ beforeEach(async () => {
     deadLetters: events.stream('dead-letter'),
     clock: systemClock,
     counters,
+    books,
     maxPayloadBytes: 1_000,
     logger: silentLogger,
   });
