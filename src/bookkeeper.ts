@@ -144,17 +144,18 @@ export class Bookkeeper {
       });
       journal.beforeDrop((dropped) => expiry.keep(dropped));
     }
-    this.#timer = setInterval(() => this.#look(), config.audit.lateMs);
+    this.#timer = setInterval(() => void this.look(), config.audit.lateMs);
     this.#timer.unref();
   }
 
-  /** One look at a time: an entry waits for company. */
-  #look(): void {
-    if (this.#isLooking) return;
+  /** Closes what is late. One look at a time: an entry waits for company. */
+  look(): Promise<void> {
+    if (this.#isLooking) return this.#looking;
     this.#isLooking = true;
     this.#looking = this.#closing.look().finally(() => {
       this.#isLooking = false;
     });
+    return this.#looking;
   }
 
   #journalOf(stream: string): Journal {

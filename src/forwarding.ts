@@ -15,7 +15,7 @@ import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import { ALERTS, AUDIT, DEAD_LETTER, type Stores } from './stores.ts';
 import { mqttCloud } from './uplink/cloud-client.ts';
-import { Lane } from './uplink/lane.ts';
+import { Lane, type LaneOptions } from './uplink/lane.ts';
 import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
 
 export interface ForwardingOptions {
@@ -67,7 +67,7 @@ export class Forwarding {
     const lanes = consumers.map(({ consumer, journal }) => {
       const origin = { gateway: gatewayId, log: journal.logId };
       const backoff = new Backoff({ baseMs, maxMs, random });
-      const booked = booking(options.books, consumer);
+      const booked = booking(options.books, consumer.stream);
       return new Lane({ consumer, origin, topic: uplink.topic, backoff, ...booked });
     });
     const open = mqttCloud({
@@ -134,7 +134,7 @@ export class Forwarding {
 }
 
 /** In the turn in which the position moves on, so that the two are saved of one moment. */
-function booking(books: Books, { stream }: StreamConsumer) {
+export function booking(books: Books, stream: string): Pick<LaneOptions, 'onSent' | 'onAcked'> {
   const own = books.of(stream);
   if (own === undefined) return {};
   return {

@@ -6,6 +6,8 @@ export type Outcomes = { [name in Unstored | 'stored']: number };
 
 export interface BooksOptions {
   readonly bucketMs: number;
+  /** What was saved with another size stays as it is: for a reader, who saves nothing. */
+  readonly keepsSize?: boolean;
   /** Open buckets of all streams; beyond it the oldest of the stream with most become one. */
   readonly maxBuckets?: number;
 }
@@ -59,6 +61,7 @@ function decodeHead(text: string | undefined): Head | undefined {
  */
 export class Books {
   readonly #bucketMs: number;
+  readonly #keepsSize: boolean;
   readonly #maxBuckets: number;
   readonly #streams = new Map<string, StreamBooks>();
   readonly #stored: ReadonlyMap<string, string>;
@@ -77,8 +80,10 @@ export class Books {
   };
 
   /** `stored`: all entries of the state store whose key begins with `Books.ROOT`. */
-  constructor({ bucketMs, maxBuckets = MAX_BUCKETS }: BooksOptions, stored: StoredEntries = []) {
+  constructor(options: BooksOptions, stored: StoredEntries = []) {
+    const { bucketMs, keepsSize = false, maxBuckets = MAX_BUCKETS } = options;
     this.#bucketMs = bucketMs;
+    this.#keepsSize = keepsSize;
     this.#maxBuckets = maxBuckets;
     this.#stored = new Map(stored);
   }
@@ -119,7 +124,8 @@ export class Books {
       if (counts === undefined) this.#doomed.push(key);
       else books.restore(Number(key.slice(prefix.length)), counts);
     }
-    const ready = books.bucketMs === this.#bucketMs ? books : this.#recut(books);
+    const isRight = this.#keepsSize || books.bucketMs === this.#bucketMs;
+    const ready = isRight ? books : this.#recut(books);
     if (stored === undefined) ready.touchHead();
     this.#streams.set(name, ready);
     return { books: ready, isNew: stored === undefined };

@@ -80,17 +80,15 @@ export function reportOf(sources: ReportSources): AuditReport {
   const rows = new Rows(streams);
   for (const { stream, buckets } of streams) {
     for (const { bucketStart, bucketMs, ...counts } of buckets) {
-      rows.at(stream, bucketStart, bucketMs, 'open', counts);
+      rows.at({ stream, bucketStart, bucketMs }, 'open', counts);
     }
   }
   // Of those with one identity the last one holds.
   const entries = new Map([...sources.entries].map((entry) => [entryId(entry), entry]));
-  for (const { stream, bucketStart, bucketMs, counts } of entries.values()) {
-    rows.at(stream, bucketStart, bucketMs, 'closed', counts);
-  }
+  for (const entry of entries.values()) rows.at(entry, 'closed', entry.counts);
   for (const { stream, bucketMs } of streams) {
-    for (const [start, count] of sources.backlog.get(stream) ?? []) {
-      const row = rows.at(stream, start, bucketMs, 'open', noCounts());
+    for (const [bucketStart, count] of sources.backlog.get(stream) ?? []) {
+      const row = rows.at({ stream, bucketStart, bucketMs }, 'open', noCounts());
       if (row !== undefined) row.backlog += count;
     }
   }
@@ -129,9 +127,7 @@ class Rows {
 
   /** Adds to the row of a bucket; undefined: of a stream that is not asked for. */
   at(
-    stream: string,
-    bucketStart: number,
-    bucketMs: number,
+    { stream, bucketStart, bucketMs }: Pick<ReportRow, 'stream' | 'bucketStart' | 'bucketMs'>,
     state: ReportRow['state'],
     counts: Readonly<Counts>,
   ): ReportRow | undefined {
