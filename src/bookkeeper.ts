@@ -238,6 +238,7 @@ async function auditedStreams(options: BookkeeperOptions): Promise<AuditedStream
       log: journal.logId,
       takesMessages: journal === telemetry,
       forwards: config.uplink.url !== '' && forwarded.includes(name),
+      earliest,
       end: journal.nextOffsets(name),
       position,
       records: (from) => readRange({ files, view: journal, stream: name, from }),

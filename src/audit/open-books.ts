@@ -1,7 +1,8 @@
 import type { LogRecord } from '../base/reading.ts';
 import type { Books } from './books.ts';
+import { owed } from './counts.ts';
 import { type AuditEntry, entryId, parseEntry } from './entry.ts';
-import type { StreamBooks } from './stream-books.ts';
+import type { Bucket, StreamBooks } from './stream-books.ts';
 
 /** A stream whose books are to be opened, and its log. */
 export interface AuditedStream {
@@ -12,7 +13,8 @@ export interface AuditedStream {
   readonly takesMessages: boolean;
   /** There is an uplink that has to send it; undefined: as it was when the books were saved. */
   readonly forwards: boolean | undefined;
-  /** Next offset of each partition. */
+  /** The oldest offset of each partition that is kept, and the next one. */
+  readonly earliest: readonly number[];
   readonly end: readonly number[];
   /** First offset of each partition that the cloud has not acknowledged. */
   readonly position: readonly number[];
@@ -70,7 +72,52 @@ export async function openBooks(options: OpenOptions): Promise<void> {
   }
   const isNew = new Set(opened.filter((one) => one.isNew).map(({ stream }) => stream.name));
   await applyEntries(options, isNew);
+  for (const { stream, books: own } of opened) if (own.forwards) await expire(own, stream);
   books.dropOthers();
+}
+
+/** First offset of a partition that is in no count but `stored`. */
+function leastOf({ expiredTo }: StreamBooks, { position }: AuditedStream, p: number): number {
+  return Math.max(position[p] ?? 0, expiredTo[p] ?? 0);
+}
+
+/**
+ * Retention dropped records and the count of them did not come to be saved: after a power cut, or
+ * when they could not be read any more. Which buckets they were of is what the log does not have of
+ * what is owed.
+ */
+async function expire(own: StreamBooks, stream: AuditedStream): Promise<void> {
+  const { earliest, end, records } = stream;
+  let dropped = 0;
+  for (const [p, offset] of earliest.entries()) {
+    const least = leastOf(own, stream, p);
+    if (offset > least) dropped += offset - least;
+  }
+  if (dropped === 0) return;
+  const there = new Map<Bucket, number>();
+  for await (const batch of records(end.map((_, p) => leastOf(own, stream, p)))) {
+    for (const { deviceTimeMs, receivedAtMs } of batch) {
+      const bucket = own.bucketAt(deviceTimeMs, receivedAtMs);
+      there.set(bucket, (there.get(bucket) ?? 0) + 1);
+    }
+  }
+  const oldestFirst = [...own.buckets.values()].sort((a, b) => a.startMs - b.startMs);
+  for (const bucket of oldestFirst) {
+    const missing = owed(bucket.counts) - (there.get(bucket) ?? 0);
+    const count = Math.min(missing, dropped);
+    if (count <= 0) continue;
+    own.add(bucket.startMs, 'expired', count);
+    dropped -= count;
+  }
+  noteDropped(own, stream);
+}
+
+/** What is not there any more is settled. */
+function noteDropped(own: StreamBooks, { earliest }: AuditedStream): void {
+  for (const [p, offset] of earliest.entries()) {
+    own.expiredTo[p] = Math.max(own.expiredTo[p] ?? 0, offset);
+  }
+  own.touchHead();
 }
 
 /** Entries that were durable when the books had not been saved without them. */
@@ -118,9 +165,11 @@ async function replay(
 }
 
 /** What the uplink has to send from here on, of what there is. */
-async function begin(own: StreamBooks, { position, end, records }: AuditedStream): Promise<void> {
+async function begin(own: StreamBooks, stream: AuditedStream): Promise<void> {
+  const { end, records } = stream;
   own.setForwards(true);
-  const from = end.map((_, p) => Math.max(position[p] ?? 0, own.expiredTo[p] ?? 0));
+  const from = end.map((_, p) => leastOf(own, stream, p));
+  noteDropped(own, stream);
   if (from.every((offset, p) => offset >= (end[p] ?? 0))) return;
   for await (const batch of records(from)) {
     for (const { deviceTimeMs, receivedAtMs } of batch) {

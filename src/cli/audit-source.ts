@@ -198,10 +198,10 @@ function auditedStream(
   const log = logOf(view);
   const stored = checkpointOffsets(cursors.get(checkpointKey(UPLINK, name)), log);
   const earliest = earliestOffsets(view, name);
-  const position = end.map((_, p) => Math.max(stored?.[p] ?? 0, earliest[p] ?? 0));
+  const position = stored ?? earliest;
   const records = (from: readonly number[]) =>
     readRange({ files, view, stream: name, from, onLost: (one) => lost.push(one) });
-  return { name, log, takesMessages, forwards: undefined, end, position, records };
+  return { name, log, takesMessages, forwards: undefined, earliest, end, position, records };
 }
 
 async function* recordsFrom(
