@@ -64,7 +64,8 @@ export class Books {
   readonly #keepsSize: boolean;
   readonly #maxBuckets: number;
   readonly #streams = new Map<string, StreamBooks>();
-  readonly #stored: ReadonlyMap<string, string>;
+  /** Until the books of all streams are open. */
+  #stored: ReadonlyMap<string, string>;
   /** Keys of another log, or of no use any more. */
   #doomed: string[] = [];
   #entriesKey = '';
@@ -151,12 +152,13 @@ export class Books {
     return books;
   }
 
-  /** What is stored of logs that are no more: of a card that was replaced, say. */
+  /** All are open. What is stored of logs that are no more, of an older card say, is dropped. */
   dropOthers(): void {
     const logs = new Set([...this.#streams.values()].map(({ log }) => log));
     for (const key of this.#stored.keys()) {
       if (!logs.has(key.slice(ROOT.length).split('/', 1)[0] ?? '')) this.#doomed.push(key);
     }
+    this.#stored = new Map();
   }
 
   /**

@@ -117,7 +117,7 @@ describe(`restarts and kills under load, seed ${SEED}`, () => {
     await cloud.close();
   });
 
-  it('balances after each, has every reading once, and the cloud has what it acknowledged', async () => {
+  it('balances after each, and every reading is there once, here and in the cloud', async () => {
     const port = await freePort();
     const folder = temporaryFolder();
     await cloud.open();

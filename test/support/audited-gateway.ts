@@ -229,7 +229,7 @@ uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
 
   async stop(): Promise<void> {
     const { telemetry, events, checkpoints, keeper, consumers } = this.parts;
-    await keeper.stop();
+    keeper.stop();
     for (const consumer of consumers) await consumer.close();
     await telemetry.close();
     await events.close();
@@ -241,7 +241,7 @@ uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
   async kill(): Promise<void> {
     const { telemetry, events, keeper, life } = this.parts;
     life.kill();
-    void keeper.stop();
+    keeper.stop();
     await telemetry.close().catch(() => {});
     await events.close().catch(() => {});
     this.#parts = undefined;

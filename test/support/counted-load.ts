@@ -7,7 +7,7 @@ export class CountedLoad {
   readonly ids = new Set<string>();
   /** Publishes that were acknowledged, repeats among them. */
   acked = 0;
-  /** Publishes that went out, as far as a sensor can tell: those sent again for want of an answer. */
+  /** Publishes that went out again for want of an answer. */
   resent = 0;
   repeats = 0;
   readonly #random: Random;

@@ -110,5 +110,17 @@ describe('a message', () => {
     await send('sensors/a/t', '{"id":"1","value":1}');
     expect(counters).toMatchObject({ received: 3, stored: 1, duplicates: 1, rejected: 1 });
     expect(await readAll(files, readings)).toHaveLength(1);
+    // What is stored the books see committed.
+    expect(books.outcomes).toMatchObject({ refused: 1, duplicates: 1, stored: 0 });
+    const own = [...(books.of('readings')?.buckets.values() ?? [])];
+    expect(own.map(({ counts }) => counts.received).reduce((sum, n) => sum + n, 0)).toBe(2);
+  });
+
+  it('whose dead letter can’t be made durable is refused, in the books too', async () => {
+    files.fault = (operation) => (operation === 'write' ? 'ENOSPC' : undefined);
+    await expect(send('sensors/a/t', '{')).rejects.toThrow('LOG_NOT_DURABLE');
+    expect(counters).toMatchObject({ received: 1, deadLettered: 0, rejected: 1 });
+    expect(books.outcomes).toMatchObject({ refused: 1, deadLettered: 0 });
+    files.fault = () => undefined;
   });
 });

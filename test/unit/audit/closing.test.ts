@@ -138,7 +138,7 @@ describe('a bucket', () => {
     expect(entries).toEqual([]);
   });
 
-  it('that lies ahead, since the clock was wrong, is closed after a day without company', async () => {
+  it('that lies ahead, since the clock was wrong, is closed after a day alone', async () => {
     const closing = closingOf();
     const at = store();
     acked(1, at);
