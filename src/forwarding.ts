@@ -1,8 +1,10 @@
+import type { Books } from './audit/books.ts';
 import { Backoff } from './base/backoff.ts';
 import type { Clock, Random } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
-import { codeOf, messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
+import type { LogRecord } from './base/reading.ts';
+import type { Checkpoints } from './checkpoints.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
 import { UPLINK } from './log/own-consumers.ts';
@@ -12,9 +14,9 @@ import type { Config } from './ops/config.ts';
 import type { NamedFiles } from './ops/named-files.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
-import { ALERTS, DEAD_LETTER, type Stores } from './stores.ts';
+import { ALERTS, AUDIT, DEAD_LETTER, type Stores } from './stores.ts';
 import { mqttCloud } from './uplink/cloud-client.ts';
-import { Lane } from './uplink/lane.ts';
+import { Lane, type LaneOptions } from './uplink/lane.ts';
 import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
 
 export interface ForwardingOptions {
@@ -29,8 +31,13 @@ export interface ForwardingOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly counters: Counters;
+  /** Told of what goes out and of what the cloud acknowledges. */
+  readonly books: Books;
+  /** Save the progress, together with the books. */
+  readonly checkpoints: Checkpoints;
 }
 
+const NOTHING: ReadonlyMap<string, string> = new Map();
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /** The consumers "uplink", one per stream, and the uplink that they feed. */
@@ -38,9 +45,7 @@ export class Forwarding {
   readonly #options: ForwardingOptions;
   readonly #consumers: readonly StreamConsumer[];
   readonly #uplink: Uplink;
-  #timer: NodeJS.Timeout | undefined;
-  #saving: Promise<void> = Promise.resolve();
-  #saved = '';
+  #given = '';
 
   private constructor(
     options: ForwardingOptions,
@@ -61,7 +66,8 @@ export class Forwarding {
     const lanes = consumers.map(({ consumer, journal }) => {
       const origin = { gateway: gatewayId, log: journal.logId };
       const backoff = new Backoff({ baseMs, maxMs, random });
-      return new Lane({ consumer, origin, topic: uplink.topic, backoff });
+      const booked = booking(options.books, consumer.stream);
+      return new Lane({ consumer, origin, topic: uplink.topic, backoff, ...booked });
     });
     const open = mqttCloud({
       url: uplink.url,
@@ -81,17 +87,10 @@ export class Forwarding {
     const own = consumers.map(({ consumer }) => consumer);
     const forwarding = new Forwarding(options, own, running);
     // From the first moment there is a position: what retention drops is measured against it.
-    await forwarding.#save();
-    forwarding.#begin();
+    options.checkpoints.add(() => forwarding.#progress());
+    await options.checkpoints.save();
+    running.start();
     return forwarding;
-  }
-
-  #begin(): void {
-    this.#uplink.start();
-    this.#timer = setInterval(() => {
-      this.#saving = this.#saving.then(() => this.#save());
-    }, this.#options.config.uplink.checkpointMs);
-    this.#timer.unref();
   }
 
   status(): UplinkStatus {
@@ -100,6 +99,10 @@ export class Forwarding {
 
   backlog(): number {
     return this.#consumers.reduce((sum, consumer) => sum + consumer.backlog(), 0);
+  }
+
+  position(stream: string, partition: number): number | undefined {
+    return this.#consumers.find((consumer) => consumer.stream === stream)?.position(partition);
   }
 
   /** Of what retention is about to drop, what the cloud has not acknowledged. */
@@ -114,41 +117,62 @@ export class Forwarding {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
     await this.#uplink.stop();
-    await this.#saving;
-    await this.#save();
+    await this.#options.checkpoints.save();
     for (const consumer of this.#consumers) await consumer.close();
   }
 
-  /** Unsynced: a crash sends a little again, under the same identities. */
-  async #save(): Promise<void> {
+  /** Where it has come to, if that is news. A crash sends a little again, and skips nothing. */
+  #progress(): ReadonlyMap<string, string> {
     const entries = new Map(this.#consumers.flatMap((consumer) => [...consumer.checkpoint()]));
     const text = JSON.stringify([...entries]);
-    if (text === this.#saved) return;
-    try {
-      await this.#options.state.write(entries);
-      this.#saved = text;
-    } catch (error) {
-      const fields = { code: codeOf(error), error: messageOf(error) };
-      this.#options.logger.warn(fields, 'the progress of the uplink could not be saved');
-    }
+    if (text === this.#given) return NOTHING;
+    this.#given = text;
+    return entries;
   }
 }
 
-/** Alerts first, then readings, then dead letters. */
-async function openConsumers({ config, stores, state, files }: ForwardingOptions) {
-  const { telemetry, events } = stores;
-  const lanes: Array<[stream: string, journal: Journal]> = [
-    [ALERTS, events],
+/** In the turn in which the position moves on, so that the two are saved of one moment. */
+export function booking(books: Books, stream: string): Pick<LaneOptions, 'onSent' | 'onAcked'> {
+  const own = books.of(stream);
+  if (own === undefined) return {};
+  return {
+    onSent: ({ deviceTimeMs, receivedAtMs }: LogRecord) => {
+      own.bucketAt(deviceTimeMs, receivedAtMs).counts.forwarded += 1;
+    },
+    onAcked: ({ partition, offset, deviceTimeMs, receivedAtMs }: LogRecord) => {
+      // Before that retention has dropped it, and it was counted as expired.
+      if (offset < (own.expiredTo[partition] ?? 0)) return;
+      own.bucketAt(deviceTimeMs, receivedAtMs).counts.cloudAcked += 1;
+    },
+  };
+}
+
+/** A stream that the uplink sends, and where it is. */
+interface ForwardedStream {
+  readonly stream: string;
+  readonly journal: Journal;
+}
+
+/** Alerts first, then readings, then the books, then dead letters. */
+export function forwardedStreams(
+  { uplink }: Pick<Config, 'uplink'>,
+  { telemetry, events }: Stores,
+): ForwardedStream[] {
+  const lanes = [
+    { stream: ALERTS, journal: events },
     // Those too that the configuration names no more: what they hold was acknowledged.
-    ...telemetry.streamNames.map((name): [string, Journal] => [name, telemetry]),
-    [DEAD_LETTER, events],
+    ...telemetry.streamNames.map((stream) => ({ stream, journal: telemetry })),
+    { stream: AUDIT, journal: events },
+    { stream: DEAD_LETTER, journal: events },
   ];
-  const wanted = config.uplink.streams;
-  const chosen = lanes.filter(([stream]) => wanted.length === 0 || wanted.includes(stream));
+  const wanted = uplink.streams;
+  return lanes.filter(({ stream }) => wanted.length === 0 || wanted.includes(stream));
+}
+
+async function openConsumers({ config, stores, state, files }: ForwardingOptions) {
   const opened: Array<{ consumer: StreamConsumer; journal: Journal }> = [];
-  for (const [stream, journal] of chosen) {
+  for (const { stream, journal } of forwardedStreams(config, stores)) {
     const stored = await state.get(checkpointKey(UPLINK, stream));
     const start = 'earliest' as const;
     const consumer = new StreamConsumer({ name: UPLINK, stream, journal, files, stored, start });

@@ -7,14 +7,17 @@ import { AlertStore } from './alert-store.ts';
 import type { Clock, Random } from './base/clock.ts';
 import { type Counters, newCounters } from './base/counters.ts';
 import { messageOf } from './base/errors.ts';
+import type { Gaps } from './base/gap.ts';
 import type { Logger } from './base/logger.ts';
+import { Bookkeeper } from './bookkeeper.ts';
+import { buildPipeline } from './build-pipeline.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { Dedup } from './dedup/dedup.ts';
-import { DedupKeeper, type DedupKeeperOptions } from './dedup-keeper.ts';
+import type { DedupKeeper } from './dedup-keeper.ts';
 import { Detector } from './detect/detector.ts';
-import { Forwarding } from './forwarding.ts';
+import { Forwarding, type ForwardingOptions } from './forwarding.ts';
 import { gatewayId } from './gateway-id.ts';
 import { type Broker, openBroker } from './ingest/broker.ts';
-import { TopicMap } from './ingest/topic-map.ts';
 import { openLocalSocket } from './local-socket.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
@@ -23,15 +26,16 @@ import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
-import { type NamedFiles, textsOfNamedFiles } from './ops/named-files.ts';
+import { textsOfNamedFiles } from './ops/named-files.ts';
 import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
-import { Pipeline, type PipelineStream } from './pipeline.ts';
+import type { Pipeline } from './pipeline.ts';
 import { readLast } from './refill.ts';
 import { type Status, statusOf } from './status.ts';
-import { ALERTS, DEAD_LETTER, openStores, type Stores } from './stores.ts';
+import { ALERTS, openStores, type Stores } from './stores.ts';
 import { type StreamDecoding, streamDecodings } from './stream-decoding.ts';
+import { topicsOf } from './topics.ts';
 import { Watcher } from './watcher.ts';
 import { Wear, type WrittenTotals } from './wear.ts';
 
@@ -55,9 +59,27 @@ function writtenBy({ telemetry, events }: Stores, level: LevelStore): WrittenTot
   };
 }
 
-/** A device costs dedup some 30 ids by itself, and a boot some 20; most have more than 8 anyway. */
-const IDS_PER_DEVICE = 8;
+/** What detection joins. */
+interface DetectionParts {
+  readonly stores: Stores;
+  readonly level: LevelStore;
+  readonly alerter: Alerter;
+  readonly decodings: ReadonlyMap<string, StreamDecoding>;
+}
+
+/** What is asked for the status. */
+interface StatusSources {
+  readonly stores: Stores;
+  readonly broker: Broker;
+  readonly alerter: Alerter;
+  readonly level: LevelStore;
+  readonly wear: Wear;
+  readonly bookkeeper: Bookkeeper;
+}
+
 const RETAIN_EVERY_MS = 60_000;
+/** Without an uplink: a kill forgets what was repeated or refused in that time. */
+const SAVE_EVERY_MS = 1_000;
 
 /**
  * Builds every part and joins them. Parts start in the order in which data flows, so that each
@@ -72,8 +94,9 @@ export class Gateway {
   /** How to stop what has been started, in the order of starting. */
   readonly #stops: Array<{ readonly part: string; readonly stop: () => unknown }> = [];
   readonly #keepers: DedupKeeper[] = [];
+  /** Of sequence numbers, by stream. */
+  readonly #gaps = new Map<string, Gaps>();
   readonly #detectors: Detector[] = [];
-  #decodings: ReadonlyMap<string, StreamDecoding> = new Map();
   #expired = 0;
   #forwarding: Forwarding | undefined;
   #status: (() => Status) | undefined;
@@ -99,7 +122,7 @@ export class Gateway {
     const { data, files, logger, config } = this.#options;
     // A start that fails for a file that is not there leaves nothing behind.
     const texts = await textsOfNamedFiles(files, config);
-    this.#decodings = await streamDecodings(config);
+    const decodings = await streamDecodings(config);
     const level = await openLevelStore({ folder: data.state, files, logger });
     this.#onStop('state', () => level.close());
     const { state } = level;
@@ -107,6 +130,9 @@ export class Gateway {
     this.#id = await gatewayId({ configured, hostName: hostname(), state, logger });
     const wear = await Wear.open({ ...this.#options, state });
     this.#onStop('wear', () => wear.stop());
+    const checkpoints = new Checkpoints({ state, logger });
+    // Once the logs are closed: what they committed last is in the books then.
+    this.#onStop('checkpoints', () => checkpoints.stop());
     const { budget } = wear;
     const onDrop = (dropped: readonly DroppedOffsets[]) => this.#dropped(dropped);
     // Once: where the kernel has none, each reading is another one, and times would not compare.
@@ -115,30 +141,30 @@ export class Gateway {
     wear.start(() => writtenBy(stores, level));
     this.#onStop('events', () => stores.events.close());
     this.#onStop('telemetry', () => stores.telemetry.close());
-    const pipeline = await this.#buildPipeline(stores, level, wear);
+    const topics = topicsOf(config, (name) => stores.telemetry.stream(name).partitions);
+    const bookkeeper = await Bookkeeper.open({
+      ...{ ...this.#options, stores, state, checkpoints, counters: this.#counters },
+      streamOf: (topic) => topics.find(topic)?.stream,
+      gaps: this.#gaps,
+    });
+    const { books } = bookkeeper;
+    const { pages } = level;
+    const more = { counters: this.#counters, stores, topics, books, decodings, pages, budget };
+    const pipeline = await buildPipeline({ ...this.#options, ...more }, (stream, keeper) => {
+      this.#keepers.push(keeper);
+      this.#gaps.set(stream, () => keeper.dedup.gaps());
+      this.#onStop('dedup', () => keeper.stop());
+    });
     const broker = await this.#openBroker(pipeline, level);
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
-    await this.#startDetection(stores, level, alerter);
-    if (config.uplink.url !== '') await this.#startForwarding(stores, level, texts);
-    this.#status = () =>
-      statusOf({
-        gateway: this.#id,
-        startedMonoMs: this.#startedMonoMs,
-        nowMonoMs: this.#options.clock.monoMs(),
-        counters: this.#counters,
-        stores,
-        broker,
-        host: config.mqtt.host,
-        forwarding: this.#forwarding,
-        expired: this.#expired,
-        alertLine: alerter.lineName,
-        activeAlerts: alerter.active,
-        keepers: this.#keepers,
-        detectors: this.#detectors,
-        stateBytesWritten: level.bytesWritten(),
-        flash: wear.status(),
-      });
+    await this.#startDetection({ stores, level, alerter, decodings });
+    const saved = { books, checkpoints };
+    if (config.uplink.url !== '') await this.#startForwarding(stores, level, { texts, ...saved });
+    bookkeeper.begin(this.#forwarding);
+    this.#onStop('audit', () => bookkeeper.stop());
+    checkpoints.begin(config.uplink.url === '' ? SAVE_EVERY_MS : config.uplink.checkpointMs);
+    this.#status = () => this.#statusOf({ stores, broker, alerter, level, wear, bookkeeper });
     await this.#startUpkeep(stores);
     const status = () => this.status();
     const socket = await openLocalSocket({
@@ -148,6 +174,7 @@ export class Gateway {
       state,
       pipeline,
       status,
+      audit: () => bookkeeper.snapshot(),
     });
     this.#onStop('control', () => socket.close());
     await broker.listen();
@@ -172,63 +199,6 @@ export class Gateway {
 
   #onStop(part: string, stop: () => unknown): void {
     this.#stops.push({ part, stop });
-  }
-
-  /** Dedup windows are filled before anything can be asked of them. */
-  async #buildPipeline(stores: Stores, { pages }: LevelStore, { budget }: Wear): Promise<Pipeline> {
-    const { config, clock, logger } = this.#options;
-    const streams = new Map<string, PipelineStream>();
-    for (const [name, { dedup: options, ack }] of Object.entries(config.streams)) {
-      const journal = stores.telemetry;
-      const stream = journal.stream(name);
-      const { dedup } = await this.#openDedup(name, options, { journal, pages, budget });
-      streams.set(name, { journal, stream, dedup, ack, ...this.#decoding(name) });
-    }
-    const patterns = Object.entries(config.streams).flatMap(([stream, { topics }]) =>
-      topics.map((pattern) => ({
-        stream,
-        pattern,
-        partitions: stores.telemetry.stream(stream).partitions,
-      })),
-    );
-    return new Pipeline({
-      topics: new TopicMap(patterns),
-      streams,
-      events: stores.events,
-      deadLetters: stores.events.stream(DEAD_LETTER),
-      clock,
-      counters: this.#counters,
-      logger,
-    });
-  }
-
-  async #openDedup(
-    stream: string,
-    options: Config['streams'][string]['dedup'],
-    parts: Pick<DedupKeeperOptions, 'journal' | 'pages' | 'budget'>,
-  ): Promise<DedupKeeper> {
-    const { maxIds, maxStoredIds } = this.#options.config.dedup;
-    const { mode, windowMs, payloadWindowMs, ...others } = options;
-    const keeper = await DedupKeeper.open({
-      ...this.#options,
-      ...parts,
-      ...others,
-      mode,
-      windowMs: mode === 'payload' ? payloadWindowMs : windowMs,
-      stream,
-      maxIds,
-      maxStoredIds,
-      maxDevices: Math.floor(maxIds / IDS_PER_DEVICE),
-    });
-    this.#keepers.push(keeper);
-    this.#onStop('dedup', () => keeper.stop());
-    return keeper;
-  }
-
-  #decoding(stream: string): StreamDecoding {
-    const decoding = this.#decodings.get(stream);
-    if (decoding === undefined) throw new Error(`no stream ${stream} in the configuration`);
-    return decoding;
   }
 
   #openBroker(pipeline: Pipeline, level: LevelStore): Promise<Broker> {
@@ -272,12 +242,12 @@ export class Gateway {
     return alerter;
   }
 
-  async #startDetection(stores: Stores, level: LevelStore, alerter: Alerter): Promise<void> {
+  async #startDetection({ stores, level, alerter, decodings }: DetectionParts): Promise<void> {
     const { config, files, logger } = this.#options;
     const { enabled, checkpointMs } = config.detect;
-    const watched = enabled ? Object.keys(config.streams) : [];
-    await alerter.endOrphans(({ cause }) => !watched.includes(cause.stream));
-    for (const stream of watched) {
+    const watched = enabled ? decodings : new Map<string, StreamDecoding>();
+    await alerter.endOrphans(({ cause }) => !watched.has(cause.stream));
+    for (const [stream, { rules }] of watched) {
       const stored = await level.state.get(checkpointKey(DETECT, stream));
       const journal: Journal = stores.telemetry;
       const consumer = new StreamConsumer({
@@ -289,8 +259,7 @@ export class Gateway {
         start: 'latest',
       });
       this.#onStop('consumer', () => consumer.close());
-      const { decoder } = this.#decoding(stream).rules;
-      const detector = new Detector({ ...config.detect, decoder, logger });
+      const detector = new Detector({ ...config.detect, decoder: rules.decoder, logger });
       const log = journal.logId;
       const states = new AlertStates({ ...config.detect, log });
       const watcher = new Watcher({
@@ -313,12 +282,12 @@ export class Gateway {
   async #startForwarding(
     stores: Stores,
     level: LevelStore,
-    texts: NamedFiles['texts'],
+    more: Pick<ForwardingOptions, 'texts' | 'books' | 'checkpoints'>,
   ): Promise<void> {
     const forwarding = await Forwarding.start({
       ...this.#options,
+      ...more,
       gatewayId: this.#id,
-      texts,
       stores,
       state: level.state,
       counters: this.#counters,
@@ -336,6 +305,27 @@ export class Gateway {
       const fields = { ...range, repeatKey: `${stream}/${partition}/${offset}` };
       this.#options.logger.error(fields, 'retention drops readings that the cloud never had');
     }
+  }
+
+  #statusOf({ stores, broker, alerter, level, wear, bookkeeper }: StatusSources): Status {
+    return statusOf({
+      gateway: this.#id,
+      startedMonoMs: this.#startedMonoMs,
+      nowMonoMs: this.#options.clock.monoMs(),
+      counters: this.#counters,
+      stores,
+      broker,
+      host: this.#options.config.mqtt.host,
+      forwarding: this.#forwarding,
+      expired: this.#expired,
+      alertLine: alerter.lineName,
+      activeAlerts: alerter.active,
+      keepers: this.#keepers,
+      detectors: this.#detectors,
+      stateBytesWritten: level.bytesWritten(),
+      flash: wear.status(),
+      audit: bookkeeper.status(),
+    });
   }
 
   status(): Status {

@@ -25,12 +25,13 @@ export interface LocalSocketOptions {
   /** Takes dead letters that are sent through again. */
   readonly pipeline: Pipeline;
   readonly status: () => unknown;
+  readonly audit: () => unknown;
   readonly logger: Logger;
 }
 
-/** The local socket with all that it answers: status, streams, consumers, dead letters. */
+/** The local socket with all that it answers: status, books, streams, consumers, dead letters. */
 export async function openLocalSocket(options: LocalSocketOptions): Promise<Control> {
-  const { data, files, clock, boot, stores, state, pipeline, status, logger } = options;
+  const { data, files, clock, boot, stores, state, pipeline, status, audit, logger } = options;
   const journals = new Map(Object.entries(stores));
   const streams = new LocalStreams({ files, clock, boot, journals });
   const consumers = new NamedConsumers(state, streams);
@@ -39,6 +40,7 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
   const letters = new DeadLetters({ files: streams.files, events, state, pipeline, logger });
   const handlers = [
     statusRoute(status),
+    jsonRoute('audit', audit),
     recordRoutes({ streams, consumers }),
     consumerRoutes({ streams, consumers }),
     deadLetterRoutes(letters),
@@ -54,9 +56,13 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
 
 /** `GET /status`: what `headgate status` shows. */
 export function statusRoute(status: () => unknown): Handler {
+  return jsonRoute('status', status);
+}
+
+function jsonRoute(path: string, answer: () => unknown): Handler {
   return (call) => {
-    if (call.method !== 'GET' || call.path.join('/') !== 'status') return false;
-    sendJson(call, status());
+    if (call.method !== 'GET' || call.path.join('/') !== path) return false;
+    sendJson(call, answer());
     return true;
   };
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { codeOf, ERRORS, type ErrorCode, HeadgateError, messageOf } from './base/errors.ts';
+import { audit } from './cli/audit.ts';
 import { check } from './cli/check.ts';
 import type { Command, Io } from './cli/command.ts';
 import { consumerCommit } from './cli/consumer-commit.ts';
@@ -31,6 +32,7 @@ const COMMANDS: readonly Command[] = [
   demo,
   check,
   status,
+  audit,
   sim,
   logLs,
   logRead,

@@ -1,4 +1,6 @@
 import { appendOnce, type OnceStream } from './append-once.ts';
+import type { Books } from './audit/books.ts';
+import type { Unstored } from './audit/stream-books.ts';
 import type { Clock } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
 import type { ErrorCode, HeadgateError } from './base/errors.ts';
@@ -33,6 +35,8 @@ export interface PipelineOptions {
   readonly deadLetters: Stream;
   readonly clock: Clock;
   readonly counters: Counters;
+  /** Told of what is not stored; what is, they see committed. */
+  readonly books: Books;
   readonly logger: Logger;
 }
 
@@ -94,7 +98,7 @@ export class Pipeline {
     const arrived = { device: place.device, topic, payload, monoMs, userProperties };
     const parsed = this.#parse(found, arrived);
     if (parsed.ok) this.#store(target, place.partition, parsed, done);
-    else this.#bury(parsed.code, arrived, done);
+    else this.#bury(parsed.code, target.stream.name, arrived, done);
     return true;
   }
 
@@ -169,12 +173,18 @@ export class Pipeline {
       isAnswered = true;
     };
     const isAcknowledged = appendOnce(target, partition, reading, (outcome) => {
+      const { name } = target.stream;
       if (outcome === 'stored') {
         counters.stored += 1;
         if (heard !== undefined) this.#follow(target, heard);
-      } else if (outcome === 'repeat') counters.duplicates += 1;
-      else if (isAnswered) this.#lose(target, reading, outcome);
-      else counters.rejected += 1;
+      } else if (outcome === 'repeat') {
+        counters.duplicates += 1;
+        this.#book(name, 'duplicates', reading);
+      } else if (isAnswered) this.#lose(target, reading, outcome);
+      else {
+        counters.rejected += 1;
+        this.#book(name, 'refused', reading);
+      }
       if (typeof outcome === 'string') answer(undefined, outcome);
       else answer(outcome);
     });
@@ -192,10 +202,18 @@ export class Pipeline {
     logger.warn(fields, 'messages of a Sparkplug edge node are missing');
   }
 
+  /** The arrival's own wall clock: what is not stored has no other. */
+  #book(stream: string, what: Unstored, { deviceTimeMs }: Reading): void {
+    const { books, clock } = this.#options;
+    books.unstored(stream, what, { deviceTimeMs, wallMs: clock.wallMs() });
+  }
+
   /** Its sender has it no more: that is what `ack: received` may cost, and it is said. */
-  #lose({ stream }: OnceStream, { device, topic, messageId }: Reading, error: HeadgateError): void {
+  #lose({ stream }: OnceStream, reading: Reading, error: HeadgateError): void {
     const { counters, logger } = this.#options;
+    const { device, topic, messageId } = reading;
     counters.lostAfterAck += 1;
+    this.#book(stream.name, 'lostAfterAck', reading);
     const { code, detail } = error;
     const named = { stream: stream.name, device, topic, id: messageId?.text };
     const repeatKey = `${stream.name}/${device}`;
@@ -206,13 +224,16 @@ export class Pipeline {
   /**
    * A message that is no reading is kept as it came, with the reason, where it can be looked at.
    */
-  #bury(code: ErrorCode, message: Reading, done: Done): void {
+  #bury(code: ErrorCode, stream: string, message: Reading, done: Done): void {
     const { events, deadLetters, counters, logger } = this.#options;
     const device = code === 'DEVICE_INVALID' ? DEAD_LETTER_DEVICE : message.device;
     logger.warn({ code, topic: message.topic }, 'a message is no reading and is kept aside');
     events.append(deadLetters, 0, { ...message, device, reason: code }, (error) => {
       if (error === undefined) counters.deadLettered += 1;
-      else counters.rejected += 1;
+      else {
+        counters.rejected += 1;
+        this.#book(stream, 'refused', message);
+      }
       done(error);
     });
   }

@@ -1,4 +1,5 @@
 import type { Counters } from './base/counters.ts';
+import type { AuditStatus } from './bookkeeper.ts';
 import type { DedupKeeper } from './dedup-keeper.ts';
 import type { Detector } from './detect/detector.ts';
 import type { Forwarding } from './forwarding.ts';
@@ -64,6 +65,7 @@ export interface Status extends Counters {
     /** Values since the start that were not: `detect.maxSeries`, or their names. */
     readonly unwatched: number;
   };
+  readonly audit: AuditStatus;
   readonly log: { readonly telemetry: LogStatus; readonly events: LogStatus };
 }
 
@@ -83,6 +85,7 @@ export interface StatusParts {
   readonly detectors: readonly Detector[];
   readonly stateBytesWritten: number;
   readonly flash: FlashStatus;
+  readonly audit: AuditStatus;
 }
 
 function healthOf(...journals: readonly JournalStatus[]): string {
@@ -135,6 +138,7 @@ export function statusOf(parts: StatusParts): Status {
       series: sum(parts.detectors.map(({ watched }) => watched)),
       unwatched: sum(parts.detectors.map(({ unwatched }) => unwatched)),
     },
+    audit: parts.audit,
     dedupIds: sum(parts.keepers.map(({ dedup }) => dedup.size().ids)),
     dedup: dedupOf(parts.keepers),
     log: {

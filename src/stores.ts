@@ -35,8 +35,11 @@ export interface Stores {
 
 export const ALERTS = 'alerts';
 export const DEAD_LETTER = 'dead-letter';
+export const AUDIT = 'audit';
 
 const HOUR_MS = 3_600_000;
+/** Nobody waits for the books: they go with an alert or a dead letter, if one comes. */
+const AUDIT_LINGER_MS = 2_000;
 /** Events are few: their store takes a sixteenth of the space, in smaller segments. */
 const EVENTS_SHARE = 16;
 /**
@@ -65,6 +68,7 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
     streams: [
       { name: ALERTS, partitions: 1, isUrgent: true },
       { name: DEAD_LETTER, partitions: 1 },
+      { name: AUDIT, partitions: 1, lingerMs: AUDIT_LINGER_MS },
     ],
     segmentBytes: eventsBytes,
     retention: {

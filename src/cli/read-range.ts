@@ -76,7 +76,7 @@ function leastOffset(text: string): number {
 }
 
 /** By the corrected clock of this boot, if the log knows it. Throws USAGE. */
-async function timeOption(values: Values, name: string, times: CorrectedTimes) {
+export async function timeOption(values: Values, name: string, times: CorrectedTimes) {
   const text = textValue(values, name);
   if (text === undefined) return undefined;
   const boot = bootName(await readBootId(nodeFiles));

@@ -23,6 +23,10 @@ function uplinkLine({ link, sinceSeconds, lastError }: Status['uplink']): string
   return `${link} for ${sinceSeconds} s${link === 'down' ? `: ${lastError ?? ''}` : ''}`;
 }
 
+function auditLine({ openBuckets, closedBuckets }: Status['audit']): string {
+  return `${openBuckets} buckets open, ${closedBuckets} closed; headgate audit shows them`;
+}
+
 function flashLines(flash: Status['flash']): Array<[name: string, value: string]> {
   const { writtenTodayBytes, amplification, projectedBytesPerDay, lifeYears } = flash;
   const { budgetBytesPerDay, overBudget, lingerMs } = flash;
@@ -62,6 +66,7 @@ function lines(status: Status): Array<[name: string, value: string]> {
     ['forwarded', `${status.forwarded} (records of all streams)`],
     ['backlog', String(status.backlog)],
     ['expired', `${status.expired} (dropped by retention before the cloud had them)`],
+    ['audit', auditLine(status.audit)],
     ['uplink', uplinkLine(uplink)],
     ...(uplink.stuck ?? []).map(({ stream, reason }): [string, string] => [
       '  stuck',

@@ -56,8 +56,12 @@ export async function viewOfStream(data: DataFolder, stream: string): Promise<Fo
 /** Throws STREAM_UNKNOWN. */
 export async function openStream(data: DataFolder, stream: string): Promise<OpenStream> {
   const { view, views } = await findStream(data, stream);
-  // Both stores are of one gateway: what only the other one saw counts here too.
+  return { view, times: await timesOf(views) };
+}
+
+/** Both stores are of one gateway: what only one of them saw counts in the other too. */
+export async function timesOf(views: Iterable<FolderView>): Promise<CorrectedTimes> {
   const all: CorrectedTimes[] = [];
   for (const one of views) all.push(await readTimes(nodeFiles, one));
-  return { view, times: CorrectedTimes.merged(all) };
+  return CorrectedTimes.merged(all);
 }

@@ -8,6 +8,9 @@ import type { WriteBudget } from './write-budget.ts';
 /** Called once when a record is durable at its offset, or when it is known that it is not. */
 export type Settle = (error: HeadgateError | undefined, offset: number) => void;
 
+/** `slot`: of the record's partition; `receivedAtMs`: as a reader of the block has it. */
+export type Visit = (slot: number, reading: Reading, receivedAtMs: number) => void;
+
 /** Whole ms from the block's base to a record's arrival. */
 function sinceBase({ monoMs }: Reading, baseMonoMs: number): number {
   return Math.max(0, Math.floor(monoMs - baseMonoMs));
@@ -155,6 +158,16 @@ export class Batch {
       });
     }
     return records;
+  }
+
+  /** Every record in commit order, for those who only count. Between `committed` and `reset`. */
+  visit(moment: Moment, take: Visit): void {
+    for (let i = 0; i < this.#readings.length; i++) {
+      const reading = this.#readings[i];
+      const slot = this.#runs[this.#runOf[i] ?? 0]?.slot;
+      if (reading === undefined || slot === undefined) continue;
+      take(slot, reading, moment.wallMs + sinceBase(reading, this.#firstMonoMs));
+    }
   }
 
   /** Nothing of this batch is durable: tells every sender. */

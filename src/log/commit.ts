@@ -1,5 +1,5 @@
 import type { LogRecord } from '../base/reading.ts';
-import type { Batch } from './batch.ts';
+import type { Batch, Visit } from './batch.ts';
 import type { Moment } from './format.ts';
 import type { Stream } from './stream.ts';
 
@@ -16,6 +16,11 @@ export class Commit {
   constructor(batch: Batch, moment: Moment) {
     this.#batch = batch;
     this.moment = moment;
+  }
+
+  /** Every record of every stream, in commit order; nothing is made for it. */
+  visit(take: Visit): void {
+    this.#batch.visit(this.moment, take);
   }
 
   /** The records of one stream, in commit order; shared by those who ask. */

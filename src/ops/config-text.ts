@@ -7,9 +7,9 @@ import { isIPv4, isIPv6 } from 'node:net';
  */
 
 /** Streams that Headgate fills itself. */
-export const OWN_STREAMS = ['alerts', 'dead-letter'] as const;
+export const OWN_STREAMS = ['alerts', 'dead-letter', 'audit'] as const;
 /** Names that no stream of the configuration may have. */
-export const RESERVED_STREAMS: readonly string[] = [...OWN_STREAMS, 'audit'];
+export const RESERVED_STREAMS: readonly string[] = OWN_STREAMS;
 
 /** The level of a topic pattern that names the device. */
 export const DEVICE_LEVEL = '<device>';

@@ -253,6 +253,23 @@ const uplink = v.strictObject({
   keyFile: text('', PATH, 'Private key (PEM) of this gateway, for mutual TLS.'),
 });
 
+const audit = v.strictObject({
+  bucketMs: whole(
+    60_000,
+    1000,
+    86_400_000,
+    'The stretch of event time whose readings are counted together, in ms. After a change what ' +
+      'is open is counted as one.',
+  ),
+  lateMs: whole(
+    120_000,
+    100,
+    86_400_000,
+    'How long after its end a bucket is closed at the earliest, in ms. What comes still later ' +
+      'is a further entry.',
+  ),
+});
+
 const logger = v.strictObject({
   level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least level that is shown.'),
   format: choice(
@@ -292,6 +309,7 @@ export const ConfigSchema = v.strictObject({
   detect: v.nullish(detect, {}),
   gpio: v.nullish(gpio, {}),
   uplink: v.nullish(uplink, {}),
+  audit: v.nullish(audit, {}),
   logger: v.nullish(logger, {}),
 });
 

@@ -23,6 +23,10 @@ export interface LaneOptions {
   readonly topic: string;
   /** How long the lane rests when its oldest record is not taken. */
   readonly backoff: Backoff;
+  /** A record goes out, for the first time or once more. */
+  readonly onSent?: (record: LogRecord) => void;
+  /** The position has moved on over a record: the cloud has acknowledged it and all before it. */
+  readonly onAcked?: (record: LogRecord) => void;
 }
 
 interface Sent {
@@ -165,9 +169,10 @@ export class Lane {
     if (record === undefined || !this.ready) return undefined;
     this.#next += 1;
     if (this.#isEmpty()) this.#onEmpty();
-    const { origin, topic } = this.#options;
+    const { origin, topic, onSent } = this.#options;
     const sent = { record, acked: false };
     this.#sent.push(sent);
+    onSent?.(record);
     return {
       topic: cloudTopic(topic, record, origin.gateway),
       payload: encodeEnvelope(record, origin),
@@ -187,9 +192,11 @@ export class Lane {
 
   #advance(): number {
     let count = 0;
+    const { consumer, onAcked } = this.#options;
     for (const { record, acked } of this.#sent) {
       if (!acked) break;
-      this.#options.consumer.handled(record);
+      consumer.handled(record);
+      onAcked?.(record);
       count += 1;
     }
     this.#sent.splice(0, count);

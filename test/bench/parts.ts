@@ -1,4 +1,5 @@
 /** What single parts cost, in µs a reading: the figures in the comments of hot paths. */
+import { Books } from '../../src/audit/books.ts';
 import { seededRandom, systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { LogRecord } from '../../src/base/reading.ts';
@@ -58,6 +59,9 @@ export function measureParts(): Array<[name: string, us: number]> {
     logger: silentLogger,
   });
   const rules = autoRules(262_144);
+  const stream = { name: 'readings', log: 'a1', takesMessages: true };
+  const head = { booked: [0, 0, 0, 0], expiredTo: [0, 0, 0, 0], forwards: true };
+  const own = new Books({ bucketMs: 60_000 }).open(stream, head).books;
   const body = new BodyWriter(64 * 1024);
   return [
     ['parse', microseconds((record) => parseReading(record, rules), records)],
@@ -76,5 +80,12 @@ export function measureParts(): Array<[name: string, us: number]> {
       }, records),
     ],
     ['detect', microseconds((record) => detector.observe(record), records)],
+    [
+      'book',
+      microseconds(
+        ({ partition, receivedAtMs }) => own.stored(partition, undefined, receivedAtMs),
+        records,
+      ),
+    ],
   ];
 }

@@ -144,7 +144,8 @@ describe(`kills under load, seed ${SEED}`, () => {
       ['readings', 'alerts', 'dead-letter'].map((stream) => recordsOf(gateway, stream)),
     );
     const stored = new Map(streams.flat().map((record) => [key(record), textOf(record)]));
-    const arrived = [...cloud.records().values()];
+    // The books have a test of their own.
+    const arrived = [...cloud.records().values()].filter(({ stream }) => stream !== 'audit');
     const { telemetry, events } = (await gateway.status()).log;
     for (const { log, stream } of arrived) {
       expect(log, stream).toBe(stream === 'readings' ? telemetry.id : events.id);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Ack } from '../../src/append-once.ts';
+import { Books } from '../../src/audit/books.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { type Counters, newCounters } from '../../src/base/counters.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -63,6 +64,7 @@ async function live(options: LifeOptions = {}): Promise<Life> {
     deadLetters: events.stream('dead-letter'),
     clock: systemClock,
     counters,
+    books: new Books({ bucketMs: 60_000 }),
     logger,
   });
   const letters = new DeadLetters({ files, events, state, pipeline, logger });

@@ -1,5 +1,6 @@
 import { encode } from 'cborg';
 import { expect, it } from 'vitest';
+import { Books } from '../../src/audit/books.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { newCounters } from '../../src/base/counters.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -48,6 +49,7 @@ async function follow({ settings, topics = 's/<device>/#', sent }: Plan) {
     deadLetters: events.stream('dead-letter'),
     clock: systemClock,
     counters,
+    books: new Books({ bucketMs: 60_000 }),
     logger: { ...silentLogger, warn: (fields) => void warned.push(fields) },
   });
   for (const [topic, body] of sent) {

@@ -1,8 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Books } from '../../src/audit/books.ts';
 import { seededRandom, systemClock } from '../../src/base/clock.ts';
 import { newCounters } from '../../src/base/counters.ts';
 import { silentLogger } from '../../src/base/logger.ts';
+import { Checkpoints } from '../../src/checkpoints.ts';
 import { Forwarding } from '../../src/forwarding.ts';
 import { checkpointKey } from '../../src/log/checkpoint.ts';
 import type { Journal } from '../../src/log/journal.ts';
@@ -21,6 +23,7 @@ const files = new FakeFiles();
 let telemetry: Journal;
 let events: Journal;
 let running: Forwarding[] = [];
+let saving: Checkpoints[] = [];
 
 const one = (name: string) => ({ name, partitions: 1 });
 
@@ -29,7 +32,7 @@ beforeEach(async () => {
   // `old` is of an earlier configuration.
   const streams = ['old', 'readings', 'metres'].map(one);
   telemetry = await openTestJournal(files, { streams });
-  const own = ['alerts', 'dead-letter'].map(one);
+  const own = ['alerts', 'dead-letter', 'audit'].map(one);
   events = await openTestJournal(files, { folder: '/data/log/events', streams: own });
   for (const book of [cloud.topics, cloud.connections, cloud.logins, cloud.sessions]) {
     book.length = 0;
@@ -40,14 +43,16 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const forwarding of running) await forwarding.stop();
+  for (const checkpoints of saving) await checkpoints.stop();
   running = [];
+  saving = [];
   await cloud.close();
   await telemetry.close();
   await events.close();
 });
 
 async function store(stream: string, count = 1): Promise<void> {
-  const journal = ['alerts', 'dead-letter'].includes(stream) ? events : telemetry;
+  const journal = ['alerts', 'dead-letter', 'audit'].includes(stream) ? events : telemetry;
   for (let i = 0; i < count; i++) await append(journal, 0, reading('d', '{}'), stream);
 }
 
@@ -55,7 +60,11 @@ async function start(uplink = 'checkpointMs: 10', state = memoryState(), logger 
   const streams = `readings: { topics: [a/<device>] }, metres: { topics: [b/<device>] }`;
   const config = configOf(`streams: { ${streams} }
 uplink: { url: '${cloud.url}', topic: '{stream}', ${uplink} }`);
+  const checkpoints = new Checkpoints({ state, logger });
+  saving.push(checkpoints);
   const forwarding = await Forwarding.start({
+    books: new Books({ bucketMs: 60_000 }),
+    checkpoints,
     config,
     texts: await textsOfNamedFiles(files, config),
     gatewayId: 'gw',
@@ -68,6 +77,7 @@ uplink: { url: '${cloud.url}', topic: '{stream}', ${uplink} }`);
     counters: newCounters(),
   });
   running.push(forwarding);
+  checkpoints.begin(config.uplink.checkpointMs);
   return { forwarding, state };
 }
 
@@ -75,7 +85,7 @@ const offsetsOf = (state: ReturnType<typeof memoryState>, stream: string) =>
   JSON.parse(state.stored.get(checkpointKey('uplink', stream)) ?? '{}').offsets;
 
 it('sends alerts first, dead letters last, and what only the log knows as well', async () => {
-  const order = ['alerts', 'old', 'readings', 'metres', 'dead-letter'];
+  const order = ['alerts', 'old', 'readings', 'metres', 'audit', 'dead-letter'];
   for (const stream of order.toReversed()) await store(stream, 2);
   const { forwarding } = await start('window: 1');
   await until('all is sent', () => forwarding.backlog() === 0);

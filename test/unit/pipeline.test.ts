@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Books } from '../../src/audit/books.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { type Counters, newCounters } from '../../src/base/counters.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -21,6 +22,7 @@ let readings: Journal;
 let events: Journal;
 let counters: Counters;
 let openPipeline: (rules: ReadingRules) => Pipeline;
+let books: Books;
 let pipeline: Pipeline;
 let told: unknown[];
 
@@ -35,6 +37,9 @@ beforeEach(async () => {
   });
   counters = newCounters();
   told = [];
+  books = new Books({ bucketMs: 60_000 });
+  const own = { name: 'readings', log: readings.logId, takesMessages: true };
+  books.open(own, { booked: [0, 0, 0, 0], expiredTo: [0, 0, 0, 0], forwards: false });
   const ids = { windowMs: 1e9, windowIds: 1_000, maxIds: 1_000, maxDevices: 100 };
   const dedup = new Dedup({ mode: 'auto', ...ids });
   const pattern = { stream: 'readings', partitions: PARTITIONS, pattern: 'sensors/<device>/#' };
@@ -48,6 +53,7 @@ beforeEach(async () => {
       deadLetters: events.stream('dead-letter'),
       clock: systemClock,
       counters,
+      books,
       logger: { ...silentLogger, info: (fields) => void told.push(fields['topic']) },
     });
   pipeline = openPipeline(autoRules(1_000));
@@ -119,6 +125,18 @@ describe('a message', () => {
     await send('sensors/a/t', '{"id":"1","value":1}');
     expect(counters).toMatchObject({ received: 3, stored: 1, duplicates: 1, rejected: 1 });
     expect(await readAll(files, readings)).toHaveLength(1);
+    // What is stored the books see committed.
+    expect(books.outcomes).toMatchObject({ refused: 1, duplicates: 1, stored: 0 });
+    const own = [...(books.of('readings')?.buckets.values() ?? [])];
+    expect(own.map(({ counts }) => counts.received).reduce((sum, n) => sum + n, 0)).toBe(2);
+  });
+
+  it('whose dead letter can’t be made durable is refused, in the books too', async () => {
+    files.fault = (operation) => (operation === 'write' ? 'ENOSPC' : undefined);
+    await expect(send('sensors/a/t', '{')).rejects.toThrow('LOG_NOT_DURABLE');
+    expect(counters).toMatchObject({ received: 1, deadLettered: 0, rejected: 1 });
+    expect(books.outcomes).toMatchObject({ refused: 1, deadLettered: 0 });
+    files.fault = () => undefined;
   });
 });
 

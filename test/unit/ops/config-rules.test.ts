@@ -153,10 +153,10 @@ describe('settings that do not fit together', () => {
     expect(problem.mend).toContain(mend);
   });
 
-  test.each(['metres', 'audit'])('a stream to forward that does not exist: %s', (name) => {
+  test.each(['metres', 'audits'])('a stream to forward that does not exist: %s', (name) => {
     const problem = problemOf(`uplink:\n  streams:\n    - readings\n    - ${name}`);
     expect(problem).toMatchObject({ path: 'uplink.streams[1]', line: 4 });
-    expect(configOf('uplink: { streams: [readings, alerts] }').uplink.streams).toHaveLength(2);
+    expect(configOf('uplink: { streams: [readings, audit] }').uplink.streams).toHaveLength(2);
   });
 
   test.each(['localhost', '127.0.0.1', '127.9.9.9', '"::1"'])('%s is loopback', (host) => {
