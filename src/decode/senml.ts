@@ -1,5 +1,5 @@
 import type { PayloadValue, Sample } from '../base/reading.ts';
-import { type Decoder, MAX_SAMPLES, type ParsedPayload } from './decoder.ts';
+import { type Decoder, MAX_PARTS, MAX_SAMPLES, type ParsedPayload } from './decoder.ts';
 import { type Fields, fieldsOf, measured, timeOf } from './fields.ts';
 import { parseJson } from './json.ts';
 
@@ -127,7 +127,11 @@ export function senmlOf(
     format,
     parse(payload) {
       const parsed = read(payload);
-      if (!parsed.ok || walk(parsed.value, () => true)) return parsed;
+      if (!parsed.ok) return parsed;
+      if (Array.isArray(parsed.value) && parsed.value.length > MAX_PARTS) {
+        return { ok: false, code: 'PAYLOAD_TOO_COMPLEX' };
+      }
+      if (walk(parsed.value, () => true)) return parsed;
       return { ok: false, code: 'PAYLOAD_NOT_OF_FORMAT' };
     },
     // A pack is about measurements, and has no name of its own.

@@ -65,16 +65,9 @@ function readUnsigned32(pbf: PbfReader): number {
   return Number(BigInt.asUintN(32, BigInt(readUnsigned(pbf))));
 }
 
-/** The bytes of a field, all of them within the `end` of what it is a part of. */
-function readBytes(pbf: PbfReader, end: number): Uint8Array {
+function readText(pbf: PbfReader): string {
   expectType(pbf, BYTES);
-  const bytes = pbf.readBytes();
-  if (pbf.pos > end) throw new NotSparkplug();
-  return bytes;
-}
-
-function readText(pbf: PbfReader, end: number): string {
-  const text = textOf(readBytes(pbf, end));
+  const text = textOf(pbf.readBytes());
   if (text === undefined) throw new NotSparkplug();
   return text;
 }
@@ -90,7 +83,7 @@ function readFields(pbf: PbfReader, end: number, read: (field: number) => void):
   if (pbf.pos !== end) throw new NotSparkplug();
 }
 
-function readValue(pbf: PbfReader, metric: Changing<Metric>, field: number, end: number): void {
+function readValue(pbf: PbfReader, metric: Changing<Metric>, field: number): void {
   // The last one counts, as ever in protocol buffers: what went with another is gone.
   delete metric.bits;
   delete metric.value;
@@ -107,22 +100,21 @@ function readValue(pbf: PbfReader, metric: Changing<Metric>, field: number, end:
     expectType(pbf, FIXED64);
     metric.value = pbf.readDouble();
   } else if (field === 14) metric.value = readUnsigned(pbf) !== 0;
-  else if (field === 15) metric.value = readText(pbf, end);
+  else if (field === 15) metric.value = readText(pbf);
 }
 
-function readMetric(pbf: PbfReader, outerEnd: number): Metric {
+function readMetric(pbf: PbfReader): Metric {
   expectType(pbf, BYTES);
   const end = pbf.readVarint() + pbf.pos;
-  if (end > outerEnd) throw new NotSparkplug();
   const metric: Changing<Metric> = {};
   let isNull = false;
   readFields(pbf, end, (field) => {
-    if (field === 1) metric.name = readText(pbf, end);
+    if (field === 1) metric.name = readText(pbf);
     else if (field === 2) metric.alias = String(readUnsigned(pbf));
     else if (field === 3) setNumber(metric, 'timestamp', readNumber(pbf));
     else if (field === 4) metric.datatype = readUnsigned32(pbf);
     else if (field === 7) isNull = readUnsigned(pbf) !== 0;
-    else if (field >= 10 && field <= 19) readValue(pbf, metric, field, end);
+    else if (field >= 10 && field <= 19) readValue(pbf, metric, field);
   });
   if (isNull) delete metric.value;
   return metric;
@@ -147,9 +139,9 @@ export function readSparkplug(bytes: Uint8Array): SparkplugPayload {
     if (field === 1) setNumber(payload, 'timestamp', readNumber(pbf));
     else if (field === 2) {
       if (metrics.length >= MAX_PARTS) throw new TooManyMetrics();
-      metrics.push(readMetric(pbf, end));
+      metrics.push(readMetric(pbf));
     } else if (field === 3) setNumber(payload, 'seq', readNumber(pbf));
-    else if (field === 4) payload.uuid = readText(pbf, end);
+    else if (field === 4) payload.uuid = readText(pbf);
   });
   return payload;
 }

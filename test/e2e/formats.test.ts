@@ -22,6 +22,9 @@ streams:
   lines:
     topics: [lines/<device>]
     format: influx
+  packs:
+    topics: [packs/<device>]
+    format: senml
 `;
 
 afterAll(cleanUp);
@@ -50,11 +53,12 @@ it('what was measured is read back from the bytes as they came', async () => {
   await send('spBv1.0/p/NBIRTH/edge', sparkplugBytes({ timestamp: T, seq: 0, metrics }));
   const data = { timestamp: T + 5, seq: 3, metrics: [{ alias: 1, int: -7 }] };
   await send('spBv1.0/p/NDATA/edge', sparkplugBytes(data));
-  await send('lines/b', `cpu load=3i ${T + 9}000000\n`);
+  await send('lines/b', `cpu load=3i ${T + 9}000000\nmem free=1`);
+  await send('packs/c', '[{"n":"a","v":1,"t":-5},{"n":"a","v":2}]');
   await client.endAsync();
   const { received, stored, duplicates, deadLettered, sparkplugGaps } = await gateway.status();
   expect({ received, stored, duplicates, deadLettered, sparkplugGaps }).toEqual({
-    ...{ received: 7, stored: 5, duplicates: 1, deadLettered: 1, sparkplugGaps: 2 },
+    ...{ received: 8, stored: 6, duplicates: 1, deadLettered: 1, sparkplugGaps: 2 },
   });
   const shown = await headgate(['status', '--data', gateway.data.root]);
   expect(shown.stdout).toMatch(/sparkplugGaps +2 /);
@@ -83,11 +87,16 @@ it('what was measured is read back from the bytes as they came', async () => {
     { device: 'edge', metric: 'Temp', value: -7, time: T + 5 },
   ]);
   const [line, ...others] = await decoded('lines');
-  expect(others).toEqual([]);
+  // The point without a time has that of its message, as far as the device said one.
+  expect(others).toMatchObject([{ metric: 'mem.free', value: 1, time: T + 9 }]);
   expect(Object.keys(line ?? {})).toEqual([
     ...['stream', 'partition', 'offset', 'device', 'metric', 'value', 'time'],
   ]);
   expect(line).toMatchObject({ metric: 'cpu.load', value: 3, time: T + 9 });
+  const { lines: records } = await headgate(['log', 'read', 'packs', '--data', gateway.data.root]);
+  const { receivedAt } = JSON.parse(records[0] ?? '') as { receivedAt: number };
+  const [before, now] = await decoded('packs');
+  expect([before?.['time'], now?.['time']]).toEqual([receivedAt - 5_000, receivedAt]);
   // With another format than the bytes are of, nothing is there, and that is said.
   const other = await headgate(['log', 'read', 'lines', '--decode', '--data', gateway.data.root]);
   expect(other).toMatchObject({ code: 0, stdout: '' });

@@ -1,7 +1,7 @@
 import { encode } from 'cborg';
 import { describe, expect, it, test } from 'vitest';
 import type { Decoder } from '../../../src/decode/decoder.ts';
-import { MAX_SAMPLES } from '../../../src/decode/decoder.ts';
+import { MAX_PARTS, MAX_SAMPLES } from '../../../src/decode/decoder.ts';
 import { SENML_JSON } from '../../../src/decode/senml.ts';
 import { SENML_CBOR } from '../../../src/decode/senml-cbor.ts';
 import { fuzz } from './hostile.ts';
@@ -129,6 +129,9 @@ describe('a pack', () => {
     const many = Array.from({ length: MAX_SAMPLES + 2 }, () => ({ n: 'a', v: 1, s: 2 }));
     expect(samples(many)).toHaveLength(MAX_SAMPLES);
     expect(samples([{ n: 'a', v: 1 }, ...many])).toHaveLength(MAX_SAMPLES);
+    const pack = (length: number) => SENML_JSON.parse(json(Array.from({ length }, () => ({}))));
+    expect(pack(MAX_PARTS).ok).toBe(true);
+    expect(pack(MAX_PARTS + 1)).toEqual({ ok: false, code: 'PAYLOAD_TOO_COMPLEX' });
   });
 
   test.each([
