@@ -3,7 +3,7 @@ import type { Clock } from './base/clock.ts';
 import { codeOf, messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import { Dedup, type DedupOptions } from './dedup/dedup.ts';
-import { type DeviceState, encodeDevice, storedRunMs } from './dedup/device-state.ts';
+import { type DeviceState, storedRunMs } from './dedup/device-state.ts';
 import { IdCopies } from './dedup/id-ring.ts';
 import { type BuiltRun, buildRun } from './dedup/id-run.ts';
 import { StoredIds } from './dedup/stored-ids.ts';
@@ -34,10 +34,8 @@ const LEAVING_SHARE = 1 / 2;
 const PACE_MS = 1_000;
 /** How often a write waits for the budget. */
 const PACES = 30;
+const RETRY_MS = 30_000;
 const PRUNE_EVERY = 16;
-const LOGGED = () => {
-  // And tried again, at the next commit.
-};
 /** Of running time, for which a device that says nothing is remembered. */
 const DEVICE_KEPT_MS = 90 * 86_400_000;
 const MAX_STORED_DEVICES = 200_000;
@@ -55,13 +53,16 @@ export class DedupKeeper {
   readonly #options: DedupKeeperOptions;
   readonly #stored: StoredIds;
   #horizon: readonly number[] = [];
-  /** Ids that became durable before the horizon. */
-  #pushedBefore = 0;
   /** What a power cut can't take back. */
   #isSynced = false;
   #turn: Promise<void> = Promise.resolve();
   #isKeeping = false;
-  #isHurried = false;
+  /** Those who wait: retention, or a stop. */
+  #urgent = 0;
+  /** Asks who waits for the budget whether that may still be. */
+  #hurry: () => void = () => {};
+  /** After a failure: each try writes what the ones before it wrote. */
+  #notBeforeMonoMs = Number.NEGATIVE_INFINITY;
   #keeps = 0;
   #stopListening: () => void = () => {};
 
@@ -94,10 +95,13 @@ export class DedupKeeper {
     if (horizon === undefined) await pages.clear(`${stream}/`, `${stream}0`);
     await this.#stored.open();
     const source = { files, journal, stream };
-    this.#horizon = horizon ?? startOfLastRecords(source, maxIds);
+    const from = horizon ?? startOfLastRecords(source, maxIds);
+    // A card that lied about a sync may have less than was known.
+    this.#horizon = this.#end.map((end, p) => Math.min(end, from[p] ?? 0));
     const records = await readOn(source, this.#horizon, async (some, position) => {
       for (const record of some) this.dedup.remember(record);
-      if (this.#isDue(position)) await this.#later([...position], false).catch(LOGGED);
+      const end = [...position];
+      if (this.#isDue(end)) await this.#later(() => this.#keep(end, false), true).catch(() => {});
     });
     logger.debug({ stream, records, storedIds: this.storedIds }, 'dedup is refilled');
     this.#stopListening = journal.onCommit(() => this.#look());
@@ -106,7 +110,8 @@ export class DedupKeeper {
 
   async stop(): Promise<void> {
     this.#stopListening();
-    this.#isHurried = true;
+    this.#urgent += 1;
+    this.#hurry();
     await this.#turn;
   }
 
@@ -118,16 +123,26 @@ export class DedupKeeper {
     return offsets.reduce((sum, end, p) => sum + end - (this.#horizon[p] ?? 0), 0);
   }
 
+  /** Half of what memory holds is behind the horizon, or would be forgotten with it. */
   #isDue(end: readonly number[]): boolean {
     const { maxIds, maxDevices } = this.#options;
-    const isFull = this.#recordsBehind(end) * 2 >= maxIds;
-    return isFull || this.dedup.devices.leaving > maxDevices * LEAVING_SHARE;
+    const { ids, devices } = this.dedup;
+    const behind = Math.max(this.#recordsBehind(end), ids.pushed - ids.keptTo);
+    return behind * 2 >= maxIds || devices.leaving > maxDevices * LEAVING_SHARE;
   }
 
   #look(): void {
-    if (this.#isKeeping) return;
-    const end = this.#end;
-    if (this.#isDue(end)) void this.#later(undefined, false).catch(LOGGED);
+    this.#hurry();
+    if (this.#isKeeping || this.#options.clock.monoMs() < this.#notBeforeMonoMs) return;
+    if (!this.#isDue(this.#end)) return;
+    this.#isKeeping = true;
+    const kept = this.#later(() => this.#keep(this.#end, false), false);
+    // It is logged, and tried again.
+    void kept
+      .catch(() => {})
+      .finally(() => {
+        this.#isKeeping = false;
+      });
   }
 
   /** Rejects if it can't: those records are then known for as long as memory has them. */
@@ -135,30 +150,32 @@ export class DedupKeeper {
     const { stream } = this.#options;
     const own = dropped.filter((range) => range.stream === stream);
     if (own.length === 0) return;
-    const isBehind = own.some(
-      ({ partition, offset, count }) => offset + count > (this.#horizon[partition] ?? 0),
-    );
-    if (isBehind) await this.#later(undefined, true);
-    else if (!this.#isSynced) await this.#sync();
+    // Where the horizon is by then: one that is on its way may be enough.
+    await this.#later(async () => {
+      const isBehind = own.some(
+        ({ partition, offset, count }) => offset + count > (this.#horizon[partition] ?? 0),
+      );
+      if (isBehind) await this.#keep(this.#end, true);
+      else if (!this.#isSynced) await this.#sync();
+    }, true);
   }
 
-  /** One after the other. `end`: where the log is read; by default its end when the turn comes. */
-  #later(end: readonly number[] | undefined, sync: boolean): Promise<void> {
-    // Whoever waits for this one waits for the one before it as well.
-    if (sync) this.#isHurried = true;
-    this.#isKeeping = true;
-    const kept = this.#turn.then(() => this.#keep(end ?? this.#end, sync));
-    this.#turn = kept
-      .catch((error: unknown) => {
-        const { stream, logger } = this.#options;
-        const fields = { stream, code: codeOf(error), error: messageOf(error), repeatKey: stream };
-        logger.warn(fields, 'what dedup knows could not be stored, trying again');
-      })
-      .then(() => {
-        this.#isKeeping = false;
-        this.#isHurried = false;
-      });
-    return kept;
+  /** One after the other. Somebody waits for what is urgent, and so for all that is before it. */
+  #later(task: () => Promise<void>, isUrgent: boolean): Promise<void> {
+    if (isUrgent) {
+      this.#urgent += 1;
+      this.#hurry();
+    }
+    const done = this.#turn.then(task).finally(() => {
+      if (isUrgent) this.#urgent -= 1;
+    });
+    this.#turn = done.catch((error: unknown) => {
+      const { stream, logger, clock } = this.#options;
+      this.#notBeforeMonoMs = clock.monoMs() + RETRY_MS;
+      const fields = { stream, code: codeOf(error), error: messageOf(error), repeatKey: stream };
+      logger.warn(fields, 'what dedup knows could not be stored, trying again');
+    });
+    return done;
   }
 
   /** Moves the horizon to `end`: all that is known at this moment is of records before it. */
@@ -167,13 +184,13 @@ export class DedupKeeper {
     const { journal, clock } = this.#options;
     const runMs = journal.runMs(clock.monoMs());
     const { pushed } = ids;
-    const copy = ids.copy(Math.max(this.#pushedBefore, ids.first), pushed);
+    const copy = ids.copy(Math.max(ids.keptTo, ids.first), pushed);
     const changed = devices.takeChanged().map((device) => ({ device, ids: device.ids }));
     try {
       const merged = copy.length === 0 ? [] : this.#stored.toMerge();
       const copies = IdCopies.of([...(await this.#stored.wordsOf(merged)), copy]);
       const built = await this.#inTurns(buildRun(copies, ids.kept(copies, runMs)));
-      await this.#writePages(built);
+      await this.#writePages(built, pushed);
       const run = this.#stored.change(built, ids.oldestTick(runMs), merged);
       await this.#encodeInto(run.entries, changed, runMs);
       run.entries.set(this.#horizonKey, this.#horizonAt(end));
@@ -186,7 +203,7 @@ export class DedupKeeper {
       throw error;
     }
     this.#horizon = end;
-    this.#pushedBefore = pushed;
+    ids.keptTo = pushed;
     this.#isSynced = sync;
     this.#keeps += 1;
     if (this.#keeps % PRUNE_EVERY === 1) await this.#prune(runMs);
@@ -201,17 +218,31 @@ export class DedupKeeper {
     }
   }
 
-  /** As the write budget allows, unless somebody waits. */
-  async #writePages(built: BuiltRun): Promise<void> {
-    const { pages, budget, clock } = this.#options;
+  /** As the write budget allows, unless somebody waits or memory would forget what comes since. */
+  async #writePages(built: BuiltRun, pushedBefore: number): Promise<void> {
+    const { pages, budget, clock, maxIds } = this.#options;
+    const { ids } = this.dedup;
+    const mayWait = () => this.#urgent === 0 && (ids.pushed - pushedBefore) * 4 < maxIds;
     let paces = 0;
     for (const entries of this.#stored.pagesOf(built)) {
-      while (budget?.isExceeded(clock.monoMs()) === true && !this.#isHurried && paces < PACES) {
+      while (budget?.isExceeded(clock.monoMs()) === true && mayWait() && paces < PACES) {
         paces += 1;
-        await wait(PACE_MS);
+        await this.#pace(mayWait);
       }
       await pages.write(entries);
     }
+  }
+
+  /** A moment, or until it may wait no longer. */
+  async #pace(mayWait: () => boolean): Promise<void> {
+    const ended = new AbortController();
+    this.#hurry = () => {
+      if (!mayWait()) ended.abort();
+    };
+    await wait(PACE_MS, undefined, { signal: ended.signal }).catch(() => {
+      // That is what it is for.
+    });
+    this.#hurry = () => {};
   }
 
   async #encodeInto(
@@ -220,7 +251,8 @@ export class DedupKeeper {
     runMs: number,
   ): Promise<void> {
     for (const [i, { device, ids }] of changed.entries()) {
-      entries.set(this.#deviceKey(device.name), Buffer.from(encodeDevice(device, ids, runMs)));
+      const text = this.dedup.devices.encode(device, ids, runMs);
+      entries.set(this.#deviceKey(device.name), Buffer.from(text));
       if (i % DEVICES_PER_TURN === DEVICES_PER_TURN - 1) await turn();
     }
   }

@@ -40,6 +40,7 @@ export class BootWindow {
   readonly #place: SlabPlace;
   #gaps: GapList | undefined;
   #inFlight: Map<number, Claim> | undefined;
+  #hasEnded = false;
 
   /** `first`: the first number of this boot that came. */
   constructor(boot: string, first: number, slab: BitSlab) {
@@ -79,6 +80,7 @@ export class BootWindow {
     map.delete(number);
     if (map.size > 0) return;
     this.#inFlight = undefined;
+    if (this.#hasEnded) this.#slab.give(this.#place);
     if (spare.length < MAX_SPARE) spare.push(map);
   }
 
@@ -106,13 +108,14 @@ export class BootWindow {
     if (this.#gaps !== undefined) yield* this.#gaps;
     let start: number | undefined;
     const from = Math.max(this.#low, this.#high - WINDOW_BITS + 1);
-    for (let number = from; number <= this.#high + 1; number++) {
-      if (number <= this.#high && !this.#isMarked(number)) start ??= number;
+    for (let number = from; number <= this.#high; number++) {
+      if (!this.#isMarked(number)) start ??= number;
       else if (start !== undefined) {
         yield { from: start, to: number - 1 };
         start = undefined;
       }
     }
+    if (start !== undefined) yield { from: start, to: this.#high };
   }
 
   /** What has not come, lowest first: not durable, and not in flight either. */
@@ -147,9 +150,10 @@ export class BootWindow {
     return window;
   }
 
-  /** Its bits are another's from here on. */
+  /** Its bits are another's from here on, or once nothing of it is in flight. */
   end(): void {
-    this.#slab.give(this.#place);
+    this.#hasEnded = true;
+    if (this.#inFlight === undefined) this.#slab.give(this.#place);
   }
 
   /** It is one of the last 1,024, or above them. */
@@ -211,7 +215,7 @@ export class BootWindow {
   }
 }
 
-/** Numbers of a counter that wraps may be below 0. */
+/** Where the bit of a number stands. Those of a counter that wraps may be below 0. */
 function bitOf(number: number): number {
   return ((number % WINDOW_BITS) + WINDOW_BITS) % WINDOW_BITS;
 }

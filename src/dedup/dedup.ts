@@ -14,7 +14,7 @@ import type { StoredIds } from './stored-ids.ts';
  */
 export type DedupMode = 'auto' | 'id' | 'sequence' | 'payload' | 'none';
 
-export interface DedupOptions extends IdWindowOptions, DevicesOptions {
+export interface DedupOptions extends IdWindowOptions, Omit<DevicesOptions, 'counting'> {
   readonly mode: DedupMode;
   /** Bits of a counter that starts again at 0; 0: it does not. */
   readonly counterBits?: number;
@@ -32,9 +32,13 @@ function fingerprint(payload: Uint8Array): string {
   return createHash('sha1').update(payload).digest('base64').slice(0, 22);
 }
 
-/** Its number counts up from 0, one by one, and stands for this text and no other. */
-function isCounted({ text, sequence }: { text: string; sequence: number }): boolean {
-  return Number.isSafeInteger(sequence) && sequence >= 0 && String(sequence) === text;
+/** Nobody counts so far, and sums with numbers up to here are exact. */
+const MAX_COUNT = 2 ** 52;
+
+/** It counts up from 0, one by one, and has not come to the end of what its counter can say. */
+function isCount(sequence: number, wrapAt: number): boolean {
+  const most = wrapAt === 0 ? MAX_COUNT : wrapAt - 1;
+  return Number.isSafeInteger(sequence) && sequence >= 0 && sequence <= most;
 }
 
 /**
@@ -50,9 +54,9 @@ export class Dedup {
 
   constructor(options: DedupOptions) {
     this.#mode = options.mode;
-    const bits = options.counterBits ?? 0;
+    const bits = options.mode === 'id' ? 0 : (options.counterBits ?? 0);
     this.#wrapAt = bits === 0 ? 0 : 2 ** bits;
-    this.devices = new Devices(options);
+    this.devices = new Devices({ ...options, counting: `${options.mode} ${bits}` });
     this.ids = new IdWindow(options, this.devices, options.stored);
     this.#sequences = new SequenceWindow(this.devices, { wrapAt: this.#wrapAt });
   }
@@ -110,15 +114,15 @@ export class Dedup {
   }
 
   #keyOfId(id: MessageId, payload: Uint8Array): Key {
-    if (id.kind === 'counter' && (this.#mode === 'auto' || !isCounted(id))) {
-      return { kind: 'id', id: `${id.text} ${fingerprint(payload)}` };
+    if (id.kind === 'id') return { kind: 'id', id: id.text };
+    const { text, sequence } = id;
+    const isBare = id.kind === 'counter';
+    if (this.#mode === 'id' && !isBare) return { kind: 'id', id: text };
+    const isUsable = isCount(sequence, this.#wrapAt) && (!isBare || String(sequence) === text);
+    if (!isUsable || (isBare && this.#mode === 'auto')) {
+      return { kind: 'id', id: `${text} ${fingerprint(payload)}` };
     }
-    if (this.#mode === 'id' || id.kind === 'id') return { kind: 'id', id: id.text };
-    const boot = id.kind === 'sequence' ? id.boot : '';
-    // Beyond what its counter can count to: it has another one, or none.
-    if (this.#wrapAt !== 0 && id.sequence >= this.#wrapAt) {
-      return { kind: 'id', id: `${id.text} ${fingerprint(payload)}` };
-    }
-    return { kind: 'sequence', boot, sequence: id.sequence };
+    if (this.#mode === 'id') return { kind: 'id', id: text };
+    return { kind: 'sequence', boot: isBare ? '' : id.boot, sequence };
   }
 }

@@ -81,17 +81,22 @@ interface DeviceJson {
   /** Run clock when it was stored, ms. */
   readonly runMs: number;
   readonly ids: number;
+  /** How numbers were taken: boots say something to who takes them in the same way. */
+  readonly counting: string;
   /** The newest first. */
   readonly boots: readonly WindowJson[];
 }
 
 /** As it is stored; what is in flight is not in it. `runMs`: the run clock now. */
-export function encodeDevice(device: DeviceState, ids: number, runMs: number): string {
+export function encodeDevice(
+  device: DeviceState,
+  { ids, runMs, counting }: Omit<DeviceJson, 'boots'>,
+): string {
   const boots = [...device.windows()].map((window): WindowJson => {
     const unseen = [...window.unseen()].flatMap(({ from, to }) => [from, to]);
     return [window.boot, window.low, window.high, ...unseen];
   });
-  const stored: DeviceJson = { runMs: Math.round(runMs), ids, boots };
+  const stored: DeviceJson = { runMs: Math.round(runMs), ids, counting, boots };
   return JSON.stringify(stored);
 }
 
@@ -113,11 +118,16 @@ function isSound({ ids, boots }: DeviceJson): boolean {
 }
 
 /** Takes up what was stored. False, and nothing is: it is not readable. */
-export function restoreDevice(device: DeviceState, text: string, slab: BitSlab): boolean {
+export function restoreDevice(
+  device: DeviceState,
+  text: string,
+  { counting, slab }: { readonly counting: string; readonly slab: BitSlab },
+): boolean {
   try {
     const stored = JSON.parse(text) as DeviceJson;
     if (!isSound(stored)) return false;
     device.ids = stored.ids;
+    if (stored.counting !== counting) return true;
     for (const [boot, low, high, ...ends] of [...stored.boots].reverse()) {
       device.add(BootWindow.restore({ boot, low, high, unseen: rangesOf(ends) }, slab));
     }

@@ -1,7 +1,7 @@
 import { BitSlab } from './bit-slab.ts';
 import { BootWindow } from './boot-window.ts';
 import { BySilence } from './by-silence.ts';
-import { DeviceState, MAX_BOOTS, restoreDevice } from './device-state.ts';
+import { DeviceState, encodeDevice, MAX_BOOTS, restoreDevice } from './device-state.ts';
 
 /** Devices looked at to find room. */
 const LOOKED_AT = 64;
@@ -11,6 +11,8 @@ export interface DevicesOptions {
   readonly maxDevices: number;
   /** What was stored of a device; undefined: nothing. Answers at once. None: nothing is stored. */
   readonly load?: ((device: string) => string | undefined) | undefined;
+  /** How numbers are taken. Those that were taken in another way are not known. */
+  readonly counting: string;
 }
 
 /**
@@ -60,6 +62,7 @@ export class Devices {
     const device = this.#fetch(name);
     this.#known.add(name, device);
     this.#boots += device.boots;
+    while (this.#boots > this.#options.maxDevices && this.#makeRoom(device));
     return device;
   }
 
@@ -118,20 +121,31 @@ export class Devices {
     this.#lastNumber += 1;
     const device = new DeviceState(name, this.#lastNumber);
     const text = this.#options.load?.(name);
-    if (text !== undefined) restoreDevice(device, text, this.#slab);
+    const { counting } = this.#options;
+    if (text !== undefined) restoreDevice(device, text, { counting, slab: this.#slab });
     return device;
   }
 
-  /** The device that was silent longest goes; never one in flight, nor the one that speaks. */
-  #makeRoom(speaking: DeviceState | undefined): void {
+  /** As it is to be stored: `ids` of it, at the run clock `runMs`. */
+  encode(device: DeviceState, ids: number, runMs: number): string {
+    const { counting } = this.#options;
+    return encodeDevice(device, { ids, runMs, counting });
+  }
+
+  /**
+   * The device that was silent longest goes; never one in flight, nor the one that speaks. False:
+   * there is none.
+   */
+  #makeRoom(speaking: DeviceState | undefined): boolean {
     for (const [name, device] of this.#known.silent(LOOKED_AT)) {
       if (device === speaking || device.inFlight > 0) continue;
       this.#boots -= device.boots;
       this.#known.delete(name);
       if (device.isChanged || this.#writing.has(name)) this.#leave(device);
       else device.end();
-      return;
+      return true;
     }
+    return false;
   }
 
   /** While nothing can be stored, the first of those that wait for it are forgotten. */

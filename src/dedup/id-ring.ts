@@ -59,6 +59,16 @@ export class IdRing implements Prints {
     return { tick: this.#word(place, TICK) >>> 0, ordinal: this.#word(place, ORDINAL) >>> 0 };
   }
 
+  /** It was seen again. False: it is not there, or was pushed before the `from`-th. */
+  touch(print: Fingerprint, tick: number, from: number): boolean {
+    const place = this.#table.find(print);
+    if (place < 0) return false;
+    const rounds = Math.ceil((this.#pushed - place) / this.capacity) - 1;
+    if (place + rounds * this.capacity < from) return false;
+    this.#set(place, TICK, tick);
+    return true;
+  }
+
   /** `device`: above 0. */
   push(print: Fingerprint, entry: IdEntry, device: number): void {
     const before = this.#table.find(print);
@@ -107,9 +117,13 @@ export class IdRing implements Prints {
 
   #forget(place: number): void {
     this.#table.remove(this.laneAt(place), place);
-    const words = this.#chunks[place >>> CHUNK_SHIFT];
-    if (words !== undefined) words[(place & (CHUNK - 1)) * ENTRY_WORDS + DEVICE] = 0;
+    this.#set(place, DEVICE, 0);
     this.#size -= 1;
+  }
+
+  #set(place: number, word: number, value: number): void {
+    const words = this.#chunks[place >>> CHUNK_SHIFT];
+    if (words !== undefined) words[(place & (CHUNK - 1)) * ENTRY_WORDS + word] = value;
   }
 
   #word(place: number, word: number): number {

@@ -62,6 +62,8 @@ export class IdWindow {
   readonly #devices: Devices;
   readonly #ring: IdRing;
   readonly #stored: StoredIds | undefined;
+  /** Of those pushed, how many are stored: none where nothing is. */
+  keptTo = 0;
   /** By the first lane of the fingerprint. */
   readonly #inFlight = new Map<number, IdClaim>();
   /** Of topics, the same few again and again. Emptied when full. */
@@ -82,10 +84,7 @@ export class IdWindow {
     if (flying !== undefined) return { kind: 'in-flight', claim: flying };
     const entry = this.#ring.find(print) ?? this.#stored?.find(print);
     if (entry !== undefined && this.#isInWindow(entry, device, runMs)) {
-      if (this.#options.refresh === true) {
-        const { ordinal } = entry;
-        this.#ring.push(print, { tick: tickOf(runMs), ordinal }, device.number);
-      }
+      if (this.#options.refresh === true) this.#refresh(print, entry, device, runMs);
       return KNOWN;
     }
     const claim = new IdClaim(this, { device, print, runMs, isOld: entry !== undefined });
@@ -154,7 +153,8 @@ export class IdWindow {
     for (let n = ids.count - 1; n >= 0; n--) {
       if (ids.device(n) === 0 || ids.tick(n) < oldestTick) continue;
       const device = devices.get(ids.device(n));
-      if (device !== undefined && device.ids - ids.ordinal(n) > this.#options.windowIds) continue;
+      if (device !== undefined && idsSince(device, ids.ordinal(n)) > this.#options.windowIds)
+        continue;
       kept.push(n);
     }
     return kept;
@@ -173,7 +173,14 @@ export class IdWindow {
 
   #isInWindow({ tick, ordinal }: IdEntry, device: DeviceState, runMs: number): boolean {
     const { windowMs, windowIds } = this.#options;
-    return runMs - tick * TICK_MS <= windowMs && device.ids - ordinal <= windowIds;
+    return runMs - tick * TICK_MS <= windowMs && idsSince(device, ordinal) <= windowIds;
+  }
+
+  /** In its place if that is to be stored still, else in a new one. */
+  #refresh(print: Fingerprint, { ordinal }: IdEntry, device: DeviceState, runMs: number): void {
+    const tick = tickOf(runMs);
+    if (this.#ring.touch(print, tick, this.keptTo)) return;
+    this.#ring.push(print, { tick, ordinal }, device.number);
   }
 
   #placePrint({ device, topic }: IdPlace): Fingerprint {
@@ -202,6 +209,14 @@ export class IdWindow {
       if (before.next === claim) before.next = claim.next;
     }
   }
+}
+
+/**
+ * How many ids of the device became durable from that one on. The count of a device that was
+ * forgotten meanwhile begins anew: nothing is known of what is ahead of it.
+ */
+function idsSince({ ids }: DeviceState, ordinal: number): number {
+  return (ids - ordinal) >>> 0;
 }
 
 function tickOf(runMs: number): number {

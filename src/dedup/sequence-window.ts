@@ -15,6 +15,9 @@ export interface OpenGap extends NumberRange {
   readonly boot: string;
 }
 
+/** Of a counter's range, what may be ahead of the highest number. */
+const AHEAD_SHARE = 3 / 4;
+
 class SequenceClaim extends Claim {
   readonly #devices: Devices;
   readonly #device: DeviceState;
@@ -32,10 +35,11 @@ class SequenceClaim extends Claim {
 
   protected override ended(durable: boolean): void {
     this.#device.inFlight -= 1;
+    if (durable) {
+      this.#window.mark(this.#number);
+      this.#devices.changed(this.#device);
+    }
     this.#window.land(this.#number);
-    if (!durable) return;
-    this.#window.mark(this.#number);
-    this.#devices.changed(this.#device);
   }
 }
 
@@ -64,8 +68,10 @@ export class SequenceWindow {
     const flying = window.claimOf(number);
     if (flying !== undefined) return { kind: 'in-flight', claim: flying };
     const knowledge = window.knows(number);
-    if (this.#isReset(window, number)) window = this.#startAgain(device, window, number);
-    else if (knowledge === 'seen') return KNOWN;
+    if (this.#isReset(window, number)) {
+      this.resets += 1;
+      window = this.#devices.beginAgain(device, window, number);
+    } else if (knowledge === 'seen') return KNOWN;
     const claim = new SequenceClaim(this.#devices, device, window, number);
     window.add(number, claim);
     return { kind: 'new', claim };
@@ -104,23 +110,17 @@ export class SequenceWindow {
     return window.boot === '' && !window.covers(number) && window.knows(number) !== 'missing';
   }
 
-  #startAgain(device: DeviceState, window: BootWindow, number: number): BootWindow {
-    // Its claims are of the old count: they end in the window that they began in.
-    if (window.isInFlight) return window;
-    this.resets += 1;
-    return this.#devices.beginAgain(device, window, number);
-  }
-
   /**
-   * A counter that wraps: of the numbers that it may stand for, the one next to the highest
-   * (RFC 1982, serial number arithmetic). The first is put one round up, so that none is below 0.
+   * A counter that wraps: of the numbers that it may stand for, one that is a quarter of its range
+   * behind the highest at most, or else ahead (RFC 1982, serial number arithmetic, but what is new
+   * has the larger part). The first is put one round up, so that none is below 0.
    */
   #unwrapped(window: BootWindow | undefined, counted: number): number {
     const round = this.#wrapAt;
     if (round === 0) return counted;
     if (window === undefined) return counted + round;
     const ahead = (((counted - window.high) % round) + round) % round;
-    return window.high + (ahead < round / 2 ? ahead : ahead - round);
+    return window.high + (ahead < round * AHEAD_SHARE ? ahead : ahead - round);
   }
 
   #asCounted(number: number): number {

@@ -22,10 +22,11 @@ export interface StoredIdsOptions {
 }
 
 /** Look-ups go through all of them. */
-const MAX_RUNS = 128;
-/** So many small ones of about one size are made one. */
+const MAX_RUNS = 400;
+/** So many small ones of about one size are made one, or fewer where that is as large as can be. */
 const MERGED_AT_ONCE = 16;
-const MAX_MERGED_IDS = 65_536;
+const LEAST_MERGED = 4;
+const MAX_MERGED_IDS = 262_144;
 
 /** More runs than are ever written in one life. */
 const STEP_OVER = 1_000_000;
@@ -155,22 +156,31 @@ export class StoredIds {
     const level = levelOf(this.#runs.at(-1)?.count ?? 0);
     let first = this.#runs.length;
     let ids = 0;
+    let least = MERGED_AT_ONCE;
     while (first > 0) {
       const { count } = this.#runs[first - 1] ?? { count: 0 };
-      if (levelOf(count) > level || ids + count > MAX_MERGED_IDS) break;
+      if (levelOf(count) > level) break;
+      if (ids + count > MAX_MERGED_IDS) {
+        least = LEAST_MERGED;
+        break;
+      }
       ids += count;
       first -= 1;
     }
-    return this.#runs.length - first < MERGED_AT_ONCE ? [] : this.#runs.slice(first);
+    return this.#runs.length - first < least ? [] : this.#runs.slice(first);
   }
 
-  /** The ids of runs, as they are copied, the oldest first. */
+  /** The ids of runs, as they are copied, the oldest first; of what can't be read, none. */
   async wordsOf(runs: Merged): Promise<Int32Array[]> {
+    const { folder, pages, onFault } = this.#options;
     const words: Int32Array[] = [];
     for (const { name } of runs) {
-      const folder = `${this.#options.folder}/page/${runName(name)}`;
-      for await (const [, page] of this.#options.pages.entries(folder)) {
-        words.push(wordsOfPage(page));
+      try {
+        for await (const [, page] of pages.entries(`${folder}/page/${runName(name)}`)) {
+          words.push(wordsOfPage(page));
+        }
+      } catch (error) {
+        onFault(error);
       }
     }
     return words;

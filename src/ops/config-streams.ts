@@ -43,7 +43,7 @@ const dedupOfStream = v.nullish(
     ),
     counterBits: v.nullish(
       v.pipe(
-        v.picklist([0, 8, 16, 32] as const),
+        v.picklist([0, 16, 32] as const),
         v.description(
           'Bits of the counter in `seq` (modes `auto` and `sequence`) where it starts again at 0 ' +
             'when they are used up; 0: it never does.',

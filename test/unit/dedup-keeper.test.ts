@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/append-once.ts';
 import { seededRandom } from '../../src/base/clock.ts';
 import type { MessageId, Reading } from '../../src/base/reading.ts';
+import type { DedupMode } from '../../src/dedup/dedup.ts';
+import type { WriteBudget } from '../../src/log/write-budget.ts';
 import { DedupLife } from '../support/dedup-life.ts';
 import { until } from '../support/until.ts';
 
@@ -151,6 +153,7 @@ describe('dedup windows', () => {
       expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
     }
     life.pages.fault = undefined;
+    life.clock.advance(30_001);
     for (let n = 300; n < 600; n++) await life.send(withId(life, 'a', `${n}`));
     await until('it is stored', () => life.keeper.storedIds >= 400);
     for (let n = 0; n < 600; n++) {
@@ -189,6 +192,128 @@ describe('dedup windows', () => {
     await until('it is stored', () => life.keeper.storedIds >= 300);
     await life.kill();
     for (let n = 0; n < 400; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+    }
+    await life.stop();
+  });
+
+  it.each(['retention', 'a stop'])('wait for the write budget, but %s does not', async (who) => {
+    let isExceeded = true;
+    const budget = { isExceeded: () => isExceeded } as unknown as WriteBudget;
+    const life = await started({
+      ...{ maxIds: 400, budget },
+      retention: { maxBytes: 1e9, maxAgeMs: 10_000_000 },
+    });
+    for (let n = 0; n < 210; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
+    expect(life.pages.writes, 'the first run waits').toBe(0);
+    life.clock.advance(20_000_000);
+    for (let n = 210; n < 290; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
+    // Within the time of the test, and so within that of one pace.
+    if (who === 'a stop') await life.keeper.stop();
+    else await life.journal.retain();
+    expect(life.keeper.storedIds).toBeGreaterThanOrEqual(200);
+    isExceeded = false;
+    await life.kill();
+    for (let n = 0; n < 290; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+    }
+    await life.stop();
+  });
+
+  it('wait for the write budget only while memory has room for what comes since', async () => {
+    const budget = { isExceeded: () => true } as unknown as WriteBudget;
+    const life = await started({ maxIds: 1_000, budget });
+    for (let n = 0; n < 2_600; n++) await life.send(withId(life, 'a', `${n}`));
+    for (let n = 0; n < 2_600; n += 10) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+    }
+    await life.stop();
+  });
+
+  it('go on without a page that can not be read', async () => {
+    const life = await started({ maxIds: 60 });
+    for (let n = 0; n < 300; n++) await life.send(withId(life, 'a', `${n}`));
+    await until('it is stored', () => life.keeper.storedIds > 200);
+    const entries = life.pages.entries.bind(life.pages);
+    const bad = life.pages.keys.find((key) => key.startsWith('readings/page/')) ?? '';
+    let tried = 0;
+    life.pages.entries = (folder) => {
+      if (!bad.startsWith(folder)) return entries(folder);
+      tried += 1;
+      throw new Error('corruption');
+    };
+    for (let n = 600; n < 3_000; n++) await life.send(withId(life, 'a', `${n}`));
+    expect(tried).toBe(1);
+    for (let n = 600; n < 3_000; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+    }
+    await life.stop();
+  });
+
+  it('of numbers begin anew with a mode that takes them in another way', async () => {
+    const bare = (life: DedupLife, sequence: number, more = '') => ({
+      ...withId(life, 'a', `${sequence}`, more),
+      messageId: { kind: 'counter', text: `${sequence}`, sequence } as const,
+    });
+    const options: { mode: DedupMode; maxIds: number } = { mode: 'sequence', maxIds: 1_000 };
+    const life = await started(options);
+    for (let n = 0; n < 2_000; n++) await life.send(bare(life, n));
+    options.mode = 'auto';
+    await life.restart();
+    for (let n = 0; n < 1_500; n++) await life.send(bare(life, n, 'after a reboot'));
+    options.mode = 'sequence';
+    await life.restart();
+    for (let n = 1_500; n < 2_100; n++) {
+      expect(await life.send(bare(life, n, 'after a reboot')), String(n)).toBe('stored');
+    }
+    await life.stop();
+  });
+
+  it('try again only after a while when the store takes nothing', async () => {
+    const life = await started({ maxIds: 100 });
+    let tries = 0;
+    const write = life.pages.write.bind(life.pages);
+    life.pages.write = async (some, options) => {
+      tries += 1;
+      await write(some, options);
+      throw new Error('no space');
+    };
+    for (let n = 0; n < 200; n++) await life.send(withId(life, 'a', `${n}`));
+    expect(tries).toBe(1);
+    life.clock.advance(30_001);
+    for (let n = 200; n < 300; n++) await life.send(withId(life, 'a', `${n}`));
+    expect(tries).toBe(2);
+    await life.stop();
+  });
+
+  it('a horizon is never written back over a later one', async () => {
+    const retention = { maxBytes: 1e9, maxAgeMs: 10_000_000 };
+    const life = await started({ retention, maxIds: 400 });
+    for (let n = 0; n < 200; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
+    await until('it is stored', () => life.keeper.storedIds === 200);
+    life.clock.advance(20_000_000);
+    for (let n = 200; n < 399; n++) await life.send(withId(life, 'a', `${n}`));
+    // The next write reaches the store, and its answer waits while retention asks for a sync.
+    const write = life.pages.write.bind(life.pages);
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    let isWritten = false;
+    life.pages.write = async (some, options) => {
+      await write(some, options);
+      if (!some.has('readings/horizon') || isWritten) return;
+      isWritten = true;
+      await answered;
+    };
+    await life.send(withId(life, 'a', '399'));
+    await until('the later horizon is written', () => isWritten);
+    const retained = life.journal.retain();
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    answer();
+    await retained;
+    await life.kill();
+    for (let n = 399; n >= 0; n--) {
       expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
     }
     await life.stop();

@@ -273,6 +273,68 @@ describe('dedup', () => {
     expect(send(dedup, reading('a', '21.5'), 60_001)).toBe('new');
   });
 
+  it('a counter without a boot that starts again is new, though more is always on its way', () => {
+    const dedup = new Dedup({ ...OPTIONS, mode: 'sequence' });
+    for (let seq = 0; seq <= 5_000; seq++) send(dedup, reading('a', { seq }));
+    let last = dedup.claim(reading('a', { seq: 5_001 }), 0);
+    for (let seq = 0; seq <= 5_000; seq++) {
+      const seen = dedup.claim(reading('a', { seq, again: true }), 0);
+      expect(seen?.kind, String(seq)).toBe('new');
+      if (last?.kind === 'new') last.claim.settle();
+      last = seen;
+    }
+    expect(dedup.size().resets).toBe(1);
+    expect(send(dedup, reading('a', { seq: 4_900 }))).toBe('known');
+  });
+
+  it('a counter that wraps may leave out more than half of its range', () => {
+    for (const lost of [40_000, 49_000]) {
+      const dedup = new Dedup({ ...OPTIONS, mode: 'sequence', counterBits: 16 });
+      const at = (n: number) => reading('a', { boot: 'b', seq: n % 65_536, n });
+      for (let n = 0; n < 70_000; n++) send(dedup, at(n));
+      const after = Array.from({ length: 3_000 }, (_, i) => 70_000 + lost + i);
+      expect(after.filter((n) => send(dedup, at(n)) !== 'new')).toEqual([]);
+      expect(after.filter((n) => send(dedup, at(n)) !== 'known')).toEqual([]);
+    }
+  });
+
+  it('a number that nobody counts to costs nothing, least of all time', () => {
+    for (const seq of [2 ** 53 - 1, 2 ** 53 - 2, 2 ** 52 + 1, 2 ** 52]) {
+      const dedup = new Dedup({ ...OPTIONS, mode: 'sequence' });
+      for (const body of [{ boot: 'b', seq }, { seq }]) {
+        expect(send(dedup, reading('a', body)), String(seq)).toBe('new');
+        expect(send(dedup, reading('a', body)), String(seq)).toBe('known');
+      }
+      for (const device of dedup.devices.all()) {
+        expect(dedup.devices.encode(device, 0, 0).length).toBeLessThan(200);
+      }
+      expect([...dedup.gaps()]).toEqual([]);
+    }
+  });
+
+  it('counts on beyond 2^32 ids of a device', () => {
+    const load = () => JSON.stringify({ runMs: 0, ids: 2 ** 32 + 5, counting: '', boots: [] });
+    const dedup = new Dedup({ ...OPTIONS, windowIds: 2, load });
+    const seen = [1, 2, 3, 2, 1].map((id) => send(dedup, reading('a', { id })));
+    expect(seen).toEqual(['new', 'new', 'new', 'known', 'new']);
+  });
+
+  it('takes ids of a device that was forgotten meanwhile for new: it may use them again', () => {
+    const dedup = new Dedup({ ...OPTIONS, maxDevices: 10 });
+    for (let n = 0; n < 800; n++) send(dedup, reading('a', { id: n % 500 }));
+    for (let n = 0; n < 30; n++) send(dedup, reading(`x${n}`, { id: 1 }));
+    const seen = [301, 350, 400].map((id) => send(dedup, reading('a', { id })));
+    expect(seen).toEqual(['new', 'new', 'new']);
+  });
+
+  it('repeats push out nobody’s ids, also where they begin their time anew', () => {
+    const dedup = new Dedup({ ...OPTIONS, refresh: true });
+    for (let n = 0; n < 50; n++) send(dedup, reading('a', { id: n }));
+    for (let n = 0; n < 5_000; n++) send(dedup, reading('b', { id: 'same' }));
+    const seen = Array.from({ length: 50 }, (_, id) => send(dedup, reading('a', { id })));
+    expect(new Set(seen)).toEqual(new Set(['known']));
+  });
+
   it('drops nothing that is new, and knows all of the window (sequence)', () => {
     const step = fc.record({ seq: fc.nat(WINDOW_BITS * 4), lives: fc.boolean() });
     fc.assert(

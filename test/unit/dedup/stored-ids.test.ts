@@ -29,12 +29,16 @@ async function add(stored: StoredIds, pages: MemoryPages, run: BuiltRun, oldestT
   return dropped;
 }
 
-async function opened(pages: MemoryPages, maxIds = 1e6) {
+function openedAtOnce(pages: MemoryPages, maxIds = 1e6) {
   const faults: unknown[] = [];
   const onFault = (error: unknown) => faults.push(error);
-  const stored = new StoredIds({ pages, folder: 's', maxIds, onFault });
-  await stored.open();
-  return { stored, faults };
+  return { stored: new StoredIds({ pages, folder: 's', maxIds, onFault }), faults };
+}
+
+async function opened(pages: MemoryPages, maxIds = 1e6) {
+  const both = openedAtOnce(pages, maxIds);
+  await both.stored.open();
+  return both;
 }
 
 describe('ids in the store', () => {
@@ -92,8 +96,25 @@ describe('ids in the store', () => {
     await add(stored, pages, runOf(0, 600));
     expect(await add(stored, pages, runOf(600, 1_001))).toBe(600);
     expect(stored.size).toBe(401);
-    for (let i = 0; i < 140; i++) await add(stored, pages, runOf(i, i + 1));
-    expect(stored.size).toBe(128);
+    for (let i = 0; i < 420; i++) await add(stored, pages, runOf(i, i + 1));
+    expect(stored.size).toBe(400);
+  });
+
+  it.each([20, 5_000, 20_000, 70_000])('runs of %i become few enough for all to stay', (size) => {
+    const pages = new MemoryPages();
+    const { stored } = openedAtOnce(pages, 2_000_000);
+    const empty: BuiltRun = { ...runOf(0, 1), pages: [] };
+    let ids = 0;
+    for (let i = 0; i < 2_000 && ids + size <= 1_900_000; i++) {
+      const merged = stored.toMerge();
+      const count = size + merged.reduce((sum, run) => sum + run.count, 0);
+      const run = { ...empty.run, count };
+      const { dropped, apply } = stored.change({ run, pages: [] }, 0, merged);
+      apply();
+      ids += size;
+      expect(dropped, String(i)).toBe(0);
+    }
+    expect(stored.size).toBe(ids);
   });
 
   it('that cannot be read are told of and unknown', async () => {
