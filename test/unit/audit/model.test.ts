@@ -180,8 +180,8 @@ class Bench {
     if (this.#hadPowerCut) return;
     const acked = [...gateway.acked].filter((key) => key.startsWith('readings/')).length;
     const published = [...gateway.sent.entries()].filter(([key]) => key.startsWith('readings/'));
-    // What the cloud acknowledged out of turn, or as the link broke, is sent again. What was dropped
-    // meanwhile stays expired, and what was dropped without an uplink is owed to nobody.
+    // What the cloud acknowledged out of turn, or as the link broke, is sent again. What was
+    // dropped meanwhile stays expired, and what was dropped without an uplink is owed to nobody.
     expect(sums.cloudAcked).toBeLessThanOrEqual(acked);
     expect(acked - sums.cloudAcked).toBeLessThanOrEqual(sums.expired + sums.notForwarded);
     expect(sums.forwarded).toBeLessThanOrEqual(published.reduce((sum, [, n]) => sum + n, 0));
