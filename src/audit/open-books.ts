@@ -65,14 +65,16 @@ export async function openBooks(options: OpenOptions): Promise<void> {
     return { stream, ...books.open(stream, head) };
   });
   for (const { stream, books: own, isNew } of opened) {
-    const goesOn = stream.forwards === undefined || stream.forwards === own.forwards;
     if (!isNew) await replay(own, stream, options);
-    if (isNew ? own.forwards : !goesOn && stream.forwards === true) await begin(own, stream);
-    else if (!goesOn) own.setForwards(false);
   }
-  const isNew = new Set(opened.filter((one) => one.isNew).map(({ stream }) => stream.name));
-  await applyEntries(options, isNew);
-  for (const { stream, books: own } of opened) if (own.forwards) await expire(own, stream);
+  const known = new Set(opened.filter((one) => !one.isNew).map(({ stream }) => stream.name));
+  await applyEntries(options, known);
+  for (const { stream, books: own, isNew } of opened) {
+    const { forwards = own.forwards } = stream;
+    if (forwards && (isNew || !own.forwards)) await begin(own, stream);
+    else if (!forwards) own.setForwards(false);
+    if (forwards) await expire(own, stream);
+  }
   books.dropOthers();
 }
 
@@ -123,7 +125,7 @@ function noteDropped(own: StreamBooks, { earliest }: AuditedStream): void {
 /** Entries that were durable when the books had not been saved without them. */
 async function applyEntries(
   { books, entries }: OpenOptions,
-  isNew: ReadonlySet<string>,
+  known: ReadonlySet<string>,
 ): Promise<void> {
   const { log, end, records } = entries;
   const from = books.openEntries(log, end);
@@ -135,7 +137,7 @@ async function applyEntries(
       if (entry !== undefined) last.set(entryId(entry), entry);
     }
   }
-  for (const entry of last.values()) if (!isNew.has(entry.stream)) books.closedBefore(entry);
+  for (const entry of last.values()) if (known.has(entry.stream)) books.closedBefore(entry);
 }
 
 /** What was stored after the books were saved. */

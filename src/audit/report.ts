@@ -165,7 +165,8 @@ function imbalancesOf(row: ReportRow, streams: readonly StreamSnapshot[]): Imbal
   const difference = rest + lost;
   if (difference === 0) return found;
   const offsets = (own?.lostOffsets ?? []).reduce((sum, { count }) => sum + count, 0);
-  const damage = offsets === 0 ? '' : `; the log has lost ${offsets} offsets of the stream`;
+  const rows = `${offsets} offset${offsets === 1 ? '' : 's'}`;
+  const damage = offsets === 0 ? '' : `; the log has lost ${rows} of the stream`;
   const reason = lost > 0 ? `${lost} are in the log no more${damage}` : damage.slice(2);
   const why = reason === '' ? {} : { reason };
   found.push({ ...place, equation: 'stored', difference, ...why });

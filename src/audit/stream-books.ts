@@ -35,6 +35,9 @@ export interface Head extends Cut {
   readonly forwards: boolean;
 }
 
+/** After a power cut, which takes the end of the state with it. */
+const COMES_AGAIN: ReadonlySet<CountName> = new Set(['cloudAcked', 'opening']);
+
 /** What of an entry of the audit concerns the books that it closed. */
 export interface Entry {
   readonly bucketStart: number;
@@ -219,15 +222,17 @@ export class StreamBooks {
   /**
    * An entry that the log has and the books as they were saved know nothing of: its counts are in
    * it. What was saved too late to be in the books is in the entry alone, and none of it is missing
-   * here; only acknowledgements come once more, with the position of the uplink.
+   * here; only acknowledgements come once more, with the position of the uplink, and what it has to
+   * send when it is switched on. Switched on it has to send what was written off without it.
    */
   closedBefore(entry: Readonly<Entry>): void {
     const { bucketStart, bucketMs, counts } = entry;
     if (bucketStart === 0) this.merge(bucketMs);
     const bucket = this.buckets.get(bucketStart) ?? this.bucketFrom(bucketStart);
     addCounts(bucket.counts, counts, -1);
+    if (this.#forwards) bucket.counts.opening += Math.max(0, -bucket.counts.notForwarded);
     for (const name of COUNT_NAMES) {
-      if (name !== 'cloudAcked') bucket.counts[name] = Math.max(0, bucket.counts[name]);
+      if (!COMES_AGAIN.has(name)) bucket.counts[name] = Math.max(0, bucket.counts[name]);
     }
     if (this.takesMessages) bucket.counts.received -= unexplained(bucket.counts);
     if (isNothing(bucket.counts)) this.#remove(bucket);

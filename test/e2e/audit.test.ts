@@ -1,5 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/base/clock.ts';
+import { segmentFileName } from '../../src/log/format.ts';
 import { ackedByEntries, allClosed, auditOf, cloudBooks, sumsOf } from '../support/audited.ts';
 import { CountedLoad } from '../support/counted-load.ts';
 import { freePort } from '../support/free-port.ts';
@@ -156,4 +159,24 @@ describe(`restarts and kills under load, seed ${SEED}`, () => {
     expect(await gateway.stop()).toBe(0);
     expect(sumsOf((await auditOf(folder)).report)).toEqual(sums);
   });
+});
+
+it('exits with 1 and names the bucket and the reason where a block is damaged', async () => {
+  const nowhere = `mqtt://127.0.0.1:${await freePort()}`;
+  const gateway = await GatewayProcess.start({ env: { HEADGATE_UPLINK_URL: nowhere } });
+  const client = await TestClient.connect(gateway.port);
+  // A commit each, so a block and a page each.
+  for (let i = 0; i < 5; i++) await client.publish('sensors/a/t', `{"id":"m-${i}"}`);
+  await client.end();
+  expect(await gateway.stop()).toBe(0);
+  const path = join(gateway.data.telemetry, segmentFileName(1));
+  const bytes = readFileSync(path);
+  bytes[3 * 4096 + 70] = (bytes[3 * 4096 + 70] ?? 0) ^ 0x10;
+  writeFileSync(path, bytes);
+  const { code, stdout } = await headgate(['audit', '--data', gateway.data.root]);
+  expect(code).toBe(1);
+  expect(stdout).toContain('the books do not balance: 1 fault');
+  expect(stdout).toMatch(/ {2}readings \S+: 1 in stored against .*the log has lost 1 offset/);
+  const { report } = await auditOf(gateway.data.root);
+  expect(report.lostOffsets).toMatchObject([{ stream: 'readings', offset: 2, count: 1 }]);
 });
