@@ -35,7 +35,9 @@ export class AlertStore {
 
   /** False while it is on its way. */
   has(alert: AlertMessage): boolean {
-    return this.#options.dedup.knows(this.#reading(alert));
+    const { events, dedup } = this.#options;
+    const reading = this.#reading(alert);
+    return dedup.knows(reading, events.runMs(reading.monoMs));
   }
 
   /** Resolves when it is durable: true if it was not before. Rejects if it could not be made so. */

@@ -64,6 +64,8 @@ export class DedupKeeper {
   /** After a failure: each try writes what the ones before it wrote. */
   #notBeforeMonoMs = Number.NEGATIVE_INFINITY;
   #keeps = 0;
+  /** What is stored is of another log. */
+  #isForeign = false;
   #stopListening: () => void = () => {};
 
   private constructor(options: DedupKeeperOptions) {
@@ -92,8 +94,8 @@ export class DedupKeeper {
     const text = textOf(pages.getSync(this.#horizonKey));
     const horizon = checkpointOffsets(text, journal.logId);
     // What is known of another log is no reading of this one: its repeats are new here.
-    if (horizon === undefined) await pages.clear(`${stream}/`, `${stream}0`);
-    await this.#stored.open();
+    if (horizon === undefined) await this.#forgetAll();
+    if (!this.#isForeign) await this.#stored.open();
     const source = { files, journal, stream };
     const from = horizon ?? startOfLastRecords(source, maxIds);
     // A card that lied about a sync may have less than was known.
@@ -106,6 +108,18 @@ export class DedupKeeper {
     logger.debug({ stream, records, storedIds: this.storedIds }, 'dedup is refilled');
     this.#stopListening = journal.onCommit(() => this.#look());
     journal.beforeDrop((dropped) => this.#beforeDrop(dropped));
+  }
+
+  /** Where that can't be written, it is not looked at until it can. */
+  async #forgetAll(): Promise<void> {
+    const { pages, stream } = this.#options;
+    this.#isForeign = true;
+    try {
+      await pages.clear(`${stream}/`, `${stream}0`);
+      this.#isForeign = false;
+    } catch (error) {
+      this.#fault(error);
+    }
   }
 
   async stop(): Promise<void> {
@@ -136,7 +150,7 @@ export class DedupKeeper {
     if (this.#isKeeping || this.#options.clock.monoMs() < this.#notBeforeMonoMs) return;
     if (!this.#isDue(this.#end)) return;
     this.#isKeeping = true;
-    const kept = this.#later(() => this.#keep(this.#end, false), false);
+    const kept = this.#later(() => this.#keep(this.#end, false));
     // It is logged, and tried again.
     void kept
       .catch(() => {})
@@ -161,7 +175,7 @@ export class DedupKeeper {
   }
 
   /** One after the other. Somebody waits for what is urgent, and so for all that is before it. */
-  #later(task: () => Promise<void>, isUrgent: boolean): Promise<void> {
+  #later(task: () => Promise<void>, isUrgent = false): Promise<void> {
     if (isUrgent) {
       this.#urgent += 1;
       this.#hurry();
@@ -180,6 +194,8 @@ export class DedupKeeper {
 
   /** Moves the horizon to `end`: all that is known at this moment is of records before it. */
   async #keep(end: readonly number[], sync: boolean): Promise<void> {
+    if (this.#isForeign) await this.#forgetAll();
+    if (this.#isForeign) throw new Error('what is stored of another log can not be removed');
     const { ids, devices } = this.dedup;
     const { journal, clock } = this.#options;
     const runMs = journal.runMs(clock.monoMs());
@@ -189,7 +205,8 @@ export class DedupKeeper {
     try {
       const merged = copy.length === 0 ? [] : this.#stored.toMerge();
       const copies = IdCopies.of([...(await this.#stored.wordsOf(merged)), copy]);
-      const built = await this.#inTurns(buildRun(copies, ids.kept(copies, runMs)));
+      const kept = await inTurns(ids.kept(copies, runMs));
+      const built = await inTurns(buildRun(copies, kept));
       await this.#writePages(built, pushed);
       const run = this.#stored.change(built, ids.oldestTick(runMs), merged);
       await this.#encodeInto(run.entries, changed, runMs);
@@ -200,22 +217,15 @@ export class DedupKeeper {
       devices.stored(true);
     } catch (error) {
       devices.stored(false);
+      this.#stored.failed();
       throw error;
     }
     this.#horizon = end;
     ids.keptTo = pushed;
     this.#isSynced = sync;
     this.#keeps += 1;
-    if (this.#keeps % PRUNE_EVERY === 1) await this.#prune(runMs);
-  }
-
-  /** No commit waits for it. */
-  async #inTurns(building: Generator<void, BuiltRun>): Promise<BuiltRun> {
-    for (;;) {
-      const step = building.next();
-      if (step.done === true) return step.value;
-      await turn();
-    }
+    // In a turn of its own: if it fails, what was kept is kept.
+    if (this.#keeps % PRUNE_EVERY === 1) void this.#later(() => this.#prune(runMs)).catch(() => {});
   }
 
   /** As the write budget allows, unless somebody waits or memory would forget what comes since. */
@@ -278,19 +288,21 @@ export class DedupKeeper {
   /** Devices that have said nothing for long, and beyond what may be stored the longest silent. */
   async #prune(runMs: number): Promise<void> {
     const { pages, stream } = this.#options;
-    const heard: Array<readonly [runMs: number, key: string]> = [];
+    const heard: Array<readonly [hour: number, key: string]> = [];
     for await (const [key, bytes] of pages.entries(`${stream}/device`)) {
-      heard.push([storedRunMs(textOf(bytes) ?? '') ?? 0, key]);
+      heard.push([hourOf(storedRunMs(textOf(bytes) ?? '') ?? 0), key]);
     }
-    const oldest = runMs - DEVICE_KEPT_MS;
-    const byTime = heard.sort(([a], [b]) => a - b);
-    const tooMany = Math.max(0, byTime.length - MAX_STORED_DEVICES);
-    const gone = byTime.filter(([at], i) => i < tooMany || at < oldest);
+    const oldest = Math.max(
+      hourOf(runMs - DEVICE_KEPT_MS),
+      oldestKept(heard.map(([hour]) => hour)),
+    );
+    const gone = heard.filter(([hour]) => hour < oldest);
     if (gone.length > 0) await pages.write(new Map(gone.map(([, key]) => [key, undefined])));
   }
 
   /** One that can't be read is as one that was never heard: its repeats are stored once more. */
   #load(device: string): string | undefined {
+    if (this.#isForeign) return undefined;
     try {
       return textOf(this.#options.pages.getSync(this.#deviceKey(device)));
     } catch (error) {
@@ -311,6 +323,31 @@ export class DedupKeeper {
 
   #deviceKey(device: string): string {
     return `${this.#options.stream}/device/${device}`;
+  }
+}
+
+function hourOf(runMs: number): number {
+  return Math.floor(runMs / 3_600_000);
+}
+
+/** The hour from which on there are no more than may be stored. */
+function oldestKept(hours: readonly number[]): number {
+  const devices = new Map<number, number>();
+  for (const hour of hours) devices.set(hour, (devices.get(hour) ?? 0) + 1);
+  let left = MAX_STORED_DEVICES;
+  for (const [hour, count] of [...devices].sort(([a], [b]) => b - a)) {
+    left -= count;
+    if (left < 0) return hour + 1;
+  }
+  return Number.NEGATIVE_INFINITY;
+}
+
+/** No commit waits for it. */
+async function inTurns<T>(work: Generator<void, T>): Promise<T> {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    await turn();
   }
 }
 

@@ -127,7 +127,9 @@ export class Pipeline {
     const routed = this.#route(letter, id);
     if ('outcome' in routed) return routed;
     const { target, parsed } = routed;
-    return { outcome: target.dedup.knows(parsed.reading) ? 'duplicate' : 'stored' };
+    const { reading } = parsed;
+    const isKnown = target.dedup.knows(reading, target.journal.runMs(reading.monoMs));
+    return { outcome: isKnown ? 'duplicate' : 'stored' };
   }
 
   #route({ topic, payload }: Reading, id: MessageId): Routed | Redriven {

@@ -79,11 +79,11 @@ export class Dedup {
    * Is a reading with this id durable? A look, which changes nothing: a claim makes room for what
    * it does not know, and to release it brings nothing back.
    */
-  knows(reading: Named): boolean {
+  knows(reading: Named, runMs: number): boolean {
     const key = this.#keyOf(reading);
     if (key === undefined) return false;
     return key.kind === 'id'
-      ? this.ids.has(reading, key.id)
+      ? this.ids.has(reading, key.id, runMs)
       : this.#sequences.has(reading.device, key.boot, key.sequence);
   }
 

@@ -44,9 +44,16 @@ export class Devices {
     return this.#leaving.size;
   }
 
-  /** A look; the device is as silent as before. */
-  get(name: string): DeviceState | undefined {
-    return this.#known.get(name);
+  /** A look, wherever it is; the device is as silent as before. */
+  look<T>(name: string, at: (device: DeviceState) => T): T {
+    const here = this.#known.get(name) ?? this.#leaving.get(name) ?? this.#writing.get(name);
+    if (here !== undefined) return at(here);
+    const device = this.#load(name);
+    try {
+      return at(device);
+    } finally {
+      device.end();
+    }
   }
 
   /** Those in memory, the longest silent first. */
@@ -88,16 +95,21 @@ export class Devices {
     if (device.isChanged) return;
     device.isChanged = true;
     this.#changed.push(device);
+    // Those that were forgotten before they could be stored.
+    if (this.#changed.length > 4 * this.#options.maxDevices) {
+      this.#changed = this.#changed.filter(({ isChanged }) => isChanged);
+    }
   }
 
   /** What is to be stored now: all that changed since the last time. */
   takeChanged(): readonly DeviceState[] {
-    const changed = this.#changed;
+    const changed = this.#changed.filter(({ isChanged }) => isChanged);
     this.#changed = [];
     for (const device of changed) {
       device.isChanged = false;
       this.#writing.set(device.name, device);
     }
+    for (const [name, device] of this.#leaving) if (!this.#writing.has(name)) device.end();
     this.#leaving.clear();
     return changed;
   }
@@ -106,18 +118,24 @@ export class Devices {
   stored(isStored: boolean): void {
     const written = this.#writing;
     this.#writing = new Map();
-    if (isStored) return;
-    for (const device of written.values()) {
-      this.changed(device);
-      if (this.#known.get(device.name) === undefined) this.#leave(device);
+    for (const [name, device] of written) {
+      const isHere = this.#known.get(name) === device;
+      if (!isStored) {
+        this.changed(device);
+        if (!isHere) this.#leave(device);
+      } else if (!isHere && !this.#leaving.has(name)) device.end();
     }
   }
 
-  /** From memory, where it may still be, or from the store, or new. */
+  /** From memory, where it may still be, or from the store. */
   #fetch(name: string): DeviceState {
     const kept = this.#leaving.get(name) ?? this.#writing.get(name);
     this.#leaving.delete(name);
-    if (kept !== undefined) return kept;
+    return kept ?? this.#load(name);
+  }
+
+  /** As it is stored, or new. */
+  #load(name: string): DeviceState {
     this.#lastNumber += 1;
     const device = new DeviceState(name, this.#lastNumber);
     const text = this.#options.load?.(name);
@@ -156,7 +174,12 @@ export class Devices {
     }
     this.#leaving.set(device.name, device);
     if (this.#leaving.size <= this.#options.maxDevices) return;
-    const [first] = this.#leaving.keys();
-    if (first !== undefined) this.#leaving.delete(first);
+    const [first] = this.#leaving;
+    if (first === undefined) return;
+    const [name, forgotten] = first;
+    this.#leaving.delete(name);
+    forgotten.isChanged = false;
+    // One that is being written as well is given back when that has ended.
+    if (!this.#writing.has(name)) forgotten.end();
   }
 }

@@ -44,7 +44,12 @@ export function* buildRun(ids: IdCopies, kept: Kept): Generator<void, BuiltRun> 
   const members: number[][] = Array.from({ length: 2 ** pageBits }, () => []);
   let newestTick = 0;
   for (const [i, n] of kept.entries()) {
-    filter.add({ b: ids.lane(n, 1), c: ids.lane(n, 2), d: ids.lane(n, 3) });
+    filter.add({
+      a: ids.lane(n, 0),
+      b: ids.lane(n, 1),
+      c: ids.lane(n, 2),
+      d: ids.lane(n, 3),
+    });
     members[pageOf({ pageBits }, ids.lane(n, 0))]?.push(n);
     newestTick = Math.max(newestTick, ids.tick(n));
     if (i % 4096 === 4095) yield;

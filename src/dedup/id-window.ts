@@ -24,6 +24,7 @@ export interface IdPlace {
 }
 
 const MAX_PLACES = 10_000;
+const IDS_PER_TURN = 4_096;
 
 /** An id in flight. */
 class IdClaim extends Claim {
@@ -82,7 +83,7 @@ export class IdWindow {
     const print = Fingerprint.of(id, this.#placePrint(place));
     const flying = this.#claimOf(print);
     if (flying !== undefined) return { kind: 'in-flight', claim: flying };
-    const entry = this.#ring.find(print) ?? this.#stored?.find(print);
+    const entry = this.#find(print);
     if (entry !== undefined && this.#isInWindow(entry, device, runMs)) {
       if (this.#options.refresh === true) this.#refresh(print, entry, device, runMs);
       return KNOWN;
@@ -93,13 +94,11 @@ export class IdWindow {
     return { kind: 'new', claim };
   }
 
-  /**
-   * Is there a durable reading with this id? A look: no device is heard, and nothing changes. What
-   * is out of time is known for as long as it is in memory.
-   */
-  has(place: IdPlace, id: string): boolean {
-    const print = Fingerprint.of(id, this.#placePrint(place));
-    return this.#ring.find(print) !== undefined;
+  /** Is there a durable reading with this id? A look: no device is heard, and nothing changes. */
+  has(place: IdPlace, id: string, runMs: number): boolean {
+    const entry = this.#find(Fingerprint.of(id, this.#placePrint(place)));
+    if (entry === undefined) return false;
+    return this.#devices.look(place.device, (device) => this.#isInWindow(entry, device, runMs));
   }
 
   /** A record of the log, read again at start. */
@@ -144,17 +143,19 @@ export class IdWindow {
 
   /**
    * Which of the copies are in the window still, the newest first. Those of devices that are not in
-   * memory any more count as such.
+   * memory any more count as such. Some at a time: there may be a hundred thousand.
    */
-  kept(ids: IdCopies, runMs: number): Kept {
+  *kept(ids: IdCopies, runMs: number): Generator<void, Kept> {
     const devices = new Map([...this.#devices.all()].map((device) => [device.number, device]));
     const oldestTick = this.oldestTick(runMs);
     const kept: number[] = [];
     for (let n = ids.count - 1; n >= 0; n--) {
+      if (n % IDS_PER_TURN === 0) yield;
       if (ids.device(n) === 0 || ids.tick(n) < oldestTick) continue;
       const device = devices.get(ids.device(n));
-      if (device !== undefined && idsSince(device, ids.ordinal(n)) > this.#options.windowIds)
+      if (device !== undefined && idsSince(device, ids.ordinal(n)) > this.#options.windowIds) {
         continue;
+      }
       kept.push(n);
     }
     return kept;
@@ -169,6 +170,10 @@ export class IdWindow {
     device.ids += 1;
     this.#devices.changed(device);
     return entry;
+  }
+
+  #find(print: Fingerprint): IdEntry | undefined {
+    return this.#ring.find(print) ?? this.#stored?.find(print);
   }
 
   #isInWindow({ tick, ordinal }: IdEntry, device: DeviceState, runMs: number): boolean {

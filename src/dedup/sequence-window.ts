@@ -79,8 +79,10 @@ export class SequenceWindow {
 
   /** Is there a durable reading with this number? A look: no device is heard. */
   has(deviceName: string, boot: string, counted: number): boolean {
-    const window = this.#devices.get(deviceName)?.window(boot);
-    return window?.knows(this.#unwrapped(window, counted)) === 'seen';
+    return this.#devices.look(deviceName, (device) => {
+      const window = device.window(boot);
+      return window?.knows(this.#unwrapped(window, counted)) === 'seen';
+    });
   }
 
   /** A record of the log, read again at start. */

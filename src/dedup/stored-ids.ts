@@ -91,13 +91,29 @@ export class StoredIds {
     this.#runs = runs;
     this.#lastName = runs.at(-1)?.name ?? 0;
     try {
-      // A zero comes behind the slash.
-      await pages.clear(this.#pageKey(this.#lastName + 1, 0), `${folder}/page0`);
+      await this.#clearBetween(runs.map(({ name }) => name));
     } catch (error) {
       // On a full disk they stay until the next start, and no new run has their names.
       this.#lastName += STEP_OVER;
       this.#options.onFault(error);
     }
+  }
+
+  /** Pages of no run: of writes that were cut off or failed, or whose header is not readable. */
+  async #clearBetween(names: readonly number[]): Promise<void> {
+    const { pages, folder } = this.#options;
+    let next = 0;
+    for (const name of names) {
+      if (name > next) await pages.clear(this.#pageKey(next, 0), this.#pageKey(name, 0));
+      next = name + 1;
+    }
+    // A zero comes behind the slash.
+    await pages.clear(this.#pageKey(next, 0), `${folder}/page0`);
+  }
+
+  /** What was written of the new run is nothing: the next one has another name. */
+  failed(): void {
+    this.#lastName += 1;
   }
 
   get size(): number {

@@ -139,3 +139,29 @@ function mortal(pages: MemoryPages, isDead: { readonly value: boolean }): PageSt
     clear: async (from, to) => alive().clear(from, to),
   };
 }
+
+/** A reading with an id. */
+export const withId = (life: DedupLife, device: string, text: string, more = ''): Reading => ({
+  device,
+  topic: `sensors/${device}/t`,
+  payload: Buffer.from(`${text} ${more}`),
+  messageId: { kind: 'id', text },
+  monoMs: life.clock.monoMs(),
+});
+
+/** A reading with a boot and a number. */
+export const numbered = (
+  life: DedupLife,
+  device: string,
+  boot: string,
+  sequence: number,
+): Reading => ({
+  ...withId(life, device, `${boot}:${sequence}`),
+  messageId: { kind: 'sequence', text: `${boot}:${sequence}`, boot, sequence },
+});
+
+export async function started(options: LifeOptions = {}): Promise<DedupLife> {
+  const life = new DedupLife(options);
+  await life.start();
+  return life;
+}

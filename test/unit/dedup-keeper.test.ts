@@ -3,28 +3,8 @@ import type { Outcome } from '../../src/append-once.ts';
 import { seededRandom } from '../../src/base/clock.ts';
 import type { Reading } from '../../src/base/reading.ts';
 import type { DedupMode } from '../../src/dedup/dedup.ts';
-import type { WriteBudget } from '../../src/log/write-budget.ts';
-import { DedupLife } from '../support/dedup-life.ts';
+import { type DedupLife, numbered, started, withId } from '../support/dedup-life.ts';
 import { until } from '../support/until.ts';
-
-const withId = (life: DedupLife, device: string, text: string, more = ''): Reading => ({
-  device,
-  topic: `sensors/${device}/t`,
-  payload: Buffer.from(`${text} ${more}`),
-  messageId: { kind: 'id', text },
-  monoMs: life.clock.monoMs(),
-});
-
-const numbered = (life: DedupLife, device: string, boot: string, sequence: number): Reading => ({
-  ...withId(life, device, `${boot}:${sequence}`),
-  messageId: { kind: 'sequence', text: `${boot}:${sequence}`, boot, sequence },
-});
-
-async function started(options: ConstructorParameters<typeof DedupLife>[0] = {}) {
-  const life = new DedupLife(options);
-  await life.start();
-  return life;
-}
 
 const FILLER = 'x'.repeat(900);
 const SMALL_LOG = { retention: { maxBytes: 4 * 32 * 1024, maxAgeMs: 0 } };
@@ -143,112 +123,6 @@ describe('dedup windows', () => {
     await life.stop();
   });
 
-  it('go on from memory and log while the store takes nothing, and are stored later', async () => {
-    const life = await started({ maxIds: 400 });
-    life.pages.fault = new Error('no space');
-    for (let n = 0; n < 300; n++) await life.send(withId(life, 'a', `${n}`));
-    await life.kill();
-    for (let n = 0; n < 300; n++) {
-      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
-    }
-    life.pages.fault = undefined;
-    life.clock.advance(30_001);
-    for (let n = 300; n < 600; n++) await life.send(withId(life, 'a', `${n}`));
-    await until('it is stored', () => life.keeper.storedIds >= 400);
-    for (let n = 0; n < 600; n++) {
-      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
-    }
-    await life.stop();
-  });
-
-  it('are synced before what they stand for is dropped, whenever they were written', async () => {
-    const life = await started({ maxIds: 200, retention: { maxBytes: 1e9, maxAgeMs: 3_600_000 } });
-    for (let n = 0; n < 100; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
-    await until('it is stored', () => life.keeper.storedIds === 100);
-    expect(life.pages.unsynced).toBeGreaterThan(0);
-    life.clock.mono += 7_200_000;
-    // Of the next segment, and all before it is too old.
-    for (let n = 100; n < 140; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
-    await life.journal.retain();
-    expect((await life.ids()).length).toBeLessThan(100);
-    await life.powerCut(() => 0);
-    for (let n = 0; n < 140; n++) {
-      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
-    }
-    await life.stop();
-  });
-
-  it('of what comes while they are being stored are stored with the next', async () => {
-    const life = await started({ maxIds: 100 });
-    let release = () => {};
-    life.pages.held = new Promise((resolve) => {
-      release = resolve;
-    });
-    for (let n = 0; n < 90; n++) await life.send(withId(life, 'a', `${n}`));
-    life.pages.held = undefined;
-    release();
-    for (let n = 90; n < 400; n++) await life.send(withId(life, 'a', `${n}`));
-    await until('it is stored', () => life.keeper.storedIds >= 300);
-    await life.kill();
-    for (let n = 0; n < 400; n++) {
-      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
-    }
-    await life.stop();
-  });
-
-  it.each(['retention', 'a stop'])('wait for the write budget, but %s does not', async (who) => {
-    let isExceeded = true;
-    const budget = { isExceeded: () => isExceeded } as unknown as WriteBudget;
-    const life = await started({
-      ...{ maxIds: 400, budget },
-      retention: { maxBytes: 1e9, maxAgeMs: 10_000_000 },
-    });
-    for (let n = 0; n < 210; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
-    expect(life.pages.writes, 'the first run waits').toBe(0);
-    life.clock.advance(20_000_000);
-    for (let n = 210; n < 290; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
-    // Within the time of the test, and so within that of one pace.
-    if (who === 'a stop') await life.keeper.stop();
-    else await life.journal.retain();
-    expect(life.keeper.storedIds).toBeGreaterThanOrEqual(200);
-    isExceeded = false;
-    await life.kill();
-    for (let n = 0; n < 290; n++) {
-      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
-    }
-    await life.stop();
-  });
-
-  it('wait for the write budget only while memory has room for what comes since', async () => {
-    const budget = { isExceeded: () => true } as unknown as WriteBudget;
-    const life = await started({ maxIds: 1_000, budget });
-    for (let n = 0; n < 2_600; n++) await life.send(withId(life, 'a', `${n}`));
-    for (let n = 0; n < 2_600; n += 10) {
-      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
-    }
-    await life.stop();
-  });
-
-  it('go on without a page that can not be read', async () => {
-    const life = await started({ maxIds: 60 });
-    for (let n = 0; n < 300; n++) await life.send(withId(life, 'a', `${n}`));
-    await until('it is stored', () => life.keeper.storedIds > 200);
-    const entries = life.pages.entries.bind(life.pages);
-    const bad = life.pages.keys.find((key) => key.startsWith('readings/page/')) ?? '';
-    let tried = 0;
-    life.pages.entries = (folder) => {
-      if (!bad.startsWith(folder)) return entries(folder);
-      tried += 1;
-      throw new Error('corruption');
-    };
-    for (let n = 600; n < 3_000; n++) await life.send(withId(life, 'a', `${n}`));
-    expect(tried).toBe(1);
-    for (let n = 600; n < 3_000; n++) {
-      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
-    }
-    await life.stop();
-  });
-
   it('of numbers begin anew with a mode that takes them in another way', async () => {
     const bare = (life: DedupLife, sequence: number, more = '') => ({
       ...withId(life, 'a', `${sequence}`, more),
@@ -268,53 +142,25 @@ describe('dedup windows', () => {
     await life.stop();
   });
 
-  it('try again only after a while when the store takes nothing', async () => {
-    const life = await started({ maxIds: 100 });
-    let tries = 0;
-    const write = life.pages.write.bind(life.pages);
-    life.pages.write = async (some, options) => {
-      tries += 1;
-      await write(some, options);
-      throw new Error('no space');
-    };
-    for (let n = 0; n < 200; n++) await life.send(withId(life, 'a', `${n}`));
-    expect(tries).toBe(1);
-    life.clock.advance(30_001);
-    for (let n = 200; n < 300; n++) await life.send(withId(life, 'a', `${n}`));
-    expect(tries).toBe(2);
+  it('store no more of a device than its window has, however loud it is', async () => {
+    const life = await started({ maxIds: 1_000, windowIds: 20 });
+    for (let n = 0; n < 3_000; n++) await life.send(withId(life, 'a', `${n}`));
+    await until('it is stored', () => life.keeper.storedIds > 0);
+    expect(life.keeper.storedIds).toBeLessThanOrEqual(6 * 20);
     await life.stop();
   });
 
-  it('a horizon is never written back over a later one', async () => {
-    const retention = { maxBytes: 1e9, maxAgeMs: 10_000_000 };
-    const life = await started({ retention, maxIds: 400 });
-    for (let n = 0; n < 200; n++) await life.send(withId(life, 'a', `${n}`, FILLER));
-    await until('it is stored', () => life.keeper.storedIds === 200);
-    life.clock.advance(20_000_000);
-    for (let n = 200; n < 399; n++) await life.send(withId(life, 'a', `${n}`));
-    // The next write reaches the store, and its answer waits while retention asks for a sync.
-    const write = life.pages.write.bind(life.pages);
-    let answer = () => {};
-    const answered = new Promise<void>((resolve) => {
-      answer = resolve;
-    });
-    let isWritten = false;
-    life.pages.write = async (some, options) => {
-      await write(some, options);
-      if (!some.has('readings/horizon') || isWritten) return;
-      isWritten = true;
-      await answered;
-    };
-    await life.send(withId(life, 'a', '399'));
-    await until('the later horizon is written', () => isWritten);
-    const retained = life.journal.retain();
-    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-    answer();
-    await retained;
-    await life.kill();
-    for (let n = 399; n >= 0; n--) {
-      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
-    }
+  it('of devices that say nothing for a quarter of a year are forgotten', async () => {
+    const life = await started({ maxIds: 100 });
+    await life.send(numbered(life, 'gone', 'b', 1));
+    for (let n = 0; n < 60; n++) await life.send(withId(life, 'a', `${n}`));
+    const isStored = (device: string) => life.pages.keys.includes(`readings/device/${device}`);
+    await until('both are stored', () => isStored('gone') && isStored('a'));
+    await life.restart();
+    life.clock.mono += 91 * 86_400_000;
+    for (let n = 60; n < 120; n++) await life.send(withId(life, 'a', `${n}`));
+    await until('it is gone', () => !isStored('gone'));
+    expect(isStored('a')).toBe(true);
     await life.stop();
   });
 

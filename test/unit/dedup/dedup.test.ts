@@ -43,21 +43,21 @@ describe('dedup', () => {
     );
     const size = dedup.size();
     for (let i = 0; i < 100; i++) {
-      expect(dedup.knows(reading(`unknown-${i}`, bodyOf(i)))).toBe(false);
-      expect(dedup.knows(reading('last', bodyOf(100 + i)))).toBe(false);
+      expect(dedup.knows(reading(`unknown-${i}`, bodyOf(i)), 0)).toBe(false);
+      expect(dedup.knows(reading('last', bodyOf(100 + i)), 0)).toBe(false);
       // It is not heard by being looked at, and stays the first to go.
-      expect(dedup.knows(reading('silent', bodyOf(0)))).toBe(true);
+      expect(dedup.knows(reading('silent', bodyOf(0)), 0)).toBe(true);
     }
-    expect(durable.map((one) => dedup.knows(one))).not.toContain(false);
+    expect(durable.map((one) => dedup.knows(one, 0))).not.toContain(false);
     expect(dedup.size()).toEqual(size);
     const flying = dedup.claim(reading('last', bodyOf(40)), 0);
-    expect(dedup.knows(reading('last', bodyOf(40)))).toBe(false);
+    expect(dedup.knows(reading('last', bodyOf(40)), 0)).toBe(false);
     if (flying?.kind === 'new') flying.claim.settle();
-    expect(dedup.knows(reading('last', bodyOf(40)))).toBe(true);
+    expect(dedup.knows(reading('last', bodyOf(40)), 0)).toBe(true);
     send(dedup, reading('new', bodyOf(0)));
-    expect(dedup.knows(reading('silent', bodyOf(0)))).toBe(false);
-    expect(dedup.knows(reading('last', bodyOf(40)))).toBe(true);
-    expect(dedup.knows(reading('last', { value: 1 }))).toBe(false);
+    expect(dedup.knows(reading('silent', bodyOf(0)), 0)).toBe(false);
+    expect(dedup.knows(reading('last', bodyOf(40)), 0)).toBe(true);
+    expect(dedup.knows(reading('last', { value: 1 }), 0)).toBe(false);
   });
 
   it('drops a repeat of an id, per device', () => {

@@ -77,6 +77,34 @@ describe('ids in the store', () => {
     expect((await opened(pages)).stored.find(print(700))?.tick).toBe(700);
   });
 
+  it('of a write that failed are nothing, and leave nothing behind', async () => {
+    const pages = new MemoryPages();
+    const { stored } = await opened(pages);
+    await add(stored, pages, runOf(0, 300));
+    for (const some of stored.pagesOf(runOf(300, 4_000))) await pages.write(some);
+    stored.failed();
+    await add(stored, pages, runOf(4_000, 4_010));
+    expect(stored.find(print(4_005))?.tick).toBe(4_005);
+    const before = pages.keys.length;
+    const again = await opened(pages);
+    expect(pages.keys.length).toBeLessThan(before - 20);
+    expect([0, 299, 4_009].map((n) => again.stored.find(print(n))?.tick)).toEqual([0, 299, 4_009]);
+  });
+
+  it('are written beside what a full disk kept from being removed', async () => {
+    const pages = new MemoryPages();
+    const { stored } = await opened(pages);
+    for (const some of stored.pagesOf(runOf(0, 4_000))) await pages.write(some);
+    pages.fault = new Error('no space');
+    const again = await opened(pages);
+    expect(again.faults).toHaveLength(1);
+    pages.fault = undefined;
+    await add(again.stored, pages, runOf(4_000, 4_100));
+    expect(again.stored.find(print(100))).toBeUndefined();
+    expect((await opened(pages)).stored.find(print(4_050))?.tick).toBe(4_050);
+    expect(pages.keys.length).toBeLessThan(10);
+  });
+
   it('go as a run, when the last of them is out of the window', async () => {
     const pages = new MemoryPages();
     const { stored } = await opened(pages);
