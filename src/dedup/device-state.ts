@@ -1,11 +1,18 @@
 import type { BitSlab } from './bit-slab.ts';
 import { BootWindow } from './boot-window.ts';
+import type { Fingerprint } from './fingerprint.ts';
 import type { NumberRange } from './gap-list.ts';
 
 /**
  * Boots remembered per device: a device may still send what it kept from before its last reboot.
  */
 export const MAX_BOOTS = 4;
+
+/** A topic of a device, and what ids on it are continued from. */
+export interface Place {
+  readonly topic: string;
+  readonly print: Fingerprint;
+}
 
 /** What dedup keeps of one device. */
 export class DeviceState {
@@ -18,6 +25,8 @@ export class DeviceState {
   inFlight = 0;
   /** It is not what is stored of it. */
   isChanged = false;
+  /** Where it was heard last: most devices have one topic. */
+  place: Place | undefined;
   #newest: BootWindow | undefined;
   #boots = 0;
 

@@ -92,7 +92,7 @@ export class Devices {
 
   /** It is not any more what is stored of it. */
   changed(device: DeviceState): void {
-    if (device.isChanged) return;
+    if (device.isChanged || this.#options.load === undefined) return;
     device.isChanged = true;
     this.#changed.push(device);
     // Those that were forgotten before they could be stored.

@@ -21,7 +21,7 @@ const CHUNK = 2 ** CHUNK_SHIFT;
 
 /**
  * The fingerprints of the last ids of a stream, in the order in which they became durable: 28 bytes
- * each and 6 in the table to find them by, and nothing for the garbage collector to walk over.
+ * each and 8 in the table to find them by, and nothing for the garbage collector to walk over.
  * When it is full the oldest goes. An id that becomes durable once more stands in its new place
  * only.
  */

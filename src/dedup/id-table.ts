@@ -12,7 +12,7 @@ const PLACE_BITS = 24;
 const PLACE_MASK = 2 ** PLACE_BITS - 1;
 /** One more is 0: nothing stands here. */
 export const MAX_PLACES = PLACE_MASK;
-const MOST_FULL = 0.7;
+const MOST_FULL = 0.5;
 
 /**
  * Finds fingerprints by their value: open addressing, 4 bytes a word. It has the size that it will

@@ -158,14 +158,14 @@ const dedup = v.strictObject({
     200_000,
     1000,
     10_000_000,
-    'Ids of a stream in memory, 35 bytes each, and of an eighth as many devices and boots, half ' +
+    'Ids of a stream in memory, 36 bytes each, and of an eighth as many devices and boots, half ' +
       'a kilobyte each. Those of the windows that are more stand in the state store.',
   ),
   maxStoredIds: whole(
     2_000_000,
     10_000,
     100_000_000,
-    'Ids of a stream in the state store, 24 bytes each there and 2 in memory. Beyond it the ' +
+    'Ids of a stream in the state store, 24 bytes each there and 2.5 in memory. Beyond it the ' +
       'oldest are forgotten before their window ends, which is logged.',
   ),
 });

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/append-once.ts';
 import { seededRandom } from '../../src/base/clock.ts';
-import type { Reading } from '../../src/base/reading.ts';
 import type { DedupMode } from '../../src/dedup/dedup.ts';
 import { type DedupLife, numbered, started, withId } from '../support/dedup-life.ts';
 import { until } from '../support/until.ts';
