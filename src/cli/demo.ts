@@ -1,5 +1,4 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
 import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
 import { systemClock } from '../base/clock.ts';
 import type { LogRecord } from '../base/reading.ts';
@@ -9,7 +8,7 @@ import type { Child } from '../os/child.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { makeTemporaryFolder, removeFolder } from '../os/temporary-folder.ts';
 import type { Command, Io } from './command.ts';
-import { DemoCloud } from './demo-cloud.ts';
+import type { DemoCloud } from './demo-cloud.ts';
 import { DemoGateway } from './demo-gateway.ts';
 import { receiptOf } from './demo-receipt.ts';
 import { viewOfStream } from './stores.ts';
@@ -37,6 +36,7 @@ async function runSensor(url: string, index: number, seen: Sensors): Promise<voi
     anomalies,
     repeatShare: REPEAT_SHARE,
   });
+  const { DeviceClient } = await import('../../firmware-bridge/device/device-client.ts');
   const client = new DeviceClient({ url, clientId: device });
   const acked: string[] = [];
   seen.acked.set(device, acked);
@@ -80,6 +80,7 @@ async function play(folder: string, io: Io, onChild: (child: Child) => void): Pr
   const say = (what: string) => {
     io.print(`${((systemClock.monoMs() - startMs) / 1000).toFixed(1).padStart(5)} s  ${what}`);
   };
+  const { DemoCloud } = await import('./demo-cloud.ts');
   const cloud = new DemoCloud();
   await cloud.open();
   const gateway = await DemoGateway.start(folder, cloud.url, onChild);

@@ -1,6 +1,5 @@
 import { systemClock, systemRandom } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
-import { Gateway } from '../gateway.ts';
 import { createLogger } from '../os/logger.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION } from './command.ts';
@@ -40,6 +39,8 @@ export const run: Command = {
       const files = nodeFiles;
       const random = systemRandom;
       const clock = systemClock;
+      // Only the daemon needs the broker: other commands are there in half the time.
+      const { Gateway } = await import('../gateway.ts');
       const gateway = await Gateway.start({ config, data, files, clock, random, logger });
       const signal = await stop;
       logger.info({ signal }, 'headgate stops');

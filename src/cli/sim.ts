@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { DeviceClient } from '../../firmware-bridge/device/device-client.ts';
 import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
 import { systemClock } from '../base/clock.ts';
 import { HeadgateError } from '../base/errors.ts';
@@ -58,6 +57,7 @@ async function simulate(plan: Plan, index: number, { seen, signal, onTrouble }: 
   const seed = plan.seed + index;
   const sensor = new SimulatedSensor({ device, seed, repeatShare, anomalies, boot });
   const clientId = `headgate-${device}`;
+  const { DeviceClient } = await import('../../firmware-bridge/device/device-client.ts');
   const client = new DeviceClient({ url: plan.url, clientId, onTrouble });
   const interrupted = new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => resolve(), { once: true });
