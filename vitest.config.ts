@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 const DEBIAN = '**/*.debian.test.ts';
@@ -16,8 +17,8 @@ const lane = (name: string, include: string[], testTimeout: number) => {
 export default defineConfig({
   test: {
     pool: 'forks',
-    // By default one core stays idle: half of a machine with two.
-    maxWorkers: '100%',
+    // One more than there are cores: those of the lane e2e wait for processes much of the time.
+    maxWorkers: availableParallelism() + 1,
     coverage: { provider: 'v8', include: ['src/**', 'firmware-bridge/**'] },
     projects: [
       lane('unit', ['test/unit/**/*.test.ts', 'test/*.test.ts'], 10_000),
