@@ -92,6 +92,7 @@ export function reportOf(sources: ReportSources): AuditReport {
       if (row !== undefined) row.backlog += count;
     }
   }
+  rows.keepHere();
   const { sinceMs = Number.NEGATIVE_INFINITY } = sources;
   const buckets = rows.sorted().filter((row) => row.bucketStart + row.bucketMs > sinceMs);
   const unbalanced = [
@@ -146,6 +147,17 @@ class Rows {
     return row;
   }
 
+  /** What no uplink sends is owed to nobody, also before its bucket is closed. */
+  keepHere(): void {
+    for (const row of this.#all()) {
+      if (!row.isForwarded) row.notForwarded += Math.max(0, owed(row) - row.backlog);
+    }
+  }
+
+  *#all(): Generator<ReportRow> {
+    for (const rows of this.#rows.values()) yield* rows.values();
+  }
+
   sorted(): ReportRow[] {
     return [...this.#rows.values()].flatMap((rows) =>
       [...rows.values()].sort((a, b) => a.bucketStart - b.bucketStart),
@@ -154,15 +166,13 @@ class Rows {
 }
 
 function imbalancesOf(row: ReportRow, streams: readonly StreamSnapshot[]): Imbalance[] {
-  const { stream, bucketStart, backlog, lost, isForwarded } = row;
+  const { stream, bucketStart, backlog, lost } = row;
   const own = streams.find((one) => one.stream === stream);
   const place = { stream, bucketStart };
   const found: Imbalance[] = [];
   const arrivals = own?.takesMessages === true ? unexplained(row) : 0;
   if (arrivals !== 0) found.push({ ...place, equation: 'received', difference: arrivals });
-  // Without an uplink whatever is not written off yet is owed to nobody.
-  const rest = isForwarded ? owed(row) - backlog : Math.min(0, owed(row));
-  const difference = rest + lost;
+  const difference = owed(row) - backlog + lost;
   if (difference === 0) return found;
   const offsets = (own?.lostOffsets ?? []).reduce((sum, { count }) => sum + count, 0);
   const rows = `${offsets} offset${offsets === 1 ? '' : 's'}`;

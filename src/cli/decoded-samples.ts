@@ -25,7 +25,7 @@ function lineOf(sample: Sample, arrived: TimedRecord): string {
  * the configuration.
  */
 export async function* sampleLines(values: Values, stream: string, io: Io): AsyncGenerator<string> {
-  const { config } = await readSettings(values, io.env);
+  const { config, file } = await readSettings(values, io.env);
   // Headgate's own streams hold JSON.
   const { format, metrics } = config.streams[stream] ?? { format: 'auto', metrics: [] };
   const reader = new SampleReader(await loadDecoder({ format, metrics }));
@@ -39,4 +39,5 @@ export async function* sampleLines(values: Values, stream: string, io: Io): Asyn
   // An empty answer to a wrong format would pass for an empty stream.
   if (records === 0 || printed > 0) return;
   io.complain(`headgate: of ${records} records none has a sample in format ${format}`);
+  if (file === undefined) io.complain('  Name the configuration of the daemon with --config.');
 }

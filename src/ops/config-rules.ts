@@ -269,7 +269,35 @@ const idInFormat: Rule = ({ streams }) =>
     ),
   );
 
+/**
+ * A level that a topic of the stream does not have, or that is the same in all of them: readings
+ * would have no id, or one and the same.
+ */
+function idLevelFault(topic: string, level: number): string | undefined {
+  const levels = topic.split('/');
+  const at = levels[level - 1];
+  if (at === '+' || at === '#' || (at === undefined && levels.at(-1) === '#')) return undefined;
+  return at === undefined ? 'has no such level' : `has always the same there for a device: ${at}`;
+}
+
+const idLevelInTopics: Rule = ({ streams }) =>
+  Object.entries(streams).flatMap(([stream, { topics, dedup }]) => {
+    const level = Number(/^topic:(\d+)$/.exec(dedup.idFrom)?.[1] ?? 0);
+    if (level === 0) return [];
+    return topics.flatMap((topic) => {
+      const fault = idLevelFault(topic, level);
+      if (fault === undefined) return [];
+      return {
+        path: ['streams', stream, 'dedup', 'idFrom'],
+        others: [['streams', stream, 'topics']],
+        message: `streams.${stream}.dedup.idFrom is ${dedup.idFrom}, and ${topic} ${fault}`,
+        mend: 'name a level where each message of a device has another text; the first is 1',
+      };
+    });
+  });
+
 const RULES: readonly Rule[] = [
+  idLevelInTopics,
   openListener,
   payloadInPacket,
   payloadInSegment,
