@@ -1,7 +1,7 @@
-import { isUtf8 } from 'node:buffer';
 import { type Token, Tokenizer, Type } from 'cborg';
 import type { ParsedPayload } from './decoder.ts';
 import { setField } from './own-field.ts';
+import { textOf as textOfBytes } from './text.ts';
 
 /**
  * CBOR (RFC 8949) as a tree of the kind that JSON has. Pure, and it never throws. Stricter than
@@ -134,10 +134,12 @@ class TreeReader {
   }
 }
 
-/** The library puts a mark where the bytes are no UTF-8: two ids would be one. */
+/** The library marks bytes that are no UTF-8, and takes a mark off: two ids would be one. */
 function textOf({ value, byteValue }: Token): string {
-  if (value.includes('\ufffd') && byteValue !== undefined && !isUtf8(byteValue)) throw wrong();
-  return value;
+  if (byteValue === undefined) return value;
+  const text = textOfBytes(byteValue);
+  if (text === undefined) throw wrong();
+  return text;
 }
 
 /** [exponent, mantissa]: 10 to the one, times the other. */

@@ -43,9 +43,23 @@ export function deviceTimeOf(value: PayloadValue): number | undefined {
         ? field * 1000
         : field
       : typeof field === 'string'
-        ? Date.parse(field)
+        ? isoMs(field)
         : Number.NaN;
   return timeOf(ms);
+}
+
+const ISO = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(Z|[+-]\d\d:?\d\d)?)?$/i;
+
+/**
+ * A day, or a day and a time, by ISO 8601 (RFC 3339 among it); without a zone in UTC, wherever the
+ * gateway stands. Anything else is NaN: `Date.parse` by itself finds a date in many a text.
+ */
+function isoMs(text: string): number {
+  const [, day, time, zone = 'Z'] = ISO.exec(text) ?? [];
+  if (day === undefined) return Number.NaN;
+  if (time === undefined) return Date.parse(day);
+  const withColon = /^[+-]\d{4}$/.test(zone) ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone;
+  return Date.parse(`${day}T${time}${withColon.toUpperCase()}`);
 }
 
 /** Fields that say something about the reading, and measure nothing. */

@@ -15,7 +15,11 @@ export interface Point {
 const IN_MEASUREMENT = ', ';
 const IN_KEY = ',= ';
 
-const FLOAT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+/** Of a measurement, a tag, its value or a field: more are no names that anybody gives. */
+const MAX_NAME_CHARS = 512;
+
+// No part of it may begin in two ways: a long run of digits would be tried in all of them.
+const FLOAT = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 const INTEGER = /^([+-]?\d{1,20})([iu])$/;
 const TIMESTAMP = /^-?\d{1,19}$/;
 const TRUE = new Set(['t', 'T', 'true', 'True', 'TRUE']);
@@ -72,7 +76,7 @@ class LineReader {
     return this.#line.slice(from, this.#at);
   }
 
-  /** Up to one of `ends`, which is left. undefined: there is nothing. */
+  /** Up to one of `ends`, which is left. undefined: there is nothing, or too much. */
   name(ends: string): string | undefined {
     let name = '';
     for (; !this.isAtEnd; this.#at += 1) {
@@ -85,7 +89,7 @@ class LineReader {
       } else if (ends.includes(character)) break;
       else name += character;
     }
-    return name === '' ? undefined : name;
+    return name === '' || name.length > MAX_NAME_CHARS ? undefined : name;
   }
 
   value(): number | bigint | boolean | string | undefined {

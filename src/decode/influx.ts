@@ -16,10 +16,15 @@ function timeMsOf({ timestamp }: Point): number | undefined {
   return timestamp === undefined ? undefined : timeOf(Number(timestamp) / NS_PER_MS);
 }
 
+/** So that what parts names and values is in none of them. */
+function escaped(text: string): string {
+  return /[\\,=]/.test(text) ? text.replace(/[\\,=]/g, '\\$&') : text;
+}
+
 /** `,host=a,room=b`: tags make a series. In the order of their names, as they may come in any. */
 function tagText({ tags }: Point): string {
   const names = Object.keys(tags).sort();
-  const text = names.map((name) => `,${name}=${tags[name]}`).join('');
+  const text = names.map((name) => `,${escaped(name)}=${escaped(tags[name] ?? '')}`).join('');
   if (text.length <= MAX_TAG_CHARS) return text;
   return `,#${createHash('sha1').update(text).digest('hex').slice(0, FINGERPRINT_CHARS)}`;
 }

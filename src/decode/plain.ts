@@ -4,7 +4,8 @@ import { textOf } from './text.ts';
 
 /** The two formats without fields. */
 
-const NUMBER = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
+// No part of it may begin in two ways: a long run of digits would be tried in all of them.
+const NUMBER = /^\s*[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i;
 
 const nothing = () => undefined;
 

@@ -13,6 +13,7 @@ const VERSION = 10;
 /** Times below this are from now on, in s; above, they are since 1970. RFC 8428, 4.5.3. */
 const RELATIVE_BELOW_S = 2 ** 28;
 /** RFC 8428, 4.5.1. */
+const MAX_NAME_CHARS = 512;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9\-:./_]*$/;
 const VALUES = ['v', 'vs', 'vb', 'vd'] as const;
 
@@ -70,7 +71,10 @@ function walk(pack: unknown, take: (record: Resolved) => boolean): boolean {
     base.sum = number('bs') ?? base.sum;
     const [v, s] = [number('v'), number('s')];
     if (s === undefined && !VALUES.some((label) => Object.hasOwn(record, label))) continue;
-    const name = `${base.name}${record['n'] ?? ''}`;
+    const own = typeof record['n'] === 'string' ? record['n'] : '';
+    // Before they are joined: each record would make a text of that length.
+    if (base.name.length + own.length > MAX_NAME_CHARS) return false;
+    const name = base.name + own;
     const resolved = {
       name,
       value: v === undefined ? undefined : base.value + v,

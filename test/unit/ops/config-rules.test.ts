@@ -218,6 +218,25 @@ describe('what could never work', () => {
     expect(configOf(fine).mqtt.maxTopicLevels).toBe(4);
   });
 
+  test('ids from a level of the topic that is not there, or always the same', () => {
+    const of = (pattern: string, level: number) =>
+      `streams:\n  a:\n    topics: [${pattern}]\n    dedup: { idFrom: 'topic:${level}' }\n`;
+    for (const [pattern, level, says] of [
+      ['x/<device>', 5, 'no such level'],
+      ['x/<device>/#', 1, 'always the same'],
+      ['x/<device>/#', 2, 'always the same'],
+      ['x/<device>/t/+', 3, 'always the same'],
+    ] as const) {
+      const problem = problemOf(of(pattern, level));
+      expect(problem).toMatchObject({ path: 'streams.a.dedup.idFrom', line: 4 });
+      expect(problem.message).toContain(says);
+    }
+    for (const level of [3, 9]) {
+      expect(configOf(of('x/<device>/#', level)).streams['a']?.dedup.idFrom).toBe(`topic:${level}`);
+    }
+    expect(configOf(of('x/<device>/t/+', 4)).streams['a']?.dedup.idFrom).toBe('topic:4');
+  });
+
   test('more ids of a device than are remembered of all', () => {
     const of = (ids: number) =>
       `streams:\n  a:\n    topics: [a/<device>]\n    dedup: { windowIds: ${ids} }\n`;
