@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import type { Gaps } from '../base/gap.ts';
 import type { Logger } from '../base/logger.ts';
@@ -25,7 +26,12 @@ export interface ClosingOptions {
 interface Due {
   readonly own: StreamBooks;
   readonly bucket: Bucket;
+  /** Of the stream, as this look found them. */
+  readonly gaps: AuditEntry['gaps'];
 }
+
+/** After weeks without a link tens of thousands are due: devices are answered between. */
+const BUCKETS_PER_TURN = 200;
 
 /** So long untouched, a bucket is closed though its end is still to come: the clock was wrong. */
 const ABANDONED_MS = 86_400_000;
@@ -60,18 +66,33 @@ export class Closing {
     const { books } = this.#options;
     const due: Due[] = [];
     for (const own of books.streams) due.push(...this.#dueOf(own));
-    await Promise.all(due.map((one) => this.#close(one)));
+    const closing: Array<Promise<boolean>> = [];
+    let hasFailed = false;
+    for (const [i, one] of due.entries()) {
+      if (i > 0 && i % BUCKETS_PER_TURN === 0) await turn();
+      // The log is closed, or full for now: the rest is for another look.
+      if (hasFailed) break;
+      if (!isStillDue(one)) continue;
+      const isStored = this.#close(one);
+      closing.push(isStored);
+      void isStored.then((is) => {
+        hasFailed ||= !is;
+      });
+    }
+    await Promise.all(closing);
   }
 
   #dueOf(own: StreamBooks): Due[] {
-    const due: Due[] = [];
+    const balanced: Bucket[] = [];
     for (const bucket of [...own.buckets.values()]) {
       if (!this.#isLate(bucket)) continue;
       this.#settle(own, bucket);
       if (isNothing(bucket.counts)) own.closed(bucket, noCounts());
-      else if (isBalanced(own, bucket)) due.push({ own, bucket });
+      else if (isBalanced(own, bucket)) balanced.push(bucket);
     }
-    return due;
+    if (balanced.length === 0) return [];
+    const gaps = this.#gapsOf(own.name);
+    return balanced.map((bucket) => ({ own, bucket, gaps }));
   }
 
   /** The wall clock says when it would be over, and running time that nothing comes any more. */
@@ -104,14 +125,14 @@ export class Closing {
     );
   }
 
-  #close({ own, bucket }: Due): Promise<void> {
+  /** Whether its entry is durable. */
+  #close({ own, bucket, gaps }: Due): Promise<boolean> {
     const { books, clock, append } = this.#options;
     if (bucket.entry === 0) bucket.entry = books.takeEntry();
     const counts = copyOf(bucket.counts);
     const { name: stream, log } = own;
     const { startMs: bucketStart, endMs, entry: n } = bucket;
     const bucketMs = endMs - bucketStart;
-    const gaps = this.#gapsOf(stream);
     const entry: AuditEntry = { log, stream, bucketStart, bucketMs, n, counts, gaps };
     return new Promise((resolve) => {
       append(entryReading(entry, clock.monoMs()), (offset) => {
@@ -121,7 +142,7 @@ export class Closing {
           const buckets = this.#closed.buckets + 1;
           this.#closed = { buckets, last: { stream, bucketStart } };
         }
-        resolve();
+        resolve(offset !== undefined);
       });
     });
   }
@@ -135,6 +156,12 @@ export class Closing {
     }
     return numbers === 0 ? undefined : { devices: devices.size, numbers };
   }
+}
+
+/** In the turns since it was found due it may have been counted in, or merged. */
+function isStillDue({ own, bucket }: Due): boolean {
+  const isThere = own.buckets.get(bucket.startMs) === bucket;
+  return isThere && !bucket.isTouched && isBalanced(own, bucket);
 }
 
 function isBalanced({ takesMessages }: StreamBooks, { counts }: Bucket): boolean {

@@ -215,8 +215,20 @@ export class StreamBooks {
   closed(bucket: Bucket, counts: Readonly<Counts>): void {
     addCounts(bucket.counts, counts, -1);
     bucket.entry = 0;
-    if (isNothing(bucket.counts)) this.#remove(bucket);
-    else this.#noteChange(bucket);
+    if (!this.#leaves(bucket)) this.#noteChange(bucket);
+  }
+
+  /**
+   * Whether nothing stays in a bucket after its entry. Where its time was merged meanwhile, what
+   * comes to pass with the rest is counted in the merged bucket: apart, neither would ever balance.
+   */
+  #leaves(bucket: Bucket): boolean {
+    const { startMs, counts } = bucket;
+    const isMerged = startMs !== 0 && startMs < this.#mergedBeforeMs;
+    if (!isNothing(counts) && !isMerged) return false;
+    this.#remove(bucket);
+    if (!isNothing(counts)) addCounts(this.bucketFrom(startMs).counts, counts);
+    return true;
   }
 
   /**
@@ -235,8 +247,7 @@ export class StreamBooks {
       if (!COMES_AGAIN.has(name)) bucket.counts[name] = Math.max(0, bucket.counts[name]);
     }
     if (this.takesMessages) bucket.counts.received -= unexplained(bucket.counts);
-    if (isNothing(bucket.counts)) this.#remove(bucket);
-    else this.#touched(bucket);
+    if (!this.#leaves(bucket)) this.#touched(bucket);
   }
 
   #remove(bucket: Bucket): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Books } from '../../../src/audit/books.ts';
-import { noCounts, owed } from '../../../src/audit/counts.ts';
+import { copyOf, noCounts, owed } from '../../../src/audit/counts.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 const MINUTE_MS = 60_000;
@@ -109,6 +109,34 @@ describe('the books', () => {
     expect(own.buckets.get(0)?.counts.stored).toBe(1);
   });
 
+  it('merge what such a bucket got besides, when its entry is there', () => {
+    const stored: Stored = new Map();
+    const { books, own } = openBooks();
+    const count = () => {
+      own.stored(0, undefined, NOON);
+      own.bucketAt(undefined, NOON).counts.cloudAcked += 1;
+    };
+    count();
+    const first = own.bucketFrom(NOON);
+    first.entry = 7;
+    const written = copyOf(first.counts);
+    own.stored(0, undefined, NOON);
+    own.merge(NOON + 2 * MINUTE_MS);
+    save(books, stored);
+    // Acknowledged where a merged bucket has what is of that time.
+    own.bucketAt(undefined, NOON).counts.cloudAcked += 1;
+    own.closed(first, written);
+    const counts = { ...noCounts(), received: 1, stored: 1, cloudAcked: 1 };
+    expect([...own.buckets.values()]).toMatchObject([
+      { startMs: 0, endMs: NOON + 2 * MINUTE_MS, counts },
+    ]);
+    save(books, stored);
+    const again = openBooks(stored);
+    expect([...again.own.buckets.values()].map((one) => [one.startMs, one.counts])).toEqual([
+      [0, counts],
+    ]);
+  });
+
   it('become one bucket when the size of buckets is another', () => {
     const stored: Stored = new Map();
     const { books, own } = openBooks();
@@ -138,6 +166,23 @@ describe('the books', () => {
 });
 
 describe('an entry that the saved books know nothing of', () => {
+  it('leaves the rest to the merged bucket, where its time was merged', () => {
+    const stored: Stored = new Map();
+    const { books, own } = openBooks();
+    own.stored(0, undefined, NOON);
+    own.stored(0, undefined, NOON);
+    own.bucketAt(undefined, NOON).counts.cloudAcked += 1;
+    own.bucketFrom(NOON).entry = 7;
+    own.merge(NOON + 2 * MINUTE_MS);
+    save(books, stored);
+    const again = openBooks(stored);
+    const counts = { ...noCounts(), received: 1, stored: 1, cloudAcked: 1 };
+    const entry = { bucketStart: NOON, bucketMs: MINUTE_MS, n: 7, counts };
+    again.books.closedBefore({ stream: 'readings', ...entry });
+    again.own.bucketAt(undefined, NOON).counts.cloudAcked += 1;
+    expect([...again.own.buckets.values()]).toMatchObject([{ startMs: 0, counts }]);
+  });
+
   it('takes its counts with it, and what it counted besides is not missing', () => {
     const stored: Stored = new Map();
     const { books, own } = openBooks();

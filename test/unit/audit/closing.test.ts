@@ -188,4 +188,94 @@ describe('a bucket', () => {
     await look(closing, 2);
     expect(JSON.parse(text).gaps).toEqual({ devices: 2, numbers: 4 });
   });
+
+  describe('among very many that are due', () => {
+    const COUNT = 1_000;
+    let first: number;
+
+    beforeEach(() => {
+      first = store();
+      acked(1, first);
+      for (let i = 1; i < COUNT; i++) {
+        clock.advance(MINUTE_MS);
+        acked(1, store());
+      }
+    });
+
+    const lastStart = () => first + (COUNT - 1) * MINUTE_MS;
+
+    it('is closed in a later turn than others, and the gaps are read once', async () => {
+      let reads = 0;
+      const gaps = new Map([
+        [
+          'readings',
+          () => {
+            reads += 1;
+            return [{ device: 'd1', boot: 'b', from: 3, to: 4 }];
+          },
+        ],
+      ]);
+      const closing = closingOf({ gaps });
+      await look(closing);
+      clock.advance(LATE_MS);
+      const perTurn: number[] = [];
+      let isDone = false;
+      const looking = closing.look().finally(() => {
+        isDone = true;
+      });
+      for (let before = 0; !isDone; before = entries.length) {
+        perTurn.push(entries.length - before);
+        await new Promise(setImmediate);
+      }
+      await looking;
+      expect(entries).toHaveLength(COUNT);
+      expect(Math.max(...perTurn)).toBeLessThanOrEqual(400);
+      expect(reads).toBe(1);
+      expect(own.buckets.size).toBe(0);
+    });
+
+    it('waits for another look when something is counted in it meanwhile', async () => {
+      const closing = closingOf();
+      await look(closing);
+      clock.advance(LATE_MS);
+      const looking = closing.look();
+      own.stored(0, lastStart(), clock.wall);
+      own.bucketAt(lastStart(), clock.wall).counts.cloudAcked += 1;
+      await looking;
+      expect(entries).toHaveLength(COUNT - 1);
+      await look(closing, 2);
+      expect(entries.at(-1)).toMatchObject({ bucketStart: lastStart(), counts: { stored: 2 } });
+      expect(entries).toHaveLength(COUNT);
+    });
+
+    it('is not written by itself when it was merged meanwhile', async () => {
+      const closing = closingOf();
+      await look(closing);
+      clock.advance(LATE_MS);
+      const looking = closing.look();
+      own.merge(lastStart() + MINUTE_MS);
+      await looking;
+      await look(closing, 2);
+      expect(entries.reduce((sum, { counts }) => sum + counts.stored, 0)).toBe(COUNT);
+      expect(entries.at(-1)?.bucketStart).toBe(0);
+      expect(own.buckets.size).toBe(0);
+    });
+
+    it('is left for another look when the log takes none any more', async () => {
+      const closing = closingOf();
+      await look(closing);
+      clock.advance(LATE_MS);
+      const write = append;
+      let asked = 0;
+      append = (_, done) => {
+        asked += 1;
+        done(undefined);
+      };
+      await closing.look();
+      expect(asked).toBeLessThan(COUNT);
+      append = write;
+      await look(closing);
+      expect(entries).toHaveLength(COUNT);
+    });
+  });
 });
