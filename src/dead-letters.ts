@@ -68,12 +68,15 @@ export class DeadLetters implements Redriver {
     let onTheirWay: Array<Promise<RedriveRow>> = [];
     let bytes = 0;
     const settle = async () => {
-      const some = await Promise.all(onTheirWay);
+      const going = await Promise.allSettled(onTheirWay);
       onTheirWay = [];
       bytes = 0;
+      const some = going.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
       rows.push(...some);
       const done = some.filter(({ outcome }) => DONE.has(outcome)).map(({ offset }) => offset);
+      // First of all: what is stored and not noted would be stored again.
       if (!dryRun) await this.#notes.add(done);
+      for (const one of going) if (one.status === 'rejected') throw one.reason;
     };
     const source = { files, view, stream: DEAD_LETTER, partition: 0 };
     try {

@@ -116,7 +116,9 @@ export class Pipeline {
     const { target, partition, parsed } = routed;
     this.#options.counters.received += 1;
     // Whatever its owner chose: what is told here is noted for good, so it must be on flash.
-    this.#store({ ...target, ack: 'durable' }, partition, parsed, (error, outcome) => {
+    // And an old message says nothing of what is missing now.
+    const durably = { ...target, ack: 'durable', order: undefined } as const;
+    this.#store(durably, partition, parsed, (error, outcome) => {
       if (error === undefined) done({ outcome: outcome === 'repeat' ? 'duplicate' : 'stored' });
       else done({ outcome: 'refused', reason: error.code, detail: error.detail });
     });

@@ -185,6 +185,27 @@ describe('a dead letter that is sent through again', () => {
 describe('a second redrive', () => {
   const both = { maxPayloadBytes: 1_000 };
 
+  it('is noted once it is stored, though the notes of another could not be read', async () => {
+    const before = await live();
+    for (const n of [1, 2, 3]) await send(before, 'sensors/a/t', long(n));
+    const life = await live({ maxPayloadBytes: 1_000, mode: 'none' });
+    const { get } = state;
+    let asked = 0;
+    state.get = (key) => {
+      asked += 1;
+      return asked === 2 ? Promise.reject(new Error('a read that failed')) : get(key);
+    };
+    await expect(redrive(life, [0, 1, 2])).rejects.toThrow('a read that failed');
+    state.get = get;
+    const again = await redrive(life, [0, 1, 2]);
+    expect(again.map(({ outcome }) => outcome).sort()).toEqual([
+      'already-redriven',
+      'already-redriven',
+      'stored',
+    ]);
+    expect(await readAll(files, readings)).toHaveLength(3);
+  });
+
   it('finds what was redriven with success, in another life too', async () => {
     const before = await live();
     for (const n of [0, 1, 2]) await send(before, 'sensors/a/t', long(n));
