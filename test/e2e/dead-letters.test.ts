@@ -244,7 +244,8 @@ describe('dead-letter redrive', () => {
 
     const gateway = await GatewayProcess.start({ folder: root });
     const first = startHeadgate(['dead-letter', 'redrive', '--all', '--data', root]);
-    await until('some are stored', async () => (await gateway.status()).stored > 0);
+    // A step is a hundred: the second begins when the first is noted.
+    await until('a step is noted', async () => (await gateway.status()).stored > 100);
     await gateway.kill9();
     await first.ended;
     expect(first.stderr).toContain('NOT_RUNNING');
