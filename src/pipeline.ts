@@ -115,8 +115,10 @@ export class Pipeline {
     }
     const { target, partition, parsed } = routed;
     this.#options.counters.received += 1;
-    // Whatever its owner chose: what is told here is noted for good, so it must be on flash.
-    this.#store({ ...target, ack: 'durable' }, partition, parsed, (error, outcome) => {
+    // Whatever its owner chose: what is told here is noted for good, so it must be on flash. And an
+    // old message has no place among what its node sends now: messages that came would be missing.
+    const once: PipelineStream = { ...target, ack: 'durable', order: undefined };
+    this.#store(once, partition, parsed, (error, outcome) => {
       if (error === undefined) done({ outcome: outcome === 'repeat' ? 'duplicate' : 'stored' });
       else done({ outcome: 'refused', reason: error.code, detail: error.detail });
     });
