@@ -314,6 +314,19 @@ describe('a request', () => {
     files.fault = () => undefined;
     expect(outcomes(await redrive(life, [0, 600]))).toEqual(['already-redriven', 'stored']);
   });
+
+  it('keeps the notes of what was stored beside one whose note could not be read', async () => {
+    const before = await live();
+    for (const n of [0, 1, 2]) await send(before, 'sensors/a/t', long(n));
+    const life = await live({ maxPayloadBytes: 1_000, mode: 'none' });
+    const get = state.get;
+    let reads = 0;
+    state.get = (key) => (++reads === 2 ? Promise.reject(new Error('a bad page')) : get(key));
+    await expect(redrive(life, [0, 1, 2])).rejects.toThrow('a bad page');
+    const rows = await redrive(life, [0, 1, 2]);
+    expect(outcomes(rows)).toEqual(['already-redriven', 'stored', 'already-redriven']);
+    expect(await stored()).toEqual([0, 1, 2].map((n) => long(n)));
+  });
 });
 
 it('notes of letters that retention has dropped are forgotten', async () => {
