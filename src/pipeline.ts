@@ -103,7 +103,7 @@ export class Pipeline {
   }
 
   /**
-   * Sends a dead letter through again, as if it came now; `id` is for one that has none of its own.
+   * Sends a dead letter through again, as if it came now; `id` is for one that has no sound one.
    * Calls `done` once. Counted as received if it is a reading by now; if it still is none, nothing
    * is counted, and it is not buried a second time.
    */
@@ -141,7 +141,9 @@ export class Pipeline {
     const monoMs = this.#options.clock.monoMs();
     const parsed = this.#parse(found, { device: place.device, topic, payload, monoMs });
     if (!parsed.ok) return { outcome: 'no-reading', reason: parsed.code };
-    const { messageId = id } = parsed.reading;
+    const { messageId: own = id } = parsed.reading;
+    // A dead letter has lost the boot: the same number in two boots would pass for one reading.
+    const messageId = target.rules.bootIsProperty && own.kind !== 'id' ? id : own;
     const named = { ...parsed, reading: { ...parsed.reading, messageId } };
     return { target, partition: place.partition, parsed: named };
   }
