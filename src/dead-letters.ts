@@ -68,15 +68,16 @@ export class DeadLetters implements Redriver {
     let onTheirWay: Array<Promise<RedriveRow>> = [];
     let bytes = 0;
     const settle = async () => {
-      const going = await Promise.allSettled(onTheirWay);
+      const ends = await Promise.allSettled(onTheirWay);
       onTheirWay = [];
       bytes = 0;
-      const some = going.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const some = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
       rows.push(...some);
       const done = some.filter(({ outcome }) => DONE.has(outcome)).map(({ offset }) => offset);
-      // First of all: what is stored and not noted would be stored again.
+      // Those beside one that failed too: without their notes they would be stored once more.
       if (!dryRun) await this.#notes.add(done);
-      for (const one of going) if (one.status === 'rejected') throw one.reason;
+      const failed = ends.find((end) => end.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
     };
     const source = { files, view, stream: DEAD_LETTER, partition: 0 };
     try {

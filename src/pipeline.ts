@@ -103,7 +103,7 @@ export class Pipeline {
   }
 
   /**
-   * Sends a dead letter through again, as if it came now; `id` is for one that has none of its own.
+   * Sends a dead letter through again, as if it came now; `id` is for one that has no sound one.
    * Calls `done` once. Counted as received if it is a reading by now; if it still is none, nothing
    * is counted, and it is not buried a second time.
    */
@@ -115,10 +115,10 @@ export class Pipeline {
     }
     const { target, partition, parsed } = routed;
     this.#options.counters.received += 1;
-    // Whatever its owner chose: what is told here is noted for good, so it must be on flash.
-    // And an old message says nothing of what is missing now.
-    const durably = { ...target, ack: 'durable', order: undefined } as const;
-    this.#store(durably, partition, parsed, (error, outcome) => {
+    // Whatever its owner chose: what is told here is noted for good, so it must be on flash. And an
+    // old message has no place among what its node sends now: messages that came would be missing.
+    const once: PipelineStream = { ...target, ack: 'durable', order: undefined };
+    this.#store(once, partition, parsed, (error, outcome) => {
       if (error === undefined) done({ outcome: outcome === 'repeat' ? 'duplicate' : 'stored' });
       else done({ outcome: 'refused', reason: error.code, detail: error.detail });
     });
@@ -141,7 +141,9 @@ export class Pipeline {
     const monoMs = this.#options.clock.monoMs();
     const parsed = this.#parse(found, { device: place.device, topic, payload, monoMs });
     if (!parsed.ok) return { outcome: 'no-reading', reason: parsed.code };
-    const { messageId = id } = parsed.reading;
+    const { messageId: own = id } = parsed.reading;
+    // A dead letter has lost the boot: the same number in two boots would pass for one reading.
+    const messageId = target.rules.bootIsProperty && own.kind !== 'id' ? id : own;
     const named = { ...parsed, reading: { ...parsed.reading, messageId } };
     return { target, partition: place.partition, parsed: named };
   }

@@ -1,6 +1,6 @@
 import { loadDecoder } from './decode/load-decoder.ts';
 import { SparkplugOrder } from './decode/sparkplug-order.ts';
-import { messageIdRule } from './ingest/id-source.ts';
+import { isProperty, messageIdRule } from './ingest/id-source.ts';
 import type { ReadingRules } from './ingest/parse-reading.ts';
 import type { Config } from './ops/config.ts';
 
@@ -18,7 +18,9 @@ export async function streamDecodings(config: Config): Promise<Map<string, Strea
     const decoder = await loadDecoder({ format, metrics });
     const messageId = messageIdRule(dedup.idFrom, dedup.bootFrom, decoder);
     const order = format === 'sparkplug' ? new SparkplugOrder() : undefined;
-    decodings.set(name, { rules: { decoder, messageId, maxPayloadBytes }, order });
+    const bootIsProperty = isProperty(dedup.bootFrom);
+    const rules = { decoder, messageId, bootIsProperty, maxPayloadBytes };
+    decodings.set(name, { rules, order });
   }
   return decodings;
 }

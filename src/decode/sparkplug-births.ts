@@ -2,7 +2,7 @@ import type { PayloadValue } from '../base/reading.ts';
 import { type DecoderMemory, MEMORY_PREFIX } from './decoder.ts';
 import type { Metric, SparkplugPayload } from './sparkplug-payload.ts';
 import { type SparkplugTopic, sparkplugTopic } from './sparkplug-topic.ts';
-import { isNumeric } from './sparkplug-types.ts';
+import { CLOCK_IS_SET_FROM_MS, isNumeric } from './sparkplug-types.ts';
 
 const PREFIX = `${MEMORY_PREFIX}sparkplug/`;
 /** Metrics of all births together: some 3 MB. */
@@ -21,11 +21,14 @@ interface Born {
 /** The metrics of one birth: of a node or a device. */
 class Birth {
   readonly metrics: readonly Born[];
+  /** When it was published, in ms since 1970, if its clock was set. */
+  readonly timeMs: number | undefined;
   readonly #byAlias = new Map<string, Born>();
   readonly #byName = new Map<string, Born>();
 
-  constructor(metrics: readonly Born[]) {
+  constructor(metrics: readonly Born[], timeMs: number | undefined) {
     this.metrics = metrics;
+    this.timeMs = timeMs;
     for (const born of metrics) {
       this.#byName.set(born.name, born);
       if (born.alias !== undefined) this.#byAlias.set(born.alias, born);
@@ -43,17 +46,29 @@ function bornOf({ name, alias, datatype }: Metric): Born[] {
   return isKept && datatype !== undefined && isNumeric(datatype) ? [{ name, alias, datatype }] : [];
 }
 
+function clockTime({ timestamp }: SparkplugPayload): number | undefined {
+  return timestamp === undefined || timestamp < CLOCK_IS_SET_FROM_MS ? undefined : timestamp;
+}
+
+type StoredMetrics = ReadonlyArray<readonly [name: unknown, alias: unknown, datatype: unknown]>;
+
+function storedMetrics(rows: StoredMetrics): Born[] {
+  return rows.map(([name, alias, datatype]): Born => {
+    if (typeof name !== 'string' || typeof datatype !== 'number') throw new TypeError('no metric');
+    if (alias !== null && typeof alias !== 'string') throw new TypeError('no alias');
+    return { name, alias: alias ?? undefined, datatype };
+  });
+}
+
 /** What was stored, or undefined if this version can't read it. */
 function storedBirth(text: string): Birth | undefined {
   try {
-    const rows = JSON.parse(text) as ReadonlyArray<readonly [unknown, unknown, unknown]>;
-    const metrics = rows.map(([name, alias, datatype]): Born => {
-      if (typeof name !== 'string' || typeof datatype !== 'number')
-        throw new TypeError('no metric');
-      if (alias !== null && typeof alias !== 'string') throw new TypeError('no alias');
-      return { name, alias: alias ?? undefined, datatype };
-    });
-    return new Birth(metrics);
+    const stored = JSON.parse(text) as StoredMetrics | { timeMs?: unknown; metrics: StoredMetrics };
+    // As it was stored before there was a time with it.
+    if (!('metrics' in stored)) return new Birth(storedMetrics(stored), undefined);
+    const { timeMs, metrics } = stored;
+    if (timeMs !== undefined && typeof timeMs !== 'number') throw new TypeError('no time');
+    return new Birth(storedMetrics(metrics), timeMs);
   } catch {
     return undefined;
   }
@@ -78,8 +93,7 @@ export class SparkplugBirths implements DecoderMemory {
     const about = sparkplugTopic(topic);
     if (about === undefined) return value;
     const payload = value as SparkplugPayload;
-    if (about.type === 'NBIRTH') this.#forgetNode(about);
-    if (about.type.endsWith('BIRTH')) this.#bear(keyOf(about), payload.metrics.flatMap(bornOf));
+    if (about.type.endsWith('BIRTH')) this.#born(payload, about);
     // A death says nothing of aliases: the will of an old connection may come after a new birth.
     return about.type.endsWith('DATA') ? this.#named(payload, about) : value;
   }
@@ -95,14 +109,21 @@ export class SparkplugBirths implements DecoderMemory {
     return { ...payload, metrics };
   }
 
-  #bear(key: string, metrics: readonly Born[]): void {
+  /** One that comes late, as a redriven dead letter does, says nothing of what is sent now. */
+  #born(payload: SparkplugPayload, about: SparkplugTopic): void {
+    const key = keyOf(about);
+    const timeMs = clockTime(payload);
+    const knownMs = this.#births.get(key)?.timeMs;
+    if (timeMs !== undefined && knownMs !== undefined && timeMs < knownMs) return;
+    if (about.type === 'NBIRTH') this.#forgetNode(about);
     this.#forget(key);
+    const metrics = payload.metrics.flatMap(bornOf);
     if (metrics.length === 0) return;
     if (this.#metrics + metrics.length > MAX_BORN_METRICS) {
       this.#isFull = true;
       return;
     }
-    this.#births.set(key, new Birth(metrics));
+    this.#births.set(key, new Birth(metrics, timeMs));
     this.#metrics += metrics.length;
     this.#changed.add(key);
   }
@@ -135,9 +156,13 @@ export class SparkplugBirths implements DecoderMemory {
 
   *snapshot(): Generator<[key: string, value: string | undefined]> {
     for (const key of this.#changed) {
-      const metrics = this.#births.get(key)?.metrics;
-      const rows = metrics?.map(({ name, alias, datatype }) => [name, alias ?? null, datatype]);
-      yield [key, rows === undefined ? undefined : JSON.stringify(rows)];
+      const birth = this.#births.get(key);
+      const metrics = birth?.metrics.map(({ name, alias, datatype }) => [
+        name,
+        alias ?? null,
+        datatype,
+      ]);
+      yield [key, birth && JSON.stringify({ timeMs: birth.timeMs, metrics })];
     }
     this.#changed.clear();
   }

@@ -11,6 +11,8 @@ const SIGNED_BITS: ReadonlyMap<number, number> = new Map([
 ]);
 const IS_UNSIGNED = new Set([5, 6, 7, 8]);
 const DATE_TIME = 13;
+/** A clock that says less, 1 January 2000, has not been set. */
+export const CLOCK_IS_SET_FROM_MS = 946_684_800_000;
 
 /** Of a metric that is known by its alias or its name, its datatype must be known as well. */
 export function isNumeric(datatype: number): boolean {

@@ -10,12 +10,10 @@ import {
   TooManyMetrics,
 } from './sparkplug-payload.ts';
 import { isMeasured, sparkplugTopic } from './sparkplug-topic.ts';
-import { isMoment, signed } from './sparkplug-types.ts';
+import { CLOCK_IS_SET_FROM_MS, isMoment, signed } from './sparkplug-types.ts';
 
 /** Sparkplug B, as edge nodes and their devices publish it. Pure. */
 
-/** A clock that says less, 1 January 2000, has not been set. */
-const CLOCK_IS_SET_FROM_MS = 946_684_800_000;
 /** Says which connection of the node it is, and measures nothing. */
 const BIRTH_COUNT = 'bdSeq';
 

@@ -59,6 +59,11 @@ export function idSourceOf(text: string): IdSource {
   return kind === 'property' ? { kind, name: rest } : { kind: 'payload' };
 }
 
+/** Is it in a user property, which no log keeps? */
+export function isProperty(text: string): boolean {
+  return idSourceOf(text).kind === 'property';
+}
+
 /** undefined: it is not there. Of a property that comes more than once the first one counts. */
 function find(
   source: Exclude<IdSource, { kind: 'payload' }>,

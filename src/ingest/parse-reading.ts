@@ -22,6 +22,8 @@ export interface ReadingRules {
     message: StreamMessage,
     value: PayloadValue,
   ) => MessageId | undefined | ErrorCode;
+  /** The boot that ids count in is a user property: without it a counter names no message. */
+  readonly bootIsProperty: boolean;
   readonly maxPayloadBytes: number;
 }
 

@@ -32,6 +32,7 @@ interface LifeOptions {
   readonly mode?: DedupMode;
   readonly ack?: Ack;
   readonly pattern?: string;
+  readonly bootFrom?: string;
 }
 
 let files: FakeFiles;
@@ -49,14 +50,20 @@ beforeEach(async () => {
 
 async function live(options: LifeOptions = {}): Promise<Life> {
   const { maxPayloadBytes = 100, mode = 'auto', ack = 'durable' } = options;
-  const { pattern = PATTERN.pattern } = options;
+  const { pattern = PATTERN.pattern, bootFrom } = options;
   const dedup = new Dedup({ mode, ...WINDOW });
   const source = { files, journal: readings, stream: 'readings' };
   await readLast(source, 1_000, (record) => dedup.remember(record));
   const counters = newCounters();
   const logger = silentLogger;
   const stream = readings.stream('readings');
-  const target = { journal: readings, stream, dedup, ack, rules: autoRules(maxPayloadBytes) };
+  const target = {
+    journal: readings,
+    stream,
+    dedup,
+    ack,
+    rules: autoRules(maxPayloadBytes, bootFrom),
+  };
   const pipeline = new Pipeline({
     topics: new TopicMap([{ ...PATTERN, pattern }]),
     streams: new Map([['readings', target]]),
@@ -131,6 +138,20 @@ describe('a dead letter that is sent through again', () => {
     expect(record?.messageId).toEqual({ kind: 'id', text: 'm-1' });
     expect(life.counters).toMatchObject({ received: 2, stored: 1, duplicates: 1 });
     expectBalance(life.counters);
+  });
+
+  it('is called after its dead letter where its boot was a user property', async () => {
+    const before = await live();
+    for (const id of ['"seq":7', '"seq":7', '"id":"m-1"', '"id":"m-1"']) {
+      await send(before, 'sensors/a/t', long(1, `,${id}`));
+    }
+    const life = await live({ maxPayloadBytes: 1_000, bootFrom: 'property:boot' });
+    expect(outcomes(await redrive(life, [0, 1], { dryRun: true }))).toEqual(['stored', 'stored']);
+    const rows = await redrive(life, [0, 1, 2, 3]);
+    expect(outcomes(rows)).toEqual(['stored', 'stored', 'stored', 'duplicate']);
+    const ids = (await readAll(files, readings)).map(({ messageId }) => messageId?.text);
+    expect(ids).toEqual([0, 1].map((n) => `dead-letter:${events.logId}:${n}`).concat('m-1'));
+    expect(outcomes(await redrive(life, [1], { again: true }))).toEqual(['duplicate']);
   });
 
   it('that is still no reading is said to be none: no copy, and nothing in the books', async () => {
@@ -334,6 +355,19 @@ describe('a request', () => {
     await expect(redrive(life, [0, 600])).rejects.toThrow('EIO');
     files.fault = () => undefined;
     expect(outcomes(await redrive(life, [0, 600]))).toEqual(['already-redriven', 'stored']);
+  });
+
+  it('keeps the notes of what was stored beside one whose note could not be read', async () => {
+    const before = await live();
+    for (const n of [0, 1, 2]) await send(before, 'sensors/a/t', long(n));
+    const life = await live({ maxPayloadBytes: 1_000, mode: 'none' });
+    const get = state.get;
+    let reads = 0;
+    state.get = (key) => (++reads === 2 ? Promise.reject(new Error('a bad page')) : get(key));
+    await expect(redrive(life, [0, 1, 2])).rejects.toThrow('a bad page');
+    const rows = await redrive(life, [0, 1, 2]);
+    expect(outcomes(rows)).toEqual(['already-redriven', 'stored', 'already-redriven']);
+    expect(await stored()).toEqual([0, 1, 2].map((n) => long(n)));
   });
 });
 

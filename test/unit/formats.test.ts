@@ -18,11 +18,13 @@ import { sparkplugBytes } from '../support/sparkplug-messages.ts';
 
 const T = 1_700_000_000_000;
 
+type Sent = readonly [topic: string, payload: Uint8Array | string, how?: 'redriven'];
+
 interface Plan {
   /** Below the stream, YAML. */
   readonly settings: string;
   readonly topics?: string;
-  readonly sent: ReadonlyArray<readonly [topic: string, payload: Uint8Array | string]>;
+  readonly sent: readonly Sent[];
 }
 
 /** What becomes of messages that are sent one after the other. */
@@ -52,8 +54,14 @@ async function follow({ settings, topics = 's/<device>/#', sent }: Plan) {
     books: new Books({ bucketMs: 60_000 }),
     logger: { ...silentLogger, warn: (fields) => void warned.push(fields) },
   });
-  for (const [topic, body] of sent) {
+  for (const [topic, body, how] of sent) {
     const payload = Buffer.from(body);
+    if (how === 'redriven') {
+      const letter = { device: 'd', topic, payload, monoMs: 0 };
+      const id = { kind: 'id' as const, text: 'letter' };
+      await new Promise((resolve) => pipeline.redrive(letter, id, resolve));
+      continue;
+    }
     const message = { clientId: 'c', topic, payload, qos: 1 as const, retain: false, dup: false };
     await new Promise<void>((resolve, reject) => {
       pipeline.accept(message, (error) => (error === undefined ? resolve() : reject(error)));
@@ -213,4 +221,16 @@ it('raw: anything is a reading, which nobody looks into', async () => {
     ...{ stored: 3, duplicates: 1, deadLettered: 0 },
     ...{ ids: ['b1:7', 'b2:7', 'x'], samples: [] },
   });
+});
+
+it('sparkplug: an old message that is redriven has no place among the new ones', async () => {
+  const sent = [0, 1, 2, 40, 3, 4].map((seq): Sent => {
+    const bytes = sparkplugBytes({ timestamp: T + seq, seq, metrics: [] });
+    const type = seq === 0 ? 'NBIRTH' : 'NDATA';
+    const topic = `spBv1.0/plant/${type}/edge`;
+    return seq === 40 ? [topic, bytes, 'redriven'] : [topic, bytes];
+  });
+  const settings = '    format: sparkplug';
+  const seen = await follow({ settings, topics: 'spBv1.0/+/+/<device>/#', sent });
+  expect(seen).toMatchObject({ received: 6, stored: 6, sparkplugGaps: 0, warned: [] });
 });

@@ -215,6 +215,40 @@ describe('births', () => {
     expect(ask('spBv1.0/plant/NDATA/edge2')).toBe('other');
   });
 
+  it('of an older time than the one that is known are passed over, after a restart too', () => {
+    const births = new SparkplugBirths();
+    const say = (topic: string, name: string, timestamp: number | undefined, to = births) => {
+      const metrics = [{ name, alias: 1, datatype: 10, double: 0 }];
+      to.see(messageOf({ ...(timestamp === undefined ? {} : { timestamp }), metrics }), topic);
+    };
+    const ask = (topic: string, of = births) =>
+      read(topic, [{ alias: 1, double: 0 }], of).map(([name]) => name);
+    say(topicOf('NBIRTH'), 'new', T);
+    say(topicOf('DBIRTH', 'pump'), 'new', T + 2);
+    say(topicOf('DBIRTH', 'pump'), 'old', T + 1);
+    say(topicOf('NBIRTH'), 'old', T - 1);
+    const again = new SparkplugBirths();
+    again.restore(new Map([...births.snapshot()].map(([key, text]) => [key, text ?? ''])));
+    say(topicOf('NBIRTH'), 'old', T - 1, again);
+    for (const one of [births, again]) {
+      expect(ask(topicOf('NDATA'), one)).toEqual(['new']);
+      expect(ask(topicOf('DDATA', 'pump'), one)).toEqual(['pump.new']);
+    }
+    // Without a time, or with one of a clock that was never set, the order of arrival counts.
+    say(topicOf('NBIRTH'), 'unset', 86_400_000);
+    expect(ask(topicOf('NDATA'))).toEqual(['unset']);
+    say(topicOf('NBIRTH'), 'set', T - 1);
+    expect(ask(topicOf('NDATA'))).toEqual(['set']);
+    say(topicOf('NBIRTH'), 'timeless', undefined);
+    expect(ask(topicOf('NDATA'))).toEqual(['timeless']);
+  });
+
+  it('of a version that stored no time of theirs are still read', () => {
+    const births = new SparkplugBirths();
+    births.restore(new Map([['decode/sparkplug/plant/edge/', '[["before","1",10]]']]));
+    expect(read(topicOf('NDATA'), [{ alias: 1, double: 0 }], births)).toEqual([['before', 0]]);
+  });
+
   it('are as they were after a restart, and only what changed is stored', () => {
     const births = new SparkplugBirths();
     const stored = new Map<string, string>();
@@ -249,7 +283,8 @@ describe('births', () => {
   it('that can’t be read are forgotten, and their state with them', () => {
     const births = new SparkplugBirths();
     const key = 'decode/sparkplug/plant/edge/';
-    for (const text of ['{', '5', '[[1,"2",3]]', '[["a",1,3]]', '[null]']) {
+    const timed = ['{"timeMs":"1","metrics":[]}', '{"timeMs":1,"metrics":5}'];
+    for (const text of ['{', '5', '[[1,"2",3]]', '[["a",1,3]]', '[null]', '{}', ...timed]) {
       births.restore(new Map([[key, text]]));
       expect([...births.snapshot()], text).toEqual([[key, undefined]]);
     }
