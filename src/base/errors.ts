@@ -102,8 +102,8 @@ export const ERRORS = {
   PARTITION_UNKNOWN: row('The stream has no such partition.', 'See `headgate log ls`.'),
   OFFSET_BEYOND_END: row(
     'The offset is beyond the end of its partition: this log has never had such a record.',
-    'Begin at `latest` or `earliest`; `headgate log ls` has the offsets. After a card was ' +
-      'replaced, they begin again.',
+    '`headgate log ls` has the offsets that there are. After a card was replaced they begin ' +
+      'again: a reader then begins at `earliest` or `latest`.',
   ),
   OFFSET_GONE: row(
     'There was a record at this offset once, and it is not kept any more.',
@@ -126,8 +126,8 @@ export const ERRORS = {
     'Try again later, or let readers end.',
   ),
   REQUEST_INVALID: row(
-    'A request on the local socket is not as docs/consumers.md says.',
-    'See what is named, and that page.',
+    'A request to the daemon is not as docs/consumers.md says.',
+    'Mend what is named; docs/consumers.md has positions, times and names as they are taken.',
   ),
   PATH_UNKNOWN: row(
     'There is no such path on the local socket, or not with this method.',

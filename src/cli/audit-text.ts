@@ -91,7 +91,9 @@ export function printReport(report: AuditReport, io: Pick<Io, 'print'>): void {
     const offsets = `${counted(count, 'offset')} from ${offset} on`;
     io.print(`damage: ${stream}, partition ${partition}: ${offsets}`);
   }
-  if (report.balanced) io.print(`the books balance: ${counted(buckets.length, 'bucket')}`);
+  if (report.balanced && buckets.length === 0)
+    io.print('no bucket to look at: nothing was counted');
+  else if (report.balanced) io.print(`the books balance: ${counted(buckets.length, 'bucket')}`);
   else {
     io.print(`the books do not balance: ${counted(unbalanced.length, 'fault')}`);
     for (const one of unbalanced) io.print(imbalanceText(one));

@@ -21,7 +21,10 @@ async function findLetter({ view }: OpenStream, offset: number): Promise<LogReco
   const [end = 0] = (await endOffsets(view)).get(DEAD_LETTER) ?? [];
   const [earliest = 0] = earliestOffsets(view, DEAD_LETTER);
   if (offset >= end) {
-    throw new HeadgateError('OFFSET_BEYOND_END', `${DEAD_LETTER} ends before ${end}`);
+    throw new HeadgateError(
+      'OFFSET_BEYOND_END',
+      end === 0 ? `${DEAD_LETTER} has none` : `the last one of ${DEAD_LETTER} is ${end - 1}`,
+    );
   }
   const why = offset < earliest ? `${DEAD_LETTER} begins at ${earliest}` : 'its block is damaged';
   throw new HeadgateError('OFFSET_GONE', `${offset} is not kept: ${why}`);

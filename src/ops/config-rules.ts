@@ -269,6 +269,27 @@ const idInFormat: Rule = ({ streams }) =>
     ),
   );
 
+/** Formats whose messages have no id of their own. */
+const NAMELESS_FORMATS: readonly string[] = ['number', 'raw', 'influx', 'senml', 'senml-cbor'];
+
+/** Nothing would ever be a repeat, and nobody be told. */
+const idInMode: Rule = ({ streams }) =>
+  Object.entries(streams).flatMap(([stream, { format, dedup }]) => {
+    const wantsId = dedup.mode === 'id' || dedup.mode === 'sequence';
+    if (!wantsId || dedup.idFrom !== 'payload' || !NAMELESS_FORMATS.includes(format)) return [];
+    return {
+      path: ['streams', stream, 'dedup', 'mode'],
+      others: [
+        ['streams', stream, 'format'],
+        ['streams', stream, 'dedup', 'idFrom'],
+      ],
+      message:
+        `streams.${stream}.dedup.mode is ${dedup.mode}, and messages of format ${format} have no ` +
+        'id of their own: no repeat would be known',
+      mend: 'name the place of the id with idFrom, or take mode payload or none',
+    };
+  });
+
 /**
  * A level that a topic of the stream does not have, or that is the same in all of them: readings
  * would have no id, or one and the same.
@@ -297,6 +318,7 @@ const idLevelInTopics: Rule = ({ streams }) =>
   });
 
 const RULES: readonly Rule[] = [
+  idInMode,
   idLevelInTopics,
   openListener,
   payloadInPacket,

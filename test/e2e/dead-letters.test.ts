@@ -138,7 +138,7 @@ describe('dead-letter show', () => {
     const { root } = (await withLetters()).data;
     const beyond = await letters(root, 'show', '4', '--json');
     expect(beyond.code).toBe(1);
-    expect(beyond.stderr).toContain('OFFSET_BEYOND_END: dead-letter ends before 4');
+    expect(beyond.stderr).toContain('OFFSET_BEYOND_END: the last one of dead-letter is 3');
     expect(JSON.parse(beyond.stdout)).toMatchObject({ error: { code: 'OFFSET_BEYOND_END' } });
     expect((await letters(root, 'show', 'x')).code).toBe(2);
   });

@@ -218,6 +218,24 @@ describe('what could never work', () => {
     expect(configOf(fine).mqtt.maxTopicLevels).toBe(4);
   });
 
+  test('a mode that needs ids, of messages that have none', () => {
+    const of = (format: string, dedup: string) =>
+      `streams:\n  a:\n    topics: [x/<device>]\n    format: ${format}\n    dedup: { ${dedup} }\n`;
+    for (const format of ['raw', 'number', 'influx', 'senml', 'senml-cbor']) {
+      for (const mode of ['id', 'sequence']) {
+        const problem = problemOf(of(format, `mode: ${mode}`));
+        expect(problem).toMatchObject({ path: 'streams.a.dedup.mode', line: 5 });
+        expect(problem.message).toContain(`format ${format} have no id`);
+      }
+      for (const fine of ['mode: auto', 'mode: payload', "mode: id, idFrom: 'property:n'"]) {
+        expect(configOf(of(format, fine)).streams['a']?.format).toBe(format);
+      }
+    }
+    for (const format of ['json', 'cbor', 'sparkplug']) {
+      expect(configOf(of(format, 'mode: id')).streams['a']?.dedup.mode).toBe('id');
+    }
+  });
+
   test('ids from a level of the topic that is not there, or always the same', () => {
     const of = (pattern: string, level: number) =>
       `streams:\n  a:\n    topics: [${pattern}]\n    dedup: { idFrom: 'topic:${level}' }\n`;
