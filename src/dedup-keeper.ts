@@ -15,7 +15,7 @@ import type { Files } from './os/files.ts';
 import type { PageStore } from './os/page-store.ts';
 import { readOn, startOfLastRecords } from './refill.ts';
 
-export interface DedupKeeperOptions extends Omit<DedupOptions, 'load' | 'stored'> {
+export interface DedupKeeperOptions extends Omit<DedupOptions, 'load' | 'onFault' | 'stored'> {
   readonly stream: string;
   readonly journal: Journal;
   readonly files: Files;
@@ -74,7 +74,7 @@ export class DedupKeeper {
     const onFault = (error: unknown) => this.#fault(error);
     this.#stored = new StoredIds({ pages, folder: stream, maxIds, onFault });
     const load = (device: string) => this.#load(device);
-    this.dedup = new Dedup({ ...options, load, stored: this.#stored });
+    this.dedup = new Dedup({ ...options, load, onFault, stored: this.#stored });
   }
 
   /** With windows as they were. */
@@ -98,16 +98,22 @@ export class DedupKeeper {
     if (!this.#isForeign) await this.#stored.open();
     const source = { files, journal, stream };
     const from = horizon ?? startOfLastRecords(source, maxIds);
-    // A card that lied about a sync may have less than was known.
     this.#horizon = this.#end.map((end, p) => Math.min(end, from[p] ?? 0));
     const records = await readOn(source, this.#horizon, async (some, position) => {
       for (const record of some) this.dedup.remember(record);
       const end = [...position];
-      if (this.#isDue(end)) await this.#later(() => this.#keep(end, false), true).catch(() => {});
+      if (this.#mayTry && this.#isDue(end)) await this.#tryToKeep(end);
     });
+    // A card that lied about a sync has less than was known: what comes now is not behind that.
+    if (from.some((offset, p) => offset > (this.#end[p] ?? 0))) await this.#tryToKeep(this.#end);
     logger.debug({ stream, records, storedIds: this.storedIds }, 'dedup is refilled');
     this.#stopListening = journal.onCommit(() => this.#look());
     journal.beforeDrop((dropped) => this.#beforeDrop(dropped));
+  }
+
+  /** At the start: a failure is logged, and tried again later. */
+  #tryToKeep(end: readonly number[]): Promise<void> {
+    return this.#later(() => this.#keep(end, false), true).catch(() => {});
   }
 
   /** Where that can't be written, it is not looked at until it can. */
@@ -126,7 +132,8 @@ export class DedupKeeper {
     this.#stopListening();
     this.#urgent += 1;
     this.#hurry();
-    await this.#turn;
+    // One that ends may have called for another.
+    for (let last: Promise<void> | undefined; last !== this.#turn; await last) last = this.#turn;
   }
 
   get #end(): readonly number[] {
@@ -145,9 +152,14 @@ export class DedupKeeper {
     return behind * 2 >= maxIds || devices.leaving > maxDevices * LEAVING_SHARE;
   }
 
+  /** Not right after a failure. */
+  get #mayTry(): boolean {
+    return this.#options.clock.monoMs() >= this.#notBeforeMonoMs;
+  }
+
   #look(): void {
     this.#hurry();
-    if (this.#isKeeping || this.#options.clock.monoMs() < this.#notBeforeMonoMs) return;
+    if (this.#isKeeping || !this.#mayTry) return;
     if (!this.#isDue(this.#end)) return;
     this.#isKeeping = true;
     const kept = this.#later(() => this.#keep(this.#end, false));

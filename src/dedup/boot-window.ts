@@ -103,13 +103,21 @@ export class BootWindow {
     else this.#fill(number);
   }
 
-  /** What is not durable, lowest first. */
+  /**
+   * What is not durable, lowest first. 32 numbers at a time where they are all alike: the audit
+   * asks every device in memory.
+   */
   *unseen(): Generator<NumberRange> {
     if (this.#gaps !== undefined) yield* this.#gaps;
     let start: number | undefined;
     const from = Math.max(this.#low, this.#high - WINDOW_BITS + 1);
     for (let number = from; number <= this.#high; number++) {
-      if (!this.#isMarked(number)) start ??= number;
+      const alike = this.#alikeFrom(number);
+      if (alike === 'seen' && start === undefined) number += 31;
+      else if (alike === 'unseen') {
+        start ??= number;
+        number += 31;
+      } else if (!this.#isMarked(number)) start ??= number;
       else if (start !== undefined) {
         yield { from: start, to: number - 1 };
         start = undefined;
@@ -164,6 +172,15 @@ export class BootWindow {
   #isMarked(number: number): boolean {
     const bit = bitOf(number);
     return ((this.#place.words[this.#place.at + (bit >>> 5)] ?? 0) & (1 << (bit & 31))) !== 0;
+  }
+
+  /** Of the 32 numbers from this one on; undefined: they are not alike, or not of one word. */
+  #alikeFrom(number: number): 'seen' | 'unseen' | undefined {
+    const bit = bitOf(number);
+    if ((bit & 31) !== 0 || number + 31 > this.#high) return undefined;
+    const word = this.#place.words[this.#place.at + (bit >>> 5)];
+    if (word === 0) return 'unseen';
+    return word === 0xffff_ffff ? 'seen' : undefined;
   }
 
   #unmark(number: number): void {

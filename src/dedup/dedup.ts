@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import type { Gap } from '../base/gap.ts';
 import type { LogRecord, MessageId, Reading } from '../base/reading.ts';
 import type { Sighting } from './claim.ts';
 import { Devices, type DevicesOptions } from './devices.ts';
 import { IdWindow, type IdWindowOptions } from './id-window.ts';
-import { type OpenGap, SequenceWindow } from './sequence-window.ts';
+import { SequenceWindow } from './sequence-window.ts';
 import type { StoredIds } from './stored-ids.ts';
 
 /**
@@ -98,7 +99,7 @@ export class Dedup {
   }
 
   /** Numbers of devices in memory that have not come. */
-  gaps(): Iterable<OpenGap> {
+  gaps(): Iterable<Gap> {
     return this.#sequences.gaps();
   }
 

@@ -11,6 +11,8 @@ export interface DevicesOptions {
   readonly maxDevices: number;
   /** What was stored of a device; undefined: nothing. Answers at once. None: nothing is stored. */
   readonly load?: ((device: string) => string | undefined) | undefined;
+  /** Told of what was stored and can't be read. */
+  readonly onFault?: (error: unknown) => void;
   /** How numbers are taken. Those that were taken in another way are not known. */
   readonly counting: string;
 }
@@ -139,8 +141,10 @@ export class Devices {
     this.#lastNumber += 1;
     const device = new DeviceState(name, this.#lastNumber);
     const text = this.#options.load?.(name);
-    const { counting } = this.#options;
-    if (text !== undefined) restoreDevice(device, text, { counting, slab: this.#slab });
+    if (text === undefined) return device;
+    const { counting, onFault } = this.#options;
+    const isRead = restoreDevice(device, text, { counting, slab: this.#slab });
+    if (!isRead) onFault?.(new Error(`the state of the device ${name} is not readable`));
     return device;
   }
 

@@ -1,3 +1,4 @@
+import { viewOf } from '../log/bytes.ts';
 import type { Fingerprint } from './fingerprint.ts';
 import { IdFilter } from './id-filter.ts';
 import { ENTRY_WORDS, type IdCopies, type IdEntry } from './id-ring.ts';
@@ -64,7 +65,7 @@ export function* buildRun(ids: IdCopies, kept: Kept): Generator<void, BuiltRun> 
 
 /** The ids of a page as they are copied, of no device that is known by its number. */
 export function wordsOfPage(page: Uint8Array): Int32Array {
-  const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
+  const view = viewOf(page);
   const count = Math.floor(page.length / ENTRY_BYTES);
   const words = new Int32Array(count * ENTRY_WORDS);
   for (let n = 0; n < count; n++) {
@@ -89,7 +90,7 @@ function encodePage(ids: IdCopies, numbers: readonly number[]): Uint8Array {
 
 /** undefined: the page does not have it. */
 export function findInPage(page: Uint8Array, { a, b, c, d }: Fingerprint): IdEntry | undefined {
-  const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
+  const view = viewOf(page);
   for (let at = 0; at + ENTRY_BYTES <= page.length; at += ENTRY_BYTES) {
     if (view.getInt32(at, true) !== a || view.getInt32(at + 4, true) !== b) continue;
     if (view.getInt32(at + 8, true) !== c || view.getInt32(at + 12, true) !== d) continue;
@@ -101,7 +102,7 @@ export function findInPage(page: Uint8Array, { a, b, c, d }: Fingerprint): IdEnt
 export function encodeRun({ count, pageBits, newestTick, filter }: IdRun): Uint8Array {
   const { words } = filter;
   const bytes = new Uint8Array(HEADER_BYTES + 4 * words.length);
-  const view = new DataView(bytes.buffer);
+  const view = viewOf(bytes);
   view.setUint32(0, VERSION, true);
   view.setUint32(4, count, true);
   view.setUint32(8, pageBits, true);
@@ -114,7 +115,7 @@ export function encodeRun({ count, pageBits, newestTick, filter }: IdRun): Uint8
 /** undefined: not readable, or of another version. */
 export function decodeRun(bytes: Uint8Array): IdRun | undefined {
   if (bytes.length < HEADER_BYTES) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   const words = view.getUint32(16, true);
   const isWhole = words > 0 && words % 16 === 0 && bytes.length === HEADER_BYTES + 4 * words;
   const pageBits = view.getUint32(8, true);

@@ -1,18 +1,12 @@
+import type { Gap } from '../base/gap.ts';
 import type { BootWindow } from './boot-window.ts';
 import { Claim, KNOWN, type Sighting } from './claim.ts';
 import type { DeviceState } from './device-state.ts';
 import type { Devices } from './devices.ts';
-import type { NumberRange } from './gap-list.ts';
 
 export interface SequenceOptions {
   /** Numbers of which a counter starts again at 0 when it has used them up; 0: it never does. */
   readonly wrapAt: number;
-}
-
-/** A number that is missing still: from and to are as the device counts. */
-export interface OpenGap extends NumberRange {
-  readonly device: string;
-  readonly boot: string;
 }
 
 /** Of a counter's range, what may be ahead of the highest number. */
@@ -92,7 +86,7 @@ export class SequenceWindow {
   }
 
   /** Of the devices in memory. */
-  *gaps(): Generator<OpenGap> {
+  *gaps(): Generator<Gap> {
     for (const device of this.#devices.all()) {
       for (const window of device.windows()) {
         for (const { from, to } of window.missing()) {

@@ -72,8 +72,6 @@ export class StoredIds {
   /** The newest last. */
   #runs: readonly NamedRun[] = [];
   #lastName = 0;
-  /** Looked for in the store and not found there: the filters were wrong. */
-  misses = 0;
 
   constructor(options: StoredIdsOptions) {
     this.#options = options;
@@ -87,6 +85,7 @@ export class StoredIds {
       const name = Number(key.slice(key.lastIndexOf('/') + 1));
       const run = decodeRun(bytes);
       if (run !== undefined && Number.isSafeInteger(name)) runs.push({ ...run, name });
+      else this.#options.onFault(new Error(`the run of ids ${key} is not readable`));
     }
     this.#runs = runs;
     this.#lastName = runs.at(-1)?.name ?? 0;
@@ -136,9 +135,7 @@ export class StoredIds {
     const { pages, onFault } = this.#options;
     try {
       const page = pages.getSync(this.#pageKey(run.name, pageOf(run, print.a)));
-      const found = page === undefined ? undefined : findInPage(page, print);
-      if (found === undefined) this.misses += 1;
-      return found;
+      return page === undefined ? undefined : findInPage(page, print);
     } catch (error) {
       onFault(error);
       return undefined;
