@@ -112,6 +112,46 @@ describe('dedup windows and a store that is slow, full or damaged', () => {
     await life.stop();
   });
 
+  it('of a write that failed have no part in the next one', async () => {
+    const life = await started({ maxIds: 100 });
+    const write = life.pages.write.bind(life.pages);
+    let isFull = true;
+    life.pages.write = async (some, options) => {
+      if (isFull && some.has('readings/horizon')) throw new Error('no space');
+      await write(some, options);
+    };
+    for (let n = 0; n < 60; n++) await life.send(withId(life, 'a', `${n}`));
+    const runsOf = (kind: string) =>
+      life.pages.keys
+        .filter((key) => key.startsWith(`readings/${kind}/`))
+        .map((k) => k.split('/')[2]);
+    await until('pages are left', () => runsOf('page').length > 0);
+    isFull = false;
+    life.clock.advance(30_001);
+    await life.send(withId(life, 'a', '60'));
+    await until('it is stored', () => life.keeper.storedIds > 0);
+    const [run] = runsOf('run');
+    expect(runsOf('page').some((name) => name !== run)).toBe(true);
+    await life.restart();
+    expect(runsOf('page').every((name) => name === run)).toBe(true);
+    await life.stop();
+  });
+
+  it('go on from the end of a log that has less than was known', async () => {
+    const life = await started({ maxIds: 1_000 });
+    for (let n = 0; n < 20; n++) await life.send(withId(life, 'a', `${n}`));
+    const horizon = JSON.stringify({ log: life.journal.logId, offsets: [1_000_000, 0] });
+    await life.stop();
+    await life.pages.write(new Map([['readings/horizon', Buffer.from(horizon)]]));
+    await life.start();
+    for (let n = 20; n < 60; n++) await life.send(withId(life, 'a', `${n}`));
+    await life.kill();
+    for (let n = 20; n < 60; n++) {
+      expect(await life.send(withId(life, 'a', `${n}`)), String(n)).toBe('repeat');
+    }
+    await life.stop();
+  });
+
   it('try again only after a while when the store takes nothing', async () => {
     const life = await started({ maxIds: 100 });
     let tries = 0;
@@ -185,17 +225,24 @@ describe('dedup windows and a store that is slow, full or damaged', () => {
     const write = life.pages.write.bind(life.pages);
     life.pages.write = async (some, options) => {
       if (isFull) {
-        // Meanwhile others come by.
-        for (let n = 0; n < 12; n++) life.keeper.dedup.devices.hear(`other-${n}`);
         throw new Error('no space');
       }
       await write(some, options);
     };
     for (let n = 0; n < 20; n++) await life.send(numbered(life, 'a', 'b', n));
     isFull = true;
-    for (let n = 20; n < 31; n++) await life.send(numbered(life, 'a', 'b', n));
+    for (let n = 0; n < 12; n++) life.keeper.dedup.devices.hear(`other-${n}`);
+    let failed = 0;
+    const { devices } = life.keeper.dedup;
+    const stored = devices.stored.bind(devices);
+    devices.stored = (isStored) => {
+      failed += 1;
+      stored(isStored);
+    };
+    for (let n = 20; n < 31; n++) await life.send(withId(life, 'b', `${n}`));
+    await until('a write has failed', () => failed > 0);
     isFull = false;
-    for (let n = 0; n < 31; n++) {
+    for (let n = 0; n < 20; n++) {
       expect(await life.send(numbered(life, 'a', 'b', n)), String(n)).toBe('repeat');
     }
     await life.stop();

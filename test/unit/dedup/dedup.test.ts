@@ -312,6 +312,22 @@ describe('dedup', () => {
     }
   });
 
+  it('an id that is new again after its time is known again from there on', () => {
+    const dedup = new Dedup({ ...OPTIONS, windowMs: 1_000 });
+    const times = [0, 5_000, 5_100, 5_900, 6_200];
+    const seen = times.map((runMs) => send(dedup, reading('a', { id: 'x' }), runMs));
+    expect(seen).toEqual(['new', 'new', 'known', 'known', 'new']);
+  });
+
+  it('a repeat that begins its time anew is to be stored once more, and once only', () => {
+    const dedup = new Dedup({ ...OPTIONS, refresh: true });
+    send(dedup, reading('a', { id: 'x' }), 0);
+    dedup.ids.keptTo = dedup.ids.pushed;
+    for (const runMs of [100, 200, 300]) send(dedup, reading('a', { id: 'x' }), runMs);
+    expect(dedup.ids.pushed - dedup.ids.keptTo).toBe(1);
+    expect(send(dedup, reading('a', { id: 'x' }), 60_300)).toBe('known');
+  });
+
   it('counts on beyond 2^32 ids of a device', () => {
     const load = () => JSON.stringify({ runMs: 0, ids: 2 ** 32 + 5, counting: '', boots: [] });
     const dedup = new Dedup({ ...OPTIONS, windowIds: 2, load });

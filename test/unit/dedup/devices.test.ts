@@ -59,6 +59,31 @@ describe('a device that is stored', () => {
     expect(devices.hear('a').ids).toBe(7);
   });
 
+  it.each(['before', 'after'])('is as it was when it left %s a write that failed', (when) => {
+    const load = () => undefined;
+    const devices = new Devices({ maxDevices: 2, counting: 'numbers', load });
+    const window = new SequenceWindow(devices, { wrapAt: 0 });
+    const send = (device: string, number: number) => {
+      const seen = window.claim(device, 'b', number);
+      if (seen.kind === 'new') seen.claim.settle();
+      return seen.kind;
+    };
+    send('a', 1);
+    const leave = () => ['x', 'y', 'z'].map((other) => devices.hear(other));
+    if (when === 'before') leave();
+    devices.takeChanged();
+    if (when === 'after') leave();
+    expect(devices.look('a', (device) => device.boots)).toBe(1);
+    devices.stored(false);
+    expect(send('a', 1)).toBe('known');
+    const names = devices.takeChanged().map(({ name }) => name);
+    expect(names).toContain('a');
+    devices.stored(true);
+    leave();
+    // Nothing of it was stored here: it would come from there.
+    expect(send('a', 1)).toBe('new');
+  });
+
   it('comes back with its boots only while there is room for so many', () => {
     const boots = ['a', 'b', 'c', 'd'].map((boot) => [boot, 0, 0]);
     const text = JSON.stringify({ runMs: 0, ids: 0, counting: 'numbers', boots });
