@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
 import { Checkpoints } from '../../src/checkpoints.ts';
@@ -37,5 +38,48 @@ it('tries again what could not be written, with what has changed since', async (
   expect([...state.stored]).toEqual([
     ['a', '2'],
     ['b', '1'],
+  ]);
+});
+
+it('saves one after the other: what a second one brings is not dropped with the first', async () => {
+  const state = memoryState();
+  const write = state.write.bind(state);
+  vi.spyOn(state, 'write').mockImplementation(async (entries) => {
+    await turn();
+    await write(entries);
+  });
+  const checkpoints = new Checkpoints({ state, logger: silentLogger });
+  const changes: Array<[string, string]> = [['a', '1']];
+  checkpoints.add(() => new Map(changes.splice(0, 1)));
+  const first = checkpoints.save();
+  changes.push(['b', '2']);
+  expect(await Promise.all([first, checkpoints.save()])).toEqual([true, true]);
+  expect([...state.stored]).toEqual([
+    ['a', '1'],
+    ['b', '2'],
+  ]);
+});
+
+it('goes on after a source that throws, and drops nothing of the others', async () => {
+  const state = memoryState();
+  const warn = vi.fn<typeof silentLogger.warn>();
+  const checkpoints = new Checkpoints({ state, logger: { ...silentLogger, warn } });
+  const changes: Array<[string, string]> = [['a', '1']];
+  let isBroken = true;
+  checkpoints.add(() => new Map(changes.splice(0)));
+  checkpoints.add(() => {
+    if (isBroken) throw new Error('broken');
+    return new Map([['b', '2']]);
+  });
+  expect(await checkpoints.save()).toBe(false);
+  expect(warn.mock.calls).toMatchObject([
+    [{ error: 'broken' }, 'the progress of the uplink and the books could not be saved'],
+  ]);
+  expect([...state.stored]).toEqual([]);
+  isBroken = false;
+  expect(await checkpoints.save()).toBe(true);
+  expect([...state.stored]).toEqual([
+    ['a', '1'],
+    ['b', '2'],
   ]);
 });

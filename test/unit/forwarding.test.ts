@@ -140,7 +140,7 @@ it('tries again to store what could not be stored, and says so', async () => {
   const warn = vi.fn<typeof silentLogger.warn>();
   await start('checkpointMs: 10', state, { ...silentLogger, warn });
   expect(warn.mock.calls.map(([, text]) => text)).toEqual([
-    'the progress of the uplink could not be saved',
+    'the progress of the uplink and the books could not be saved',
   ]);
   await until('it is stored', () => offsetsOf(state, 'readings') !== undefined);
   expect(write.mock.calls.length).toBeGreaterThan(1);
