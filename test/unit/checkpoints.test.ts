@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
 import { Checkpoints } from '../../src/checkpoints.ts';
@@ -41,19 +40,30 @@ it('tries again what could not be written, with what has changed since', async (
   ]);
 });
 
-it('saves one after the other: what a second one brings is not dropped with the first', async () => {
+it('saves one after the other: what a second one brings does not go with the first', async () => {
   const state = memoryState();
   const write = state.write.bind(state);
-  vi.spyOn(state, 'write').mockImplementation(async (entries) => {
-    await turn();
-    await write(entries);
+  let end = () => {};
+  const isSlow = new Promise<void>((resolve) => {
+    end = resolve;
   });
+  vi.spyOn(state, 'write')
+    .mockImplementationOnce(async (entries) => {
+      const taken = new Map(entries);
+      await isSlow;
+      await write(taken);
+    })
+    .mockRejectedValueOnce(new Error('ENOSPC'));
   const checkpoints = new Checkpoints({ state, logger: silentLogger });
-  const changes: Array<[string, string]> = [['a', '1']];
+  const changes: Array<[string, string]> = [
+    ['a', '1'],
+    ['b', '2'],
+  ];
   checkpoints.add(() => new Map(changes.splice(0, 1)));
-  const first = checkpoints.save();
-  changes.push(['b', '2']);
-  expect(await Promise.all([first, checkpoints.save()])).toEqual([true, true]);
+  const both = [checkpoints.save(), checkpoints.save()];
+  end();
+  expect(await Promise.all(both)).toEqual([true, false]);
+  expect(await checkpoints.save()).toBe(true);
   expect([...state.stored]).toEqual([
     ['a', '1'],
     ['b', '2'],
