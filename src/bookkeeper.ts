@@ -6,6 +6,7 @@ import { type AuditSnapshot, snapshotOf, trafficOf } from './audit/snapshot.ts';
 import type { StreamBooks } from './audit/stream-books.ts';
 import type { Clock } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
+import { codeOf, messageOf } from './base/errors.ts';
 import type { Gaps } from './base/gap.ts';
 import type { Logger } from './base/logger.ts';
 import type { Checkpoints } from './checkpoints.ts';
@@ -88,9 +89,11 @@ export class Bookkeeper {
 
   /** Takes the books up where they were saved, before anything is appended to a log. */
   static async open(options: BookkeeperOptions): Promise<Bookkeeper> {
-    const { config, stores, state, checkpoints, streamOf, files } = options;
+    const { config, stores, state, checkpoints, streamOf, files, logger } = options;
     const { bucketMs } = config.audit;
-    const books = new Books({ bucketMs }, await state.entries(Books.ROOT));
+    const onUnreadable = (key: string) =>
+      logger.warn({ key, repeatKey: key }, 'a saved part of the books is not readable: it is lost');
+    const books = new Books({ bucketMs, onUnreadable }, await state.entries(Books.ROOT));
     const { events } = stores;
     const streams = await auditedStreams(options);
     const entries = {
@@ -135,7 +138,7 @@ export class Bookkeeper {
   /** Once the uplink runs, if there is one; before anything may be dropped. */
   begin(positions: Positions | undefined): void {
     this.#positions = positions;
-    const { stores, files, config, checkpoints } = this.#options;
+    const { stores, files, config, checkpoints, logger } = this.#options;
     for (const journal of [stores.telemetry, stores.events]) {
       const expiry = new Expiry({
         books: this.books,
@@ -145,7 +148,11 @@ export class Bookkeeper {
       });
       journal.beforeDrop((dropped) => expiry.keep(dropped));
     }
-    this.#timer = setInterval(() => void this.look(), config.audit.lateMs);
+    const tell = (error: unknown) => {
+      const fields = { code: codeOf(error), error: messageOf(error) };
+      logger.error(fields, 'a look for what is late in the books failed: the next one tries again');
+    };
+    this.#timer = setInterval(() => void this.look().catch(tell), config.audit.lateMs);
     this.#timer.unref();
   }
 

@@ -44,17 +44,18 @@ export class Checkpoints {
   }
 
   async #save(): Promise<boolean> {
-    for (const changes of this.#sources) {
-      for (const [key, value] of changes()) this.#pending.set(key, value);
-    }
-    if (this.#pending.size === 0) return true;
     try {
+      for (const changes of this.#sources) {
+        for (const [key, value] of changes()) this.#pending.set(key, value);
+      }
+      if (this.#pending.size === 0) return true;
       await this.#options.state.write(this.#pending);
       this.#pending.clear();
       return true;
     } catch (error) {
       const fields = { code: codeOf(error), error: messageOf(error) };
-      this.#options.logger.warn(fields, 'the progress of the uplink could not be saved');
+      const text = 'the progress of the uplink and the books could not be saved';
+      this.#options.logger.warn(fields, text);
       return false;
     }
   }

@@ -10,6 +10,8 @@ export interface BooksOptions {
   readonly keepsSize?: boolean;
   /** Open buckets of all streams; beyond it the oldest of the stream with most become one. */
   readonly maxBuckets?: number;
+  /** Told the key of what was stored and can't be read: it is dropped. */
+  readonly onUnreadable?: (key: string) => void;
 }
 
 /** Of the stream `audit`. */
@@ -30,19 +32,19 @@ function headKey(log: string, stream: string): string {
   return `${ROOT}${log}/${stream}`;
 }
 
-function decodeEntries(text: string | undefined): Entries | undefined {
+function decodeEntries(text: string): Entries | undefined {
   try {
-    const { next, to } = JSON.parse(text ?? '') as Entries;
+    const { next, to } = JSON.parse(text) as Entries;
     return Number.isSafeInteger(next) && Number.isSafeInteger(to) ? { next, to } : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** A head as it was stored; undefined: there is none, or it is not readable. */
-function decodeHead(text: string | undefined): Head | undefined {
+/** A head as it was stored; undefined: it is not readable. */
+function decodeHead(text: string): Head | undefined {
   try {
-    const head = JSON.parse(text ?? '') as Partial<Head>;
+    const head = JSON.parse(text) as Partial<Head>;
     const { booked, expiredTo, forwards, bucketMs, mergedBeforeMs } = head;
     const areOffsets = (row: unknown) =>
       Array.isArray(row) && row.every((n) => Number.isSafeInteger(n));
@@ -63,6 +65,7 @@ export class Books {
   readonly #bucketMs: number;
   readonly #keepsSize: boolean;
   readonly #maxBuckets: number;
+  readonly #onUnreadable: (key: string) => void;
   readonly #streams = new Map<string, StreamBooks>();
   /** Until the books of all streams are open. */
   #stored: ReadonlyMap<string, string>;
@@ -83,6 +86,7 @@ export class Books {
   /** `stored`: all entries of the state store whose key begins with `Books.ROOT`. */
   constructor(options: BooksOptions, stored: StoredEntries = []) {
     const { bucketMs, keepsSize = false, maxBuckets = MAX_BUCKETS } = options;
+    this.#onUnreadable = options.onUnreadable ?? (() => {});
     this.#bucketMs = bucketMs;
     this.#keepsSize = keepsSize;
     this.#maxBuckets = maxBuckets;
@@ -113,15 +117,16 @@ export class Books {
     { name, log, takesMessages }: Pick<StreamBooks, 'name' | 'log' | 'takesMessages'>,
     head: Omit<Head, 'bucketMs' | 'mergedBeforeMs'>,
   ) {
-    const stored = decodeHead(this.#stored.get(headKey(log, name)));
+    const stored = this.#read(headKey(log, name), decodeHead);
     const fresh: Head = { ...head, bucketMs: this.#bucketMs, mergedBeforeMs: 0 };
     const makeRoom = () => this.#makeRoom();
     const stream = { name, log, takesMessages };
     const books = new StreamBooks({ ...stream, makeRoom, head: stored ?? fresh });
     const prefix = `${headKey(log, name)}/`;
-    for (const [key, value] of this.#stored) {
+    for (const key of this.#stored.keys()) {
       if (!key.startsWith(prefix)) continue;
-      const counts = stored === undefined ? undefined : decodeBucket(value);
+      // Without a head nobody knows what they are of: of those, the head alone is told.
+      const counts = stored === undefined ? undefined : this.#read(key, decodeBucket);
       if (counts === undefined) this.#doomed.push(key);
       else books.restore(Number(key.slice(prefix.length)), counts);
     }
@@ -130,6 +135,15 @@ export class Books {
     if (stored === undefined) ready.touchHead();
     this.#streams.set(name, ready);
     return { books: ready, isNew: stored === undefined };
+  }
+
+  /** undefined: there is none, or it is not readable. */
+  #read<T>(key: string, decode: (text: string) => T | undefined): T | undefined {
+    const text = this.#stored.get(key);
+    if (text === undefined) return undefined;
+    const value = decode(text);
+    if (value === undefined) this.#onUnreadable(key);
+    return value;
   }
 
   /**
@@ -168,7 +182,7 @@ export class Books {
    */
   openEntries(log: string, end: number): number {
     this.#entriesKey = `${ROOT}${log}/`;
-    const stored = decodeEntries(this.#stored.get(this.#entriesKey));
+    const stored = this.#read(this.#entriesKey, decodeEntries);
     // If the state was lost, no number may be given twice: there are no more of them than entries.
     const { next, to } = stored ?? { next: end + 1, to: end };
     this.#entries = { next, to: end };

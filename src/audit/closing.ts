@@ -1,11 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
+import { codeOf, messageOf } from '../base/errors.ts';
 import type { Gaps } from '../base/gap.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Reading } from '../base/reading.ts';
 import type { Books } from './books.ts';
 import { copyOf, isNothing, noCounts, owed, unexplained } from './counts.ts';
 import { type AuditEntry, entryReading } from './entry.ts';
+import { gapSumOf } from './gap-sum.ts';
 import type { Bucket, StreamBooks } from './stream-books.ts';
 
 export interface ClosingOptions {
@@ -73,7 +75,11 @@ export class Closing {
       // The log is closed, or full for now: the rest is for another look.
       if (hasFailed) break;
       if (!isStillDue(one)) continue;
-      const isStored = this.#close(one);
+      const isStored = this.#close(one).catch((error: unknown) => {
+        const fields = { code: codeOf(error), error: messageOf(error), stream: one.own.name };
+        this.#options.logger.error(fields, 'an entry of the audit could not be appended');
+        return false;
+      });
       closing.push(isStored);
       void isStored.then((is) => {
         hasFailed ||= !is;
@@ -148,13 +154,8 @@ export class Closing {
   }
 
   #gapsOf(stream: string): AuditEntry['gaps'] {
-    const devices = new Set<string>();
-    let numbers = 0;
-    for (const { device, from, to } of this.#options.gaps?.get(stream)?.() ?? []) {
-      devices.add(device);
-      numbers += to - from + 1;
-    }
-    return numbers === 0 ? undefined : { devices: devices.size, numbers };
+    const { devices, numbers } = gapSumOf(this.#options.gaps?.get(stream), 0);
+    return numbers === 0 ? undefined : { devices, numbers };
   }
 }
 

@@ -14,7 +14,8 @@ export interface ExpiryOptions {
     from: readonly number[],
     until: readonly number[],
   ) => AsyncIterable<readonly LogRecord[]>;
-  readonly save: () => Promise<unknown>;
+  /** Resolves to false if the books could not be saved. */
+  readonly save: () => Promise<boolean>;
 }
 
 /** Records of one partition that follow each other and are of one bucket. */
@@ -37,7 +38,7 @@ export class Expiry {
     this.#options = options;
   }
 
-  /** Resolves when what is dropped is in the books, and those are saved. */
+  /** Resolves when what is dropped is in the books, and those are saved; else it rejects. */
   async keep(dropped: readonly DroppedOffsets[]): Promise<void> {
     const { books, save } = this.#options;
     const names = new Set(dropped.map(({ stream }) => stream));
@@ -50,7 +51,7 @@ export class Expiry {
         );
       }
     }
-    await save();
+    if (!(await save())) throw new Error('the books could not be saved');
   }
 
   #least({ name: stream, expiredTo }: StreamBooks, partition: number): number {

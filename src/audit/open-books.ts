@@ -152,9 +152,7 @@ async function replay(
   if (isBehind) {
     const from = end.map((_, p) => own.booked[p] ?? 0);
     for await (const records of stream.records(from)) {
-      for (const { partition, offset, topic, deviceTimeMs, receivedAtMs } of records) {
-        // What is not there any more was never counted.
-        own.booked[partition] = offset;
+      for (const { partition, topic, deviceTimeMs, receivedAtMs } of records) {
         own.stored(partition, deviceTimeMs, receivedAtMs);
         if (name === options.deadLetters) bookDeadLetter(options, topic, receivedAtMs);
       }

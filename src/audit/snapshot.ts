@@ -2,6 +2,7 @@ import type { Gap, Gaps } from '../base/gap.ts';
 import type { Books, Outcomes } from './books.ts';
 import type { Counts } from './counts.ts';
 import { isNothing } from './counts.ts';
+import { gapSumOf } from './gap-sum.ts';
 
 /** The books at one moment: what `GET /audit` answers. Names are stable: docs/audit.md. */
 export interface AuditSnapshot {
@@ -81,23 +82,12 @@ export function snapshotOf(sources: SnapshotSources): AuditSnapshot {
         return { bucketStart: startMs, bucketMs: endMs - startMs, ...counts };
       });
     const head = { stream: name, log, takesMessages, forwarded: forwards };
-    const gaps = gapsOf(sources.gaps?.get(name));
+    const { rows: gaps, devices, numbers } = gapSumOf(sources.gaps?.get(name), MAX_GAPS);
+    const missing = { gaps, gapDevices: devices, gapNumbers: numbers };
     const cut = { bucketMs, mergedBeforeMs };
-    return { ...head, ...cut, from, end, lostOffsets: lostOf(name), ...gaps, buckets };
+    return { ...head, ...cut, from, end, lostOffsets: lostOf(name), ...missing, buckets };
   });
   return { v: 1, streams, entriesEnd };
-}
-
-function gapsOf(open: Gaps | undefined) {
-  const gaps: Gap[] = [];
-  const devices = new Set<string>();
-  let gapNumbers = 0;
-  for (const gap of open?.() ?? []) {
-    if (gaps.length < MAX_GAPS) gaps.push(gap);
-    devices.add(gap.device);
-    gapNumbers += gap.to - gap.from + 1;
-  }
-  return { gaps, gapDevices: devices.size, gapNumbers };
 }
 
 /** What the pipeline counted, beside what is in the books. */

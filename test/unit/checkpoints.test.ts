@@ -39,3 +39,57 @@ it('tries again what could not be written, with what has changed since', async (
     ['b', '1'],
   ]);
 });
+
+it('saves one after the other: what a second one brings does not go with the first', async () => {
+  const state = memoryState();
+  const write = state.write.bind(state);
+  let end = () => {};
+  const isSlow = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  vi.spyOn(state, 'write')
+    .mockImplementationOnce(async (entries) => {
+      const taken = new Map(entries);
+      await isSlow;
+      await write(taken);
+    })
+    .mockRejectedValueOnce(new Error('ENOSPC'));
+  const checkpoints = new Checkpoints({ state, logger: silentLogger });
+  const changes: Array<[string, string]> = [
+    ['a', '1'],
+    ['b', '2'],
+  ];
+  checkpoints.add(() => new Map(changes.splice(0, 1)));
+  const both = [checkpoints.save(), checkpoints.save()];
+  end();
+  expect(await Promise.all(both)).toEqual([true, false]);
+  expect(await checkpoints.save()).toBe(true);
+  expect([...state.stored]).toEqual([
+    ['a', '1'],
+    ['b', '2'],
+  ]);
+});
+
+it('goes on after a source that throws, and drops nothing of the others', async () => {
+  const state = memoryState();
+  const warn = vi.fn<typeof silentLogger.warn>();
+  const checkpoints = new Checkpoints({ state, logger: { ...silentLogger, warn } });
+  const changes: Array<[string, string]> = [['a', '1']];
+  let isBroken = true;
+  checkpoints.add(() => new Map(changes.splice(0)));
+  checkpoints.add(() => {
+    if (isBroken) throw new Error('broken');
+    return new Map([['b', '2']]);
+  });
+  expect(await checkpoints.save()).toBe(false);
+  expect(warn.mock.calls).toMatchObject([
+    [{ error: 'broken' }, 'the progress of the uplink and the books could not be saved'],
+  ]);
+  expect([...state.stored]).toEqual([]);
+  isBroken = false;
+  expect(await checkpoints.save()).toBe(true);
+  expect([...state.stored]).toEqual([
+    ['a', '1'],
+    ['b', '2'],
+  ]);
+});

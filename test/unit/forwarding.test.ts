@@ -5,7 +5,7 @@ import { seededRandom, systemClock } from '../../src/base/clock.ts';
 import { newCounters } from '../../src/base/counters.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { Checkpoints } from '../../src/checkpoints.ts';
-import { Forwarding } from '../../src/forwarding.ts';
+import { booking, Forwarding } from '../../src/forwarding.ts';
 import { checkpointKey } from '../../src/log/checkpoint.ts';
 import type { Journal } from '../../src/log/journal.ts';
 import { textsOfNamedFiles } from '../../src/ops/named-files.ts';
@@ -140,7 +140,7 @@ it('tries again to store what could not be stored, and says so', async () => {
   const warn = vi.fn<typeof silentLogger.warn>();
   await start('checkpointMs: 10', state, { ...silentLogger, warn });
   expect(warn.mock.calls.map(([, text]) => text)).toEqual([
-    'the progress of the uplink could not be saved',
+    'the progress of the uplink and the books could not be saved',
   ]);
   await until('it is stored', () => offsetsOf(state, 'readings') !== undefined);
   expect(write.mock.calls.length).toBeGreaterThan(1);
@@ -186,4 +186,20 @@ it('names what retention drops before the cloud has had it', async () => {
   expect(forwarding.unforwarded([{ ...range, stream: 'unknown', offset: 0, count: 6 }])).toEqual(
     [],
   );
+});
+
+it('books no acknowledgement of what retention had dropped: it was counted as expired', () => {
+  const books = new Books({ bucketMs: 60_000 });
+  const stream = { name: 'readings', log: 'a1', takesMessages: true };
+  const head = { booked: [9], expiredTo: [5], forwards: true };
+  const { books: own } = books.open(stream, head);
+  const { onAcked } = booking(books, 'readings');
+  const record = {
+    ...{ stream: 'readings', partition: 0, device: 'd', topic: 't', payload: new Uint8Array() },
+    ...{ monoMs: 0, boot: '00', runMs: 0, receivedAtMs: 0 },
+  };
+  onAcked?.({ ...record, offset: 4 });
+  expect(own.buckets.size).toBe(0);
+  onAcked?.({ ...record, offset: 5 });
+  expect(own.buckets.get(0)?.counts.cloudAcked).toBe(1);
 });

@@ -78,6 +78,28 @@ describe('the books', () => {
     expect([...stored.keys()]).toEqual(['audit/a1/readings']);
   });
 
+  it('name what is not readable: a bucket, the numbers of entries, a head for all it has', () => {
+    const stored: Stored = new Map();
+    const { books, own } = openBooks();
+    books.openEntries('e1', 0);
+    for (let i = 0; i < 2; i++) own.stored(0, undefined, NOON + i * MINUTE_MS);
+    save(books, stored);
+    const opened = () => {
+      const named: string[] = [];
+      const onUnreadable = (key: string) => named.push(key);
+      const again = new Books({ bucketMs: MINUTE_MS, onUnreadable }, [...stored]);
+      again.open(READINGS, HEAD);
+      again.openEntries('e1', 0);
+      return named;
+    };
+    expect(opened()).toEqual([]);
+    stored.set(`audit/a1/readings/${NOON}`, '[1,');
+    stored.set('audit/e1/', '{}');
+    expect(opened()).toEqual([`audit/a1/readings/${NOON}`, 'audit/e1/']);
+    stored.set('audit/a1/readings', '{');
+    expect(opened()).toEqual(['audit/a1/readings', 'audit/e1/']);
+  });
+
   it('merge the oldest quarter when there are too many, and count nothing twice or never', () => {
     const stored: Stored = new Map();
     const { books, own } = openBooks(new Map(), { maxBuckets: 8 });
@@ -97,6 +119,15 @@ describe('the books', () => {
     expect(again.own.buckets.size).toBe(8);
     const sum = [...again.own.buckets.values()].reduce((all, { counts }) => all + counts.stored, 0);
     expect(sum).toBe(9);
+  });
+
+  it('count in the merged bucket what comes for the time that was merged to make room', () => {
+    const { own } = openBooks(new Map(), { maxBuckets: 4 });
+    for (let i = 0; i < 4; i++) own.stored(0, undefined, NOON + i * MINUTE_MS);
+    own.stored(0, undefined, NOON - MINUTE_MS);
+    const minutes = [1, 2, 3].map((i) => NOON + i * MINUTE_MS);
+    expect([...own.buckets.keys()].sort((a, b) => a - b)).toEqual([0, ...minutes]);
+    expect(own.buckets.get(0)?.counts).toMatchObject({ received: 2, stored: 2 });
   });
 
   it('never merge a bucket whose entry is on its way', () => {
@@ -202,6 +233,35 @@ describe('an entry that the saved books know nothing of', () => {
       ...{ ...noCounts(), received: 1, stored: 1, cloudAcked: -2 },
     });
     expect(again.books.takeEntry()).toBe(42);
+  });
+
+  it('of a merged bucket takes what was saved apart, before the merging', () => {
+    const stored: Stored = new Map();
+    const { books, own } = openBooks();
+    for (const atMs of [NOON, NOON + MINUTE_MS]) {
+      own.stored(0, undefined, atMs);
+      own.bucketAt(undefined, atMs).counts.cloudAcked += 1;
+    }
+    save(books, stored);
+    const again = openBooks(stored);
+    const counts = { ...noCounts(), received: 2, stored: 2, cloudAcked: 2 };
+    const entry = { bucketStart: 0, bucketMs: NOON + 2 * MINUTE_MS, n: 3, counts };
+    again.books.closedBefore({ stream: 'readings', ...entry });
+    expect(again.own.mergedBeforeMs).toBe(NOON + 2 * MINUTE_MS);
+    expect([...again.own.buckets.values()]).toEqual([]);
+  });
+
+  it('leaves to be sent what it wrote off while the uplink was switched off', () => {
+    const stored: Stored = new Map();
+    const { books, own } = openBooks();
+    own.stored(0, undefined, NOON);
+    own.stored(0, undefined, NOON);
+    save(books, stored);
+    const again = openBooks(stored);
+    const counts = { ...noCounts(), received: 2, stored: 2, notForwarded: 2 };
+    const entry = { bucketStart: NOON, bucketMs: MINUTE_MS, n: 1, counts };
+    again.books.closedBefore({ stream: 'readings', ...entry });
+    expect(again.own.buckets.get(NOON)?.counts).toEqual({ ...noCounts(), opening: 2 });
   });
 
   it('leaves nothing behind where it had all there was', () => {

@@ -75,6 +75,24 @@ describe('a bucket', () => {
     expect(entries).toHaveLength(1);
   });
 
+  it('stays open when its entry can not even be appended, and that is logged', async () => {
+    const error = vi.fn<typeof silentLogger.error>();
+    const closing = closingOf({ logger: { ...silentLogger, error } });
+    acked(1, store());
+    const write = append;
+    append = () => {
+      throw new Error('broken');
+    };
+    await look(closing, 2);
+    expect(error.mock.calls).toMatchObject([
+      [{ stream: 'readings', error: 'broken' }, 'an entry of the audit could not be appended'],
+    ]);
+    append = write;
+    await look(closing);
+    expect(entries).toMatchObject([{ n: 1, counts: { stored: 1, cloudAcked: 1 } }]);
+    expect(own.buckets.size).toBe(0);
+  });
+
   it('has a further entry for what comes later, with that alone', async () => {
     const closing = closingOf();
     const at = store();

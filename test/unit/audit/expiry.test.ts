@@ -11,6 +11,7 @@ let own: StreamBooks;
 let expiry: Expiry;
 let positions: number[];
 let saves: number;
+let canSave: boolean;
 let whileReading: () => void;
 
 const recordAt = (partition: number, offset: number): LogRecord => ({
@@ -27,12 +28,14 @@ beforeEach(() => {
   own = books.open(stream, head).books;
   positions = [0, 0];
   saves = 0;
+  canSave = true;
   whileReading = () => {};
   expiry = new Expiry({
     books,
     position: ({ partition }) => positions[partition] ?? 0,
     save: async () => {
       saves += 1;
+      return canSave;
     },
     read: async function* (_, from, until) {
       for (const [p, first] of from.entries()) {
@@ -85,4 +88,10 @@ it('counts nothing of a stream that no uplink sends, and nothing that it has sen
   own.setForwards(false);
   await drop(8, 8);
   expect(expired()).toEqual([]);
+});
+
+it('says so when the books could not be saved, and has counted all the same', async () => {
+  canSave = false;
+  await expect(drop(0, 2)).rejects.toThrow('the books could not be saved');
+  expect(expired()).toEqual([[0, 2]]);
 });

@@ -1,5 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AuditedGateway } from '../../support/audited-gateway.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Closing } from '../../../src/audit/closing.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { AuditedGateway, LATE_MS } from '../../support/audited-gateway.ts';
+import { until } from '../../support/until.ts';
 
 // What is in the log before there are books of it.
 
@@ -11,6 +14,8 @@ beforeEach(() => {
 
 afterEach(async () => {
   await gateway.stop();
+  vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 async function publish(count: number, from = 0): Promise<void> {
@@ -140,4 +145,34 @@ describe('an entry that is durable when the gateway is killed', () => {
     expect((await gateway.entries()).filter(({ stream }) => stream === 'readings')).toEqual(before);
     expect(await sums()).toMatchObject({ stored: 3, cloudAcked: 3 });
   });
+});
+
+describe('books that begin anew', () => {
+  it('since a head was not readable are warned of, with its key', async () => {
+    await gateway.start({ uplink: true });
+    await publish(2);
+    await gateway.stop();
+    const key = [...gateway.state.stored.keys()].find((one) => one.endsWith('/readings')) ?? '';
+    expect(key).toMatch(/^audit\//);
+    gateway.state.stored.set(key, '{');
+    const warn = vi.fn<typeof silentLogger.warn>();
+    await gateway.start({ uplink: true, logger: { ...silentLogger, warn } });
+    expect(warn.mock.calls).toMatchObject([
+      [{ key }, 'a saved part of the books is not readable: it is lost'],
+    ]);
+  });
+});
+
+it('logs a look for what is late that fails, and looks again', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const look = vi.spyOn(Closing.prototype, 'look').mockRejectedValueOnce(new Error('broken'));
+  const error = vi.fn<typeof silentLogger.error>();
+  await gateway.start({ logger: { ...silentLogger, error } });
+  vi.advanceTimersByTime(LATE_MS);
+  await until('it is logged', () => error.mock.calls.length > 0);
+  expect(error.mock.calls).toMatchObject([
+    [{ error: 'broken' }, 'a look for what is late in the books failed: the next one tries again'],
+  ]);
+  vi.advanceTimersByTime(LATE_MS);
+  expect(look).toHaveBeenCalledTimes(2);
 });

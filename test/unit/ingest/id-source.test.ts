@@ -55,6 +55,8 @@ describe('where the id is', () => {
     expect(idOf('property:many', 'payload', { properties })).toEqual(id('one'));
     expect(idOf('property:none', 'payload', { properties })).toBeUndefined();
     expect(idOf('property:toString', 'payload', { properties })).toBeUndefined();
+    const inherited = Object.create({ constructor: 'of-none' });
+    expect(idOf('property:constructor', 'payload', { properties: inherited })).toBeUndefined();
     expect(idOf('property:msg-id', 'payload', {})).toBeUndefined();
     expect(idOf('property:long', 'payload', { properties })).toBe('PAYLOAD_ID_INVALID');
   });
@@ -72,6 +74,8 @@ describe('where the boot is', () => {
   it('does nothing to what is no number', () => {
     const sent = { topic: 'd/b7', body: { uid: 'u', id: 'i' } };
     expect(idOf('pointer:/uid', 'topic:2', sent)).toEqual(id('u'));
+    const mixed = { topic: 'd/b7', body: { uid: '12ab' } };
+    expect(idOf('pointer:/uid', 'topic:2', mixed)).toEqual(id('12ab'));
     expect(idOf('payload', 'topic:2', sent)).toEqual(id('i'));
     expect(idOf('payload', 'topic:2', { topic: 'd/b7', body: { seq: 'x' } })).toMatchObject({
       kind: 'counter',
