@@ -83,7 +83,9 @@ export class DeadLetters implements Redriver {
     try {
       for await (const found of recordsAt(source, offsets)) {
         if (signal.aborted) break;
-        const one = this.#one(found, options);
+        // Before it goes, and before the next is looked at: what one device sent stays in order.
+        const isDone = !options.again && (await this.#notes.has(found.offset));
+        const one = this.#one(found, isDone, dryRun);
         one.catch(() => {
           // Whoever settles it is told; until then nobody has it.
         });
@@ -103,13 +105,16 @@ export class DeadLetters implements Redriver {
     return earliestOffsets(this.#options.events, DEAD_LETTER)[0] ?? 0;
   }
 
-  async #one({ offset, record }: FoundRecord, options: RedriveOptions): Promise<RedriveRow> {
+  /** Goes through at once, if it does. */
+  async #one(
+    { offset, record }: FoundRecord,
+    isDone: boolean,
+    dryRun: boolean,
+  ): Promise<RedriveRow> {
     if (record === undefined) return { offset, outcome: 'not-there', reason: this.#why(offset) };
     const { topic } = record;
-    if (!options.again && (await this.#notes.has(offset))) {
-      return { offset, topic, outcome: 'already-redriven' };
-    }
-    return { offset, topic, ...(await this.#through(record, options.dryRun)) };
+    if (isDone) return { offset, topic, outcome: 'already-redriven' };
+    return { offset, topic, ...(await this.#through(record, dryRun)) };
   }
 
   #why(offset: number): ErrorCode {
