@@ -15,8 +15,9 @@ import type { NamedFiles } from './ops/named-files.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import { ALERTS, AUDIT, DEAD_LETTER, type Stores } from './stores.ts';
-import { mqttCloud } from './uplink/cloud-client.ts';
+import { DEFAULT_TOPICS } from './uplink/envelope.ts';
 import { Lane, type LaneOptions } from './uplink/lane.ts';
+import { mqttCloud } from './uplink/mqtt-link.ts';
 import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
 
 export interface ForwardingOptions {
@@ -63,11 +64,12 @@ export class Forwarding {
     const { uplink } = config;
     const { reconnectMinMs: baseMs, reconnectMaxMs: maxMs, window } = uplink;
     const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = options.texts;
+    const topic = uplink.topic || DEFAULT_TOPICS[uplink.shape];
     const lanes = consumers.map(({ consumer, journal }) => {
       const origin = { gateway: gatewayId, log: journal.logId };
       const backoff = new Backoff({ baseMs, maxMs, random });
       const booked = booking(options.books, consumer.stream);
-      return new Lane({ consumer, origin, topic: uplink.topic, backoff, ...booked });
+      return new Lane({ consumer, origin, topic, backoff, ...booked });
     });
     const open = mqttCloud({
       url: uplink.url,
@@ -82,7 +84,7 @@ export class Forwarding {
       tls: { ca, cert, key },
     });
     const backoff = new Backoff({ baseMs, maxMs, random });
-    logger.info({ cloud: uplink.url, topic: uplink.topic }, 'the uplink starts');
+    logger.info({ cloud: uplink.url, topic }, 'the uplink starts');
     const running = new Uplink({ open, lanes, window, backoff, counters, clock, logger });
     const own = consumers.map(({ consumer }) => consumer);
     const forwarding = new Forwarding(options, own, running);

@@ -58,3 +58,6 @@ export const matching = (pattern: RegExp, allowed: string) => ({
   allowed,
   fault: (value: string) => (pattern.test(value) ? undefined : `allowed: ${allowed}`),
 });
+
+// A NUL would cut a path short in the kernel; nothing else is wrong with a path.
+export const PATH = matching(/^[^\0]{0,4096}$/, 'a path, or empty');

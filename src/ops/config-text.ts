@@ -61,7 +61,6 @@ export function topicPatternFault(pattern: string): string | undefined {
 
 /** The topic in the cloud: `headgate/{gateway}/{stream}/{device}`. */
 export function uplinkTopicFault(topic: string): string | undefined {
-  if (topic === '') return 'a topic is needed';
   if (topic.length > MAX_TOPIC_CHARACTERS) return `longer than ${MAX_TOPIC_CHARACTERS} characters`;
   if (CONTROL.test(topic)) return 'control characters are not allowed';
   if (/[+#]/.test(topic)) return '+ and # are not allowed in a topic to publish to';
@@ -70,6 +69,13 @@ export function uplinkTopicFault(topic: string): string | undefined {
       return `${field} is none of ${[...CLOUD_TOPIC_FIELDS].join(' ')}`;
   }
   return undefined;
+}
+
+/** A part of the day, UTC: `06:00-22:00`. */
+export function meteredHoursFault(text: string): string | undefined {
+  const time = '([01]\\d|2[0-3]):[0-5]\\d';
+  if (new RegExp(`^${time}-${time}$`).test(text)) return undefined;
+  return 'hours are written like 06:00-22:00';
 }
 
 /** The address of the cloud broker. Empty is allowed: no uplink. */

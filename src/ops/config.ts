@@ -1,7 +1,8 @@
 import * as v from 'valibot';
-import { choice, decimal, flag, matching, optional, text, whole } from './config-kinds.ts';
-import { MAX_STREAMS, streams } from './config-streams.ts';
-import { hostFault, uplinkTopicFault, uplinkUrlFault } from './config-text.ts';
+import { choice, decimal, flag, matching, optional, PATH, text, whole } from './config-kinds.ts';
+import { streams } from './config-streams.ts';
+import { hostFault } from './config-text.ts';
+import { uplink } from './config-uplink.ts';
 
 /**
  * Every setting, once: its type, bounds, default and meaning. The types, the checks, the
@@ -10,18 +11,7 @@ import { hostFault, uplinkTopicFault, uplinkUrlFault } from './config-text.ts';
  */
 
 const ID = matching(/^[A-Za-z0-9_.-]{0,64}$/, 'up to 64 of A-Z a-z 0-9 _ . -');
-// A NUL would cut a path short in the kernel; nothing else is wrong with a path.
-const PATH = matching(/^[^\0]{0,4096}$/, 'a path, or empty');
 const HOST = { allowed: 'an IP address or a host name', fault: hostFault };
-const USER = matching(/^\P{Cc}{0,256}$/u, 'up to 256 characters');
-const URL_TEXT = {
-  allowed: 'mqtt://host:port or mqtts://host:port, or empty',
-  fault: uplinkUrlFault,
-};
-const CLOUD_TOPIC = {
-  allowed: 'an MQTT topic; {gateway}, {stream} and {device} are filled in',
-  fault: uplinkTopicFault,
-};
 
 const mqtt = v.strictObject({
   host: text(
@@ -204,53 +194,6 @@ const gpio = v.strictObject({
     'BCM number of the line that is active during an alert. None: alerts are logged.',
   ),
   activeLow: flag(false, 'The line is low during an alert, and high otherwise.'),
-});
-
-const uplink = v.strictObject({
-  url: text('', URL_TEXT, 'The cloud broker. Empty: readings stay on the gateway.'),
-  clientId: text('', USER, 'MQTT client id. Empty: `headgate-` and the id of the gateway.'),
-  username: text('', USER, 'MQTT user name.'),
-  passwordFile: text(
-    '',
-    PATH,
-    'File whose first line is the password. The password never stands here. Paths are taken ' +
-      'from the working directory on.',
-  ),
-  protocolVersion: v.nullish(
-    v.pipe(
-      v.picklist([4, 5] as const),
-      v.description('MQTT version: 4 is MQTT 3.1.1, 5 is MQTT 5.'),
-    ),
-    4,
-  ),
-  topic: text('headgate/{gateway}/{stream}/{device}', CLOUD_TOPIC, 'Topic in the cloud.'),
-  window: whole(64, 1, 1000, 'Records on their way at one time.'),
-  streams: v.nullish(
-    v.pipe(
-      v.array(v.string()),
-      v.maxLength(MAX_STREAMS + 3),
-      v.description('Names of the streams to forward; an empty list is all of them.'),
-    ),
-    [],
-  ),
-  ackTimeoutMs: whole(
-    20_000,
-    100,
-    600_000,
-    'Wait for an acknowledgement before the link is given up, in ms.',
-  ),
-  keepaliveSeconds: whole(30, 5, 65_535, 'MQTT keepalive towards the cloud, in seconds.'),
-  reconnectMinMs: whole(500, 10, 3_600_000, 'Shortest wait before a new try, in ms.'),
-  reconnectMaxMs: whole(60_000, 10, 3_600_000, 'Longest wait before a new try, in ms.'),
-  checkpointMs: whole(
-    1000,
-    10,
-    3_600_000,
-    'How often the progress of the uplink is stored, in ms.',
-  ),
-  caFile: text('', PATH, 'CA certificates (PEM) to trust instead of the built-in ones.'),
-  certFile: text('', PATH, 'Certificate (PEM) of this gateway, for mutual TLS.'),
-  keyFile: text('', PATH, 'Private key (PEM) of this gateway, for mutual TLS.'),
 });
 
 const audit = v.strictObject({

@@ -1,6 +1,7 @@
 import type { LogRecord } from '../base/reading.ts';
 import { type RecordJson, recordJson } from '../base/record-json.ts';
 import { topicLevel } from '../base/topic-level.ts';
+import type { CloudMessage } from './cloud-link.ts';
 
 /**
  * What one record looks like in the cloud: docs/uplink.md. (gateway, log, stream, partition,
@@ -11,6 +12,8 @@ export interface Envelope extends RecordJson {
   readonly gateway: string;
   /** Names the log's incarnation: offsets start again only with another one. */
   readonly log: string;
+  /** It was received before the link on which it was sent came up. */
+  readonly historical?: true;
 }
 
 /** Where records come from: the same for all of a gateway's streams in one store. */
@@ -19,9 +22,54 @@ export interface Origin {
   readonly log: string;
 }
 
-export function encodeEnvelope(record: LogRecord, { gateway, log }: Origin): Buffer {
-  const envelope: Envelope = { gateway, log, ...recordJson(record) };
+export function encodeEnvelope(
+  record: LogRecord,
+  { gateway, log }: Origin,
+  historical = false,
+): Buffer {
+  const flag = historical ? { historical } : {};
+  const envelope: Envelope = { gateway, log, ...flag, ...recordJson(record) };
   return Buffer.from(JSON.stringify(envelope));
+}
+
+/** (gateway, log, stream, partition, offset) as one text. No name of the five holds a slash. */
+export function identityText({ gateway, log }: Origin, record: LogRecord): string {
+  return `${gateway}/${log}/${record.stream}/${record.partition}/${record.offset}`;
+}
+
+/** The envelope of a record whose payload travels as it came. */
+function propertiesOf(
+  record: LogRecord,
+  { gateway, log }: Origin,
+  historical: boolean,
+): Record<string, string> {
+  // The bytes are looked at in vain otherwise.
+  const { payload: _, encoding: __, ...rest } = recordJson({ ...record, payload: NO_BYTES });
+  const flag = historical ? { historical } : {};
+  const all = Object.entries({ gateway, log, ...flag, ...rest });
+  return Object.fromEntries(all.map(([name, value]) => [name, String(value)]));
+}
+
+const NO_BYTES = new Uint8Array();
+
+export interface RawShape {
+  /** With `{gateway}`, `{stream}` and `{device}` in it. */
+  readonly topic: string;
+  readonly identity: 'wrapper' | 'properties';
+  readonly historical: boolean;
+}
+
+/** One record as one publish. */
+export function recordMessage(record: LogRecord, origin: Origin, shape: RawShape): CloudMessage {
+  const { topic, identity, historical } = shape;
+  const isWrapped = identity === 'wrapper';
+  return {
+    topic: cloudTopic(topic, record, origin.gateway),
+    payload: isWrapped ? encodeEnvelope(record, origin, historical) : record.payload,
+    key: record.device,
+    id: identityText(origin, record),
+    properties: isWrapped ? {} : propertiesOf(record, origin, historical),
+  };
 }
 
 /** The name as it is stands in the envelope. */
@@ -32,9 +80,18 @@ function levelOf(name: string, isFirst: boolean): string {
 }
 
 /** `headgate/{gateway}/{stream}/{device}` with each name in braces as one safe level. */
-export function cloudTopic(template: string, record: LogRecord, gateway: string): string {
-  const { stream, device } = record;
+export function cloudTopic(
+  template: string,
+  { stream, device }: Pick<LogRecord, 'stream' | 'device'>,
+  gateway: string,
+): string {
   return template.replace(/\{(gateway|stream|device)\}/g, (_, name: string, at: number) =>
     levelOf(name === 'gateway' ? gateway : name === 'stream' ? stream : device, at === 0),
   );
 }
+
+/** Where records go in the cloud unless the configuration says so. */
+export const DEFAULT_TOPICS = {
+  raw: 'headgate/{gateway}/{stream}/{device}',
+  batch: 'headgate/{gateway}/{stream}',
+} as const;

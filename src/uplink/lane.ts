@@ -2,12 +2,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Backoff } from '../base/backoff.ts';
 import type { LogRecord } from '../base/reading.ts';
 import type { Consumer } from '../log/consumer.ts';
-import { cloudTopic, encodeEnvelope, type Origin } from './envelope.ts';
+import type { CloudMessage } from './cloud-link.ts';
+import { type Origin, recordMessage } from './envelope.ts';
 
 /** A record on its way to the cloud. */
 export interface Sendable {
-  readonly topic: string;
-  readonly payload: Uint8Array;
+  readonly message: CloudMessage;
   /**
    * The cloud has acknowledged it. Returns how many records that completes: none while one before
    * it lacks its acknowledgement, and then all up to the next that does.
@@ -174,8 +174,7 @@ export class Lane {
     this.#sent.push(sent);
     onSent?.(record);
     return {
-      topic: cloudTopic(topic, record, origin.gateway),
-      payload: encodeEnvelope(record, origin),
+      message: recordMessage(record, origin, { topic, identity: 'wrapper', historical: false }),
       // Of an earlier link it changes nothing: the record stands in the row of this one again.
       done: () => {
         sent.acked = true;

@@ -4,7 +4,7 @@ import type { Backoff } from '../base/backoff.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { type CloudLink, CloudRefusal } from './cloud-client.ts';
+import { type CloudLink, CloudRefusal } from './cloud-link.ts';
 import type { Lane, Sendable } from './lane.ts';
 
 export interface PublisherOptions {
@@ -91,9 +91,9 @@ export class Publisher {
   }
 
   /** Rejects when the cloud has not acknowledged it. */
-  async #send({ topic, payload, done }: Sendable): Promise<void> {
+  async #send({ message, done }: Sendable): Promise<void> {
     const { backoff, counters } = this.#options;
-    await this.#link.publish(topic, payload);
+    await this.#link.publish(message);
     // Only progress makes the next wait short. A cloud may take a connection and end it at the
     // first record, or take all records but the first: then each link sends the same ones again.
     const completed = done();

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
-import type { CloudLink, OpenLink } from './cloud-client.ts';
+import type { CloudLink, OpenLink } from './cloud-link.ts';
 import { Publisher, type PublisherOptions } from './publisher.ts';
 
 export interface UplinkOptions extends PublisherOptions {

@@ -178,7 +178,7 @@ uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
       for (let i = 0; i < count; i++) {
         const sendable = lane.take();
         if (sendable === undefined) break;
-        const { log: _, ...of } = JSON.parse(Buffer.from(sendable.payload).toString());
+        const { log: _, ...of } = JSON.parse(Buffer.from(sendable.message.payload).toString());
         const key = `${of.stream}/${of.partition}/${of.offset}`;
         this.sent.set(key, (this.sent.get(key) ?? 0) + 1);
         this.#inFlight.push({ key, sendable });

@@ -47,7 +47,7 @@ const FLOORS: ReadonlyArray<readonly string[]> = [
 /** Packages that may be named in these files only, so that each can be replaced in one place. */
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
   aedes: ['src/ingest/broker.ts'],
-  mqtt: ['src/uplink/cloud-client.ts', 'firmware-bridge/device/device-client.ts'],
+  mqtt: ['src/uplink/mqtt-link.ts', 'firmware-bridge/device/device-client.ts'],
   onoff: ['firmware-bridge/gpio/onoff-line.ts'],
   pino: ['src/os/logger.ts'],
   'classic-level': ['src/os/level-store.ts'],

@@ -193,7 +193,6 @@ describe('the address and topic of the cloud', () => {
   });
 
   test.each([
-    ['', 'a topic is needed'],
     ['a/#', '+ and # are not allowed'],
     ['a/{devices}', '{devices} is none of {gateway} {stream} {device}'],
     ['a/{device', '{device is none of'],

@@ -4,7 +4,7 @@ import { newCounters } from '../../../src/base/counters.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
 import type { Consumer } from '../../../src/log/consumer.ts';
-import type { CloudLink, OpenLink } from '../../../src/uplink/cloud-client.ts';
+import type { CloudLink, CloudMessage, OpenLink } from '../../../src/uplink/cloud-link.ts';
 import type { Envelope } from '../../../src/uplink/envelope.ts';
 import { Lane } from '../../../src/uplink/lane.ts';
 import { Uplink, type UplinkOptions } from '../../../src/uplink/uplink.ts';
@@ -30,6 +30,7 @@ export interface Arrival {
 /** One connection. The test acknowledges, refuses and ends. */
 export class FakeLink implements CloudLink {
   readonly receiveMaximum: number | undefined;
+  readonly maximumSizeBytes = undefined;
   readonly ended: Promise<string>;
   /** Not acknowledged, in the order of arrival. */
   readonly pending: Arrival[] = [];
@@ -46,7 +47,11 @@ export class FakeLink implements CloudLink {
     });
   }
 
-  publish(topic: string, payload: Uint8Array): Promise<void> {
+  sizeOf({ payload }: CloudMessage): number {
+    return payload.length;
+  }
+
+  publish({ topic, payload }: CloudMessage): Promise<void> {
     if (this.closed) return Promise.reject(new Error('published on a link that is gone'));
     const envelope = JSON.parse(Buffer.from(payload).toString()) as Envelope;
     const identity = identityOf(envelope);

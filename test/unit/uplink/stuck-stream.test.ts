@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Backoff } from '../../../src/base/backoff.ts';
 import { seededRandom } from '../../../src/base/clock.ts';
-import { CloudRefusal } from '../../../src/uplink/cloud-client.ts';
+import { CloudRefusal } from '../../../src/uplink/cloud-link.ts';
 import type { Uplink } from '../../../src/uplink/uplink.ts';
 import { ackAll, drain, FakeCloud, FakeConsumer, settle, uplinkOver } from './fakes.ts';
 
@@ -27,7 +27,9 @@ describe('when a stream gets no further', () => {
     const link = await cloud.link();
     await settle();
     cloud.arrived.length = 0;
-    link.pending[1]?.refuse(new CloudRefusal(0x97));
+    link.pending[1]?.refuse(
+      new CloudRefusal('later', 'the cloud refused a record with reason 0x97'),
+    );
     await settle();
     expect(link.closed).toBe(false);
     expect(reasons).toEqual(['the cloud refused a record with reason 0x97']);
@@ -46,7 +48,8 @@ describe('when a stream gets no further', () => {
     const { reasons } = start(cloud, [consumer], { laneBackoff: () => laneBackoff });
     const link = await cloud.link();
     await settle();
-    for (const { refuse } of [...link.pending]) refuse(new CloudRefusal(0x97));
+    for (const { refuse } of [...link.pending])
+      refuse(new CloudRefusal('later', 'the cloud refused a record with reason 0x97'));
     await settle();
     expect(reasons).toHaveLength(1);
     expect(rests).toHaveBeenCalledOnce();
@@ -61,7 +64,9 @@ describe('when a stream gets no further', () => {
     start(cloud, [alerts, readings], { laneBackoff: long });
     const link = await cloud.link();
     await settle();
-    link.pending[0]?.refuse(new CloudRefusal(0x87));
+    link.pending[0]?.refuse(
+      new CloudRefusal('never', 'the cloud refused a record with reason 0x87'),
+    );
     ackAll(link);
     readings.append(20);
     await drain(cloud, [readings]);
@@ -151,7 +156,9 @@ describe('when a stream gets no further', () => {
     start(cloud, [alerts, readings], { window: 1, laneBackoff: long });
     const link = await cloud.link();
     await settle();
-    link.pending[0]?.refuse(new CloudRefusal(0x97));
+    link.pending[0]?.refuse(
+      new CloudRefusal('later', 'the cloud refused a record with reason 0x97'),
+    );
     await settle();
     expect(link.pending.map(({ stream }) => stream)).toEqual(['readings']);
   });
@@ -177,7 +184,8 @@ describe('when a stream gets no further', () => {
     consumer.append(2);
     await settle();
     expect(link.pending).toHaveLength(2);
-    for (const { refuse } of [...link.pending]) refuse(new CloudRefusal(0x97));
+    for (const { refuse } of [...link.pending])
+      refuse(new CloudRefusal('later', 'the cloud refused a record with reason 0x97'));
     await settle();
     cloud.arrived.length = 0;
     come();
@@ -192,7 +200,9 @@ describe('when a stream gets no further', () => {
     start(cloud, [consumer]);
     const link = await cloud.link();
     await settle();
-    link.pending[0]?.refuse(new CloudRefusal(0x80));
+    link.pending[0]?.refuse(
+      new CloudRefusal('later', 'the cloud refused a record with reason 0x80'),
+    );
     await settle();
     expect(link.pending).toHaveLength(1);
   });

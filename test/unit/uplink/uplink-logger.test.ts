@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import type { OpenLink } from '../../../src/uplink/cloud-client.ts';
+import type { OpenLink } from '../../../src/uplink/cloud-link.ts';
 import { FakeCloud, FakeConsumer, uplinkOver } from './fakes.ts';
 
 test('why there is no link is said once, until the reason changes or there was one', async () => {

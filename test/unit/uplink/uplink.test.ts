@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Backoff } from '../../../src/base/backoff.ts';
 import { seededRandom } from '../../../src/base/clock.ts';
-import { CloudRefusal, type OpenLink } from '../../../src/uplink/cloud-client.ts';
+import { CloudRefusal, type OpenLink } from '../../../src/uplink/cloud-link.ts';
 import type { Uplink } from '../../../src/uplink/uplink.ts';
 import { ackAll, drain, FakeCloud, FakeConsumer, settle, uplinkOver } from './fakes.ts';
 
@@ -62,7 +62,9 @@ describe('what reaches the cloud', () => {
         else if (action < 0.85) link.pending[pick(link.pending.length)]?.ack();
         else if (action < 0.9) link.end('cut off');
         else if (action < 0.93)
-          link.pending[pick(link.pending.length)]?.refuse(new CloudRefusal(0x97));
+          link.pending[pick(link.pending.length)]?.refuse(
+            new CloudRefusal('later', 'the cloud refused a record with reason 0x97'),
+          );
         else if (action < 0.96) ackAll(link);
         else {
           cloud.away = true;

@@ -1,21 +1,19 @@
-import { connect, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
+import {
+  connect,
+  type IClientOptions,
+  type IClientPublishOptions,
+  type IConnackPacket,
+  type MqttClient,
+} from 'mqtt';
 import type { Clock } from '../base/clock.ts';
 import { codeOf } from '../base/errors.ts';
-
-/** A connection to the cloud, as the uplink sees it. `cloud-client.ts` makes one of MQTT. */
-export interface CloudLink {
-  /** Publishes that may be unacknowledged at one time, if the far side said so. */
-  readonly receiveMaximum: number | undefined;
-  /** Resolves when the cloud has acknowledged it; rejects when that can't be known any more. */
-  publish(topic: string, payload: Uint8Array): Promise<void>;
-  /** Resolves with the reason when the link is gone. */
-  readonly ended: Promise<string>;
-  /** Lets go of the link; what is unacknowledged rejects. */
-  close(): Promise<void>;
-}
-
-/** Tries once. Rejects when no link could be made, and soon when the signal aborts. */
-export type OpenLink = (signal: AbortSignal) => Promise<CloudLink>;
+import {
+  type CloudLink,
+  type CloudMessage,
+  CloudRefusal,
+  type OpenLink,
+  type RefusalKind,
+} from './cloud-link.ts';
 
 export interface CloudOptions {
   readonly url: string;
@@ -30,15 +28,13 @@ export interface CloudOptions {
   readonly tls: Readonly<Partial<Record<'ca' | 'cert' | 'key', string | undefined>>>;
 }
 
-/** An acknowledgement that says no, MQTT 5 only: the link is fine, the record was not taken. */
-export class CloudRefusal extends Error {
-  readonly reasonCode: number;
-
-  constructor(reasonCode: number) {
-    super(`the cloud refused a record with reason 0x${reasonCode.toString(16)}`);
-    this.reasonCode = reasonCode;
-  }
-}
+/** MQTT 5, 3.4.2.1: what each refusing reason of a PUBACK asks for; the others: never. */
+const KINDS: Readonly<Record<number, RefusalKind>> = {
+  128: 'later',
+  131: 'later',
+  149: 'too-large',
+  151: 'later',
+};
 
 /**
  * The client's own queue and store are off: the log is the only queue. It never connects again by
@@ -68,6 +64,7 @@ const CLOSED = 'the connection was closed';
 
 class MqttLink implements CloudLink {
   readonly receiveMaximum: number | undefined;
+  readonly maximumSizeBytes: number | undefined;
   readonly ended: Promise<string>;
   readonly #client: MqttClient;
   readonly #options: CloudOptions;
@@ -77,10 +74,11 @@ class MqttLink implements CloudLink {
   #oldestSinceMonoMs = 0;
   #reason = CLOSED;
 
-  constructor(client: MqttClient, options: CloudOptions, receiveMaximum: number | undefined) {
+  constructor(client: MqttClient, options: CloudOptions, { properties }: IConnackPacket) {
     this.#client = client;
     this.#options = options;
-    this.receiveMaximum = receiveMaximum;
+    this.receiveMaximum = properties?.receiveMaximum;
+    this.maximumSizeBytes = properties?.maximumPacketSize;
     client.on('error', (error) => this.#giveUp(textOf(error)));
     client.on('disconnect', ({ reasonCode }) => {
       this.#giveUp(`the cloud ended it with reason 0x${(reasonCode ?? 0).toString(16)}`);
@@ -124,7 +122,20 @@ class MqttLink implements CloudLink {
     this.#pending.delete(pending);
   }
 
-  publish(topic: string, payload: Uint8Array): Promise<void> {
+  /** PUBLISH of QoS 1: fixed header, topic, packet id, properties, payload. */
+  sizeOf({ topic, payload, properties }: CloudMessage): number {
+    let body = 2 + Buffer.byteLength(topic) + 2 + payload.length;
+    if (this.#options.protocolVersion === 5) {
+      let length = 0;
+      for (const [name, value] of Object.entries(properties)) {
+        length += 5 + Buffer.byteLength(name) + Buffer.byteLength(value);
+      }
+      body += length + lengthBytes(length);
+    }
+    return 1 + lengthBytes(body) + body;
+  }
+
+  publish({ topic, payload, properties }: CloudMessage): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!this.#client.connected) {
         reject(new Error(this.#reason));
@@ -134,7 +145,11 @@ class MqttLink implements CloudLink {
       this.#add(pending);
       const { buffer, byteOffset, byteLength } = payload;
       const bytes = Buffer.from(buffer, byteOffset, byteLength);
-      this.#client.publish(topic, bytes, { qos: 1 }, (error) => {
+      const options: IClientPublishOptions = { qos: 1 };
+      if (this.#options.protocolVersion === 5 && Object.keys(properties).length > 0) {
+        options.properties = { userProperties: { ...properties } };
+      }
+      this.#client.publish(topic, bytes, options, (error) => {
         const refused = error ? refusalOf(error) : undefined;
         // The link is ending. The library says so to some and to others never; the close says so
         // to all of them, and knows why.
@@ -155,7 +170,16 @@ class MqttLink implements CloudLink {
 /** The client library turns a refusing PUBACK into an error with its code. */
 function refusalOf(error: Error): CloudRefusal | undefined {
   const { code } = error as { code?: unknown };
-  return typeof code === 'number' && code >= 0x80 ? new CloudRefusal(code) : undefined;
+  if (typeof code !== 'number' || code < 0x80) return undefined;
+  const reason = `the cloud refused a record with reason 0x${code.toString(16)}`;
+  return new CloudRefusal(KINDS[code] ?? 'never', reason);
+}
+
+/** Bytes of a length as MQTT writes it (1.5.5): seven bits each. */
+function lengthBytes(length: number): number {
+  if (length < 128) return 1;
+  if (length < 16_384) return 2;
+  return length < 2_097_152 ? 3 : 4;
 }
 
 /** A host name with several addresses fails with an error that has a code and no message. */
@@ -181,9 +205,9 @@ export function mqttCloud(options: CloudOptions): OpenLink {
         client.off('connect', onConnect);
         client.off('close', onClose);
       };
-      const onConnect = ({ properties }: IConnackPacket) => {
+      const onConnect = (connack: IConnackPacket) => {
         letGo();
-        resolve(new MqttLink(client, options, properties?.receiveMaximum));
+        resolve(new MqttLink(client, options, connack));
         client.off('error', onError);
       };
       // The listener for errors stays: one that comes late has nobody else.

@@ -2,12 +2,8 @@ import dns from 'node:dns';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-  type CloudLink,
-  type CloudOptions,
-  CloudRefusal,
-  mqttCloud,
-} from '../../../src/uplink/cloud-client.ts';
+import { type CloudLink, type CloudMessage, CloudRefusal } from '../../../src/uplink/cloud-link.ts';
+import { type CloudOptions, mqttCloud } from '../../../src/uplink/mqtt-link.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { freePort } from '../../support/free-port.ts';
 import { until } from '../../support/until.ts';
@@ -52,6 +48,10 @@ async function openLink(more: Partial<CloudOptions> = {}): Promise<CloudLink> {
   return link;
 }
 
+const of = (topic: string, payload: Uint8Array, properties = {}): CloudMessage => {
+  return { topic, payload, key: 'd', id: 'i', properties };
+};
+
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** How it ended, for several at once. A rejection is looked at as soon as it can come. */
@@ -70,7 +70,7 @@ describe('a link', () => {
   test('carries bytes and topics as they are, and resolves at the acknowledgement', async () => {
     const link = await openLink();
     const inner = Buffer.from('--körper--').subarray(2, -2);
-    await link.publish('headgate/gw/readings/d1', inner);
+    await link.publish(of('headgate/gw/readings/d1', inner));
     expect(broker.heard()).toEqual(['körper']);
     expect(broker.topics).toEqual(['headgate/gw/readings/d1']);
     expect(link.receiveMaximum).toBeUndefined();
@@ -81,7 +81,7 @@ describe('a link', () => {
     const link = await openLink();
     const done: string[] = [];
     const all = ['a', 'b', 'c'].map((text) =>
-      link.publish('t', bytes(text)).then(
+      link.publish(of('t', bytes(text))).then(
         () => done.push(text),
         () => done.push(`not ${text}`),
       ),
@@ -95,7 +95,7 @@ describe('a link', () => {
 
   test('many in flight are all acknowledged', async () => {
     const link = await openLink();
-    const all = Array.from({ length: 1_000 }, (_, i) => link.publish('t', bytes(String(i))));
+    const all = Array.from({ length: 1_000 }, (_, i) => link.publish(of('t', bytes(String(i)))));
     await Promise.all(all);
     expect(broker.heard()).toEqual(Array.from({ length: 1_000 }, (_, i) => String(i)));
   });
@@ -111,11 +111,13 @@ describe('a link', () => {
     broker.verdict = (payload) => (payload === 'bad' ? 'refuse' : 'take');
     const link = await openLink({ protocolVersion: 5 });
     const [good, bad, better] = ['good', 'bad', 'better'].map((text) =>
-      link.publish('t', bytes(text)),
+      link.publish(of('t', bytes(text))),
     );
-    await expect(bad).rejects.toEqual(new CloudRefusal(0x87));
+    await expect(bad).rejects.toEqual(
+      new CloudRefusal('never', 'the cloud refused a record with reason 0x87'),
+    );
     await expect(bad).rejects.toBeInstanceOf(CloudRefusal);
-    await Promise.all([good, better, link.publish('t', bytes('later'))]);
+    await Promise.all([good, better, link.publish(of('t', bytes('later')))]);
   });
 });
 
@@ -123,20 +125,20 @@ describe('a link that ends', () => {
   test('rejects what is unacknowledged and says why', async () => {
     broker.verdict = () => 'hold';
     const link = await openLink();
-    const held = outcomes([link.publish('t', bytes('1')), link.publish('t', bytes('2'))]);
+    const held = outcomes([link.publish(of('t', bytes('1'))), link.publish(of('t', bytes('2')))]);
     await broker.hears(2);
     await broker.close();
     const reason = await link.ended;
     expect(reason).not.toBe('');
     expect(await held).toEqual([reason, reason]);
-    await expect(link.publish('t', bytes('3'))).rejects.toThrow(reason);
+    await expect(link.publish(of('t', bytes('3')))).rejects.toThrow(reason);
   });
 
   test('never comes back by itself; the next one on the same port begins empty', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     broker.verdict = () => 'hold';
     const link = await openLink();
-    const held = outcomes([link.publish('t', bytes('old'))]);
+    const held = outcomes([link.publish(of('t', bytes('old')))]);
     await broker.hears(1);
     await broker.close();
     await link.ended;
@@ -145,7 +147,7 @@ describe('a link that ends', () => {
     await broker.open();
     vi.advanceTimersByTime(100_000);
     const next = await openLink();
-    await next.publish('t', bytes('new'));
+    await next.publish(of('t', bytes('new')));
     expect(broker.heard()).toEqual(['old', 'new']);
     expect(broker.connections).toHaveLength(2);
   });
@@ -154,16 +156,16 @@ describe('a link that ends', () => {
     broker.verdict = (payload) => (payload === 'held' ? 'hold' : 'take');
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const link = await openLink({ ackTimeoutMs: 100 });
-    await link.publish('t', bytes('taken'));
+    await link.publish(of('t', bytes('taken')));
     vi.advanceTimersByTime(1_000);
-    const held = outcomes([link.publish('t', bytes('held'))]);
+    const held = outcomes([link.publish(of('t', bytes('held')))]);
     await broker.hears(2);
     // Others that are acknowledged meanwhile do not hide the one that is not.
     clock.advance(60);
-    await link.publish('t', bytes('taken too'));
+    await link.publish(of('t', bytes('taken too')));
     clock.advance(39);
     vi.advanceTimersByTime(100);
-    await link.publish('t', bytes('and this'));
+    await link.publish(of('t', bytes('and this')));
     clock.advance(1);
     vi.advanceTimersByTime(25);
     expect(await link.ended).toBe('no acknowledgement within 100 ms');
@@ -174,7 +176,7 @@ describe('a link that ends', () => {
     broker.verdict = () => 'hold';
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const link = await openLink({ ackTimeoutMs: 100 });
-    const all = ['1', '2', '3'].map((text) => link.publish('t', bytes(text)));
+    const all = ['1', '2', '3'].map((text) => link.publish(of('t', bytes(text))));
     await broker.hears(3);
     for (const one of all) {
       clock.advance(90);
@@ -187,10 +189,10 @@ describe('a link that ends', () => {
   test('not while nothing is on its way, however long that is', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const link = await openLink({ ackTimeoutMs: 1_000 });
-    await link.publish('t', bytes('1'));
+    await link.publish(of('t', bytes('1')));
     clock.advance(1_000_000);
     vi.advanceTimersByTime(10_000);
-    await link.publish('t', bytes('2'));
+    await link.publish(of('t', bytes('2')));
     expect(broker.connections).toHaveLength(1);
   });
 
@@ -198,7 +200,7 @@ describe('a link that ends', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     broker.verdict = () => 'hold';
     const link = await openLink({ keepaliveSeconds: 60 });
-    const held = outcomes([link.publish('t', bytes('1'))]);
+    const held = outcomes([link.publish(of('t', bytes('1')))]);
     // No time for an answer between one look at the keepalive and the next.
     vi.advanceTimersByTime(200_000);
     expect(await link.ended).toBe('Keepalive timeout');
@@ -208,11 +210,13 @@ describe('a link that ends', () => {
   test('close rejects what is unacknowledged, and may be called again', async () => {
     broker.verdict = () => 'hold';
     const link = await openLink();
-    const held = outcomes([link.publish('t', bytes('1')), link.publish('t', bytes('2'))]);
+    const held = outcomes([link.publish(of('t', bytes('1'))), link.publish(of('t', bytes('2')))]);
     await Promise.all([link.close(), link.close()]);
     await link.close();
     expect(await held).toEqual(['the connection was closed', 'the connection was closed']);
-    expect(await outcomes([link.publish('t', bytes('3'))])).toEqual(['the connection was closed']);
+    expect(await outcomes([link.publish(of('t', bytes('3')))])).toEqual([
+      'the connection was closed',
+    ]);
   });
 
   test.each([
@@ -226,12 +230,12 @@ describe('a link that ends', () => {
       over = true;
     });
     for (let i = 0; !over; i++) {
-      all.push(outcomes([link.publish('t', bytes(`<${i}>`))]));
+      all.push(outcomes([link.publish(of('t', bytes(`<${i}>`)))]));
       if (i === 20) end(link);
       await settle(1);
     }
     await ended;
-    all.push(outcomes([link.publish('t', bytes('too late'))]));
+    all.push(outcomes([link.publish(of('t', bytes('too late')))]));
     const ends = (await Promise.all(all)).flat();
     expect(ends).toContain('acknowledged');
     expect(ends.at(-1)).not.toBe('acknowledged');
@@ -329,7 +333,7 @@ describe('no link', () => {
       });
     });
     const link = await cloudAt(url)(never);
-    const held = outcomes([link.publish('t', bytes('1'))]);
+    const held = outcomes([link.publish(of('t', bytes('1')))]);
     const reason = await link.ended;
     expect(reason).not.toBe('the connection was closed');
     expect(await held).toEqual([reason]);
