@@ -315,9 +315,10 @@ export function decodeEnvelope(
   if (first !== ZLIB && first !== BRACE) {
     fault('it begins like no envelope; were its user properties or headers passed along?');
   }
-  const bytes = first === ZLIB ? inflated(payload, maxOutputLength) : payload;
-  if (bytes.length > maxOutputLength) fault(`it is larger than ${maxOutputLength} bytes`);
-  const document = parsed(bytes);
+  if (first === BRACE && payload.length > maxOutputLength) {
+    fault(`it is larger than ${maxOutputLength} bytes`);
+  }
+  const document = parsed(first === ZLIB ? inflated(payload, maxOutputLength) : payload);
   if (!isFields(document)) return fault('it is no JSON object');
   return Object.hasOwn(document, 'headgate') ? batched(document) : [wrapped(document)];
 }

@@ -58,6 +58,19 @@ describe('a batch', () => {
     fc.assert(fc.property(anyRecords, check), { numRuns: 500 });
   });
 
+  test.each(['\ud800', '\u0000', '"', 'é', '€', '🌡', 'a'])('nor with %j in every name', (unit) => {
+    const name = unit.repeat(500);
+    const messageId = { kind: 'id', text: name } as const;
+    const records = EVERY_CASE.map((record) => {
+      const payload = Buffer.from(name);
+      return { ...record, device: name, topic: name, reason: name, messageId, payload };
+    });
+    const sum = records.reduce((bytes, record) => bytes + documentBytesOf(record), 0);
+    const { length } = encodeBatch(records.slice(0, 1), ORIGIN, true);
+    expect(length).toBeLessThanOrEqual(sum / records.length + documentFrameBytes(ORIGIN, 'x'));
+    expect(encodeBatch(records, ORIGIN, true).length).toBeLessThanOrEqual(sum);
+  });
+
   test('has a start for each partition alone when no offset is missing', () => {
     const records = Array.from({ length: 300 }, (_, i) => {
       const [first] = EVERY_CASE;
@@ -159,6 +172,9 @@ describe('what is not sound is refused', () => {
     ['half a stream', deflateSync(batchOf({})).subarray(0, -9), /no sound zlib stream/],
     ['no UTF-8', Buffer.of(0x7b, 0xff), /no UTF-8/],
     ['another format', batchOf({ headgate: 2 }), /format 2 is unknown/],
+    ['a null', deflateSync(Buffer.from('null')), /no JSON object/],
+    ['a list', deflateSync(Buffer.from('[1]')), /no JSON object/],
+    ['a long column', batchOf({ lag: Array(10).fill(1) }), /lag has 10 entries/],
     ['a short column', batchOf({ lag: [1] }), /lag has 1 entries, payload has 9/],
     ['a column left out', batchOf({ source: undefined }), /source is no list/],
     ['a source that is not there', batchOf({ source: Array(9).fill(9) }), /names none/],
