@@ -5,6 +5,7 @@ import type { Counters } from './base/counters.ts';
 import type { Logger } from './base/logger.ts';
 import type { LogRecord } from './base/reading.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { type Downlink, sessionOf } from './downlink.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
 import { UPLINK } from './log/own-consumers.ts';
@@ -15,6 +16,7 @@ import type { NamedFiles } from './ops/named-files.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import { ALERTS, AUDIT, DEAD_LETTER, type Stores } from './stores.ts';
+import type { CloudLink } from './uplink/cloud-link.ts';
 import { DEFAULT_TOPICS } from './uplink/envelope.ts';
 import { Lane, type LaneOptions } from './uplink/lane.ts';
 import { mqttCloud } from './uplink/mqtt-link.ts';
@@ -36,6 +38,8 @@ export interface ForwardingOptions {
   readonly books: Books;
   /** Save the progress, together with the books. */
   readonly checkpoints: Checkpoints;
+  /** Hears what the cloud sends. */
+  readonly downlink?: Downlink | undefined;
 }
 
 const NOTHING: ReadonlyMap<string, string> = new Map();
@@ -71,6 +75,7 @@ export class Forwarding {
       const booked = booking(options.books, consumer.stream);
       return new Lane({ consumer, origin, topic, backoff, ...booked });
     });
+    const session = sessionOf(config);
     const open = mqttCloud({
       url: uplink.url,
       clientId: uplink.clientId || `headgate-${gatewayId}`,
@@ -80,12 +85,14 @@ export class Forwarding {
       keepaliveSeconds: uplink.keepaliveSeconds,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       ackTimeoutMs: uplink.ackTimeoutMs,
+      ...(session === undefined ? {} : { session }),
       clock,
       tls: { ca, cert, key },
     });
     const backoff = new Backoff({ baseMs, maxMs, random });
     logger.info({ cloud: uplink.url, topic }, 'the uplink starts');
-    const running = new Uplink({ open, lanes, window, backoff, counters, clock, logger });
+    const onLink = (link: CloudLink) => options.downlink?.attach(link);
+    const running = new Uplink({ open, onLink, lanes, window, backoff, counters, clock, logger });
     const own = consumers.map(({ consumer }) => consumer);
     const forwarding = new Forwarding(options, own, running);
     // From the first moment there is a position: what retention drops is measured against it.

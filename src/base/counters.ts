@@ -30,6 +30,10 @@ export interface Counters {
   sparkplugGaps: number;
   /** Records that the cloud acknowledged. */
   forwarded: number;
+  /** Messages of the cloud that were published here; one that came twice counts twice. */
+  downlinked: number;
+  /** Messages of the cloud that were acknowledged and published nowhere: see docs/downlink.md. */
+  downlinkRefused: number;
   /** Alerts begun. */
   alerts: number;
 }
@@ -45,6 +49,8 @@ export function newCounters(): Counters {
     unrouted: 0,
     sparkplugGaps: 0,
     forwarded: 0,
+    downlinked: 0,
+    downlinkRefused: 0,
     alerts: 0,
   };
 }

@@ -7,6 +7,8 @@ import { Publisher, type PublisherOptions } from './publisher.ts';
 export interface UplinkOptions extends PublisherOptions {
   readonly open: OpenLink;
   readonly clock: Clock;
+  /** A link is up; nothing has been published on it yet. */
+  readonly onLink?: (link: CloudLink) => void;
   /** How long a stop waits for acknowledgements on their way; 2,000 unless given. */
   readonly graceMs?: number;
 }
@@ -61,7 +63,7 @@ export class Uplink {
 
   /** One link after the other, with a wait between them. */
   async #run(): Promise<void> {
-    const { open, backoff, logger, lanes } = this.#options;
+    const { open, backoff, logger, lanes, onLink } = this.#options;
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
@@ -69,6 +71,7 @@ export class Uplink {
         this.#change('up', undefined);
         this.#told = undefined;
         logger.info({ subject: SUBJECT }, 'the link to the cloud is up');
+        onLink?.(link);
         const reason = await this.#serve(link);
         if (signal.aborted) break;
         this.#change('down', reason);
