@@ -42,7 +42,10 @@ export class Downlink {
       const onCommand = (command: CloudCommand) => this.#take(command, signal);
       for (const { filter, reason } of (await link.listen?.(routes.filters, onCommand)) ?? []) {
         const fields = { filter, reason, repeatKey: filter };
-        logger.warn(fields, 'the cloud refused a subscription; it is asked again on the next link');
+        logger.warn(
+          fields,
+          'the cloud does not grant a subscription; it is asked again on the next link',
+        );
       }
     } catch {
       // The link has ended before the answers: it is subscribed to on the next one.

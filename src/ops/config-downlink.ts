@@ -36,16 +36,15 @@ const route = v.strictObject({
   from: v.pipe(
     filter(SOURCE),
     v.description(
-      'Topics in the cloud to listen on, such as `headgate/{gateway}/down/#`. `+` is any level, a ' +
-        'last `#` all further ones.',
+      'Topics in the cloud to listen on, such as `headgate/{gateway}/down/#`. `+` is any level, ' +
+        'a last `#` all further ones.',
     ),
   ),
   to: v.pipe(
     filter(LOCAL),
     v.description(
       'Local topic, such as `commands/#`: with the same wildcards as `from` in the same order, ' +
-        'which stand for the same here. `downlink.allow` must have ' +
-        'it.',
+        'which stand for the same here. `downlink.allow` must have it.',
     ),
   ),
   retain: flag(

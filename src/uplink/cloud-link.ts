@@ -19,7 +19,7 @@ export interface CloudCommand {
   readonly payload: Uint8Array;
 }
 
-/** A filter that the cloud lets nobody listen on, and its reason. */
+/** A filter that the cloud does not grant as it is asked for, and why. */
 export interface RefusedFilter {
   readonly filter: string;
   readonly reason: string;

@@ -1,3 +1,4 @@
+import { messageOf } from '../base/errors.ts';
 import type { CloudCommand } from './cloud-link.ts';
 
 /** The part of a PUBLISH from the cloud that is looked at here. */
@@ -73,7 +74,7 @@ export class MqttInbox {
         const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
         await this.#onCommand({ topic, payload: bytes });
       } catch (error) {
-        if (!this.#isOver) this.#options.giveUp(`a message was not taken: ${String(error)}`);
+        if (!this.#isOver) this.#options.giveUp(`a message was not taken: ${messageOf(error)}`);
         return;
       }
       // A crash here: the cloud has no acknowledgement, and sends it once more.

@@ -230,17 +230,20 @@ class MqttLink implements CloudLink {
   /** Alone in its packet: a refusal is of this filter. Returns the reason of it. */
   #subscribe(filter: string): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
+      if (!this.#client.connected) {
+        reject(new Error(this.#reason));
+        return;
+      }
       const pending = { reject };
       this.#add(pending);
       // MQTT 5: what is retained comes only where the subscription is new.
       const options = { qos: 1 as const, rh: 1 };
-      this.#client.subscribe(filter, options, (error) => {
-        const { code } = (error ?? {}) as { code?: unknown };
-        const isRefused = typeof code === 'number' && code >= 0x80;
-        // The link is ending: the close says so.
-        if (error && !isRefused) return;
+      this.#client.subscribe(filter, options, (_error, _subscriptions, packet) => {
+        // Without an answer the link is ending: the close says so.
+        const [granted] = packet?.granted ?? [];
+        if (typeof granted !== 'number') return;
         this.#delete(pending);
-        resolve(isRefused ? `reason 0x${code.toString(16)}` : undefined);
+        resolve(refusalOfGrant(granted));
       });
     });
   }
@@ -249,6 +252,12 @@ class MqttLink implements CloudLink {
     this.#client.end(true);
     await this.ended;
   }
+}
+
+/** Of a SUBACK: what was asked for is QoS 1. */
+function refusalOfGrant(granted: number): string | undefined {
+  if (granted >= 0x80) return `reason 0x${granted.toString(16)}`;
+  return granted === 0 ? 'QoS 0 only: what is sent while the link is down is lost' : undefined;
 }
 
 /** The client library turns a refusing PUBACK into an error with its code. */
