@@ -6,6 +6,7 @@ import type { HandledOffsets } from './base/handled-offsets.ts';
 import type { Logger } from './base/logger.ts';
 import type { LogRecord } from './base/reading.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { type Downlink, sessionOf } from './downlink.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
 import { UPLINK } from './log/own-consumers.ts';
@@ -49,6 +50,8 @@ export interface ForwardingOptions {
   readonly books: Books;
   /** Save the progress, together with the books. */
   readonly checkpoints: Checkpoints;
+  /** Hears what the cloud sends. */
+  readonly downlink?: Downlink | undefined;
 }
 
 export interface ForwardingStatus extends UplinkStatus, DrainStatus {
@@ -115,7 +118,10 @@ export class Forwarding {
       clock,
       logger,
       backlog: () => this.backlog(),
-      onLink: () => this.#split(),
+      onLink: (link) => {
+        this.#split();
+        options.downlink?.attach(link);
+      },
     });
   }
 
@@ -200,6 +206,7 @@ function maxBytesOf({ uplink }: Config): number {
 function openCloud({ config, texts, gatewayId, clock }: ForwardingOptions): OpenLink {
   const { uplink } = config;
   const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = texts;
+  const session = sessionOf(config);
   return mqttCloud({
     url: uplink.url,
     clientId: uplink.clientId || `headgate-${gatewayId}`,
@@ -209,6 +216,7 @@ function openCloud({ config, texts, gatewayId, clock }: ForwardingOptions): Open
     keepaliveSeconds: uplink.keepaliveSeconds,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     ackTimeoutMs: uplink.ackTimeoutMs,
+    ...(session === undefined ? {} : { session }),
     clock,
     tls: { ca, cert, key },
   });
