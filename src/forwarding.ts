@@ -17,7 +17,7 @@ import type { StateStore } from './os/state-store.ts';
 import { ALERTS, AUDIT, DEAD_LETTER, type Stores } from './stores.ts';
 import { DEFAULT_TOPICS } from './uplink/envelope.ts';
 import { Lane, type LaneOptions } from './uplink/lane.ts';
-import { mqttCloud } from './uplink/mqtt-link.ts';
+import { openCloud } from './uplink/open-cloud.ts';
 import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
 
 export interface ForwardingOptions {
@@ -71,7 +71,7 @@ export class Forwarding {
       const booked = booking(options.books, consumer.stream);
       return new Lane({ consumer, origin, topic, backoff, ...booked });
     });
-    const open = mqttCloud({
+    const open = await openCloud({
       url: uplink.url,
       clientId: uplink.clientId || `headgate-${gatewayId}`,
       username: uplink.username,
