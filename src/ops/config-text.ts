@@ -100,6 +100,7 @@ function addressFault(text: string): string | undefined {
     return 'user and password do not belong here; use uplink.username and uplink.passwordFile';
   }
   if (url.hostname === '') return 'a host is needed';
+  if (url.hostname.includes(',')) return 'only NATS and Kafka take several hosts';
   if (url.port === '0') return 'port 0 cannot be connected to';
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
     return 'only host and port may follow the //';

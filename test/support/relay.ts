@@ -5,6 +5,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export class Relay {
   /** What comes back from the far side is dropped while true; what goes there arrives. */
   isMute = false;
+  /** All that came back, whether it was passed on or not. */
+  answers = '';
   readonly port: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -15,7 +17,10 @@ export class Relay {
     server.on('connection', (near) => {
       const far = connect(target, '127.0.0.1');
       near.pipe(far);
-      far.on('data', (data) => this.isMute || near.write(data));
+      far.setEncoding('latin1').on('data', (data: string) => {
+        this.answers += data;
+        if (!this.isMute) near.write(data, 'latin1');
+      });
       for (const [socket, other] of [
         [near, far],
         [far, near],

@@ -183,9 +183,9 @@ describe('the address and topic of the cloud', () => {
   test.each([
     ['http://c', 'must start with mqtt://, mqtts://,'],
     ['nats://a:4222,b:0', 'port 0'],
-    ['nats://a,', 'not an address'],
+    ['nats://a,', 'a host is needed'],
     ['kafka://a:9092,b:9092/topic', 'only host and port'],
-    ['mqtt://a,b:1883', 'not an address'],
+    ['mqtt://a,b:1883', 'only NATS and Kafka'],
     ['nats://me:hunter2@a,b', 'uplink.passwordFile'],
     ['cloud.example', 'not an address'],
     ['mqtt://c:99999', 'not an address'],
