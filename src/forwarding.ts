@@ -77,6 +77,7 @@ export class Forwarding {
       username: uplink.username,
       password: password?.split(/\r?\n/, 1)[0],
       protocolVersion: uplink.protocolVersion,
+      saslMechanism: uplink.saslMechanism,
       keepaliveSeconds: uplink.keepaliveSeconds,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       ackTimeoutMs: uplink.ackTimeoutMs,

@@ -68,6 +68,12 @@ export const uplink = v.strictObject({
     'File whose first line is the password. The password never stands here. Paths are taken ' +
       'from the working directory on.',
   ),
+  saslMechanism: choice(
+    ['plain', 'scram-sha-256', 'scram-sha-512'],
+    'plain',
+    'Kafka alone: how user name and password are shown to the brokers. `plain` shows the ' +
+      'password itself, so it wants kafkas://.',
+  ),
   protocolVersion: v.nullish(
     v.pipe(
       v.picklist([4, 5] as const),

@@ -1,5 +1,6 @@
 import { codeOf, HeadgateError } from '../base/errors.ts';
 import type { OpenLink } from './cloud-link.ts';
+import type { KafkaOptions } from './kafka-link.ts';
 import { type CloudOptions, mqttCloud } from './mqtt-link.ts';
 import { protocolOf } from './uplink-url.ts';
 
@@ -9,11 +10,15 @@ import { protocolOf } from './uplink-url.ts';
  *
  * Throws UPLINK_CLIENT_MISSING when the package is not installed.
  */
-export async function openCloud(options: CloudOptions): Promise<OpenLink> {
+export async function openCloud(options: CloudOptions & KafkaOptions): Promise<OpenLink> {
   switch (protocolOf(options.url)) {
     case 'nats': {
       const { natsCloud } = await orMissing('@nats-io/transport-node', import('./nats-link.ts'));
       return natsCloud(options);
+    }
+    case 'kafka': {
+      const { kafkaCloud } = await orMissing('kafkajs', import('./kafka-link.ts'));
+      return kafkaCloud(options);
     }
     default:
       return mqttCloud(options);

@@ -49,6 +49,7 @@ async function open(more: Partial<NatsOptions> = {}, signal = NEVER): Promise<Cl
     username: '',
     password: undefined,
     protocolVersion: 4,
+    saslMechanism: 'plain',
     keepaliveSeconds: 30,
     connectTimeoutMs: 2000,
     ackTimeoutMs: 20_000,
@@ -239,7 +240,7 @@ describe('a link', () => {
 
   it('ends when acknowledgements stop coming', async () => {
     const relay = await Relay.start(server.port);
-    const link = await open({ url: relay.url, ackTimeoutMs: 300 });
+    const link = await open({ url: `nats://127.0.0.1:${relay.port}`, ackTimeoutMs: 300 });
     await link.publish(message());
     relay.isMute = true;
     const waiting = [message(), message()].map((one) => link.publish(one));
@@ -252,7 +253,7 @@ describe('a link', () => {
 
   it('ends when it is cut, and what the stream has is acknowledged the next time', async () => {
     const relay = await Relay.start(server.port);
-    const link = await open({ url: relay.url });
+    const link = await open({ url: `nats://127.0.0.1:${relay.port}` });
     await link.publish(message());
     relay.isMute = true;
     const sent = message();

@@ -8,14 +8,17 @@ export class Relay {
   /** All that came back, whether it was passed on or not. */
   answers = '';
   readonly port: number;
+  /** Where new connections lead. */
+  target: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
   private constructor(server: Server, target: number) {
     this.#server = server;
+    this.target = target;
     this.port = (server.address() as { port: number }).port;
     server.on('connection', (near) => {
-      const far = connect(target, '127.0.0.1');
+      const far = connect(this.target, '127.0.0.1');
       near.pipe(far);
       far.setEncoding('latin1').on('data', (data: string) => {
         this.answers += data;
@@ -41,10 +44,6 @@ export class Relay {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new Relay(server, target);
-  }
-
-  get url(): string {
-    return `nats://127.0.0.1:${this.port}`;
   }
 
   get connections(): number {
