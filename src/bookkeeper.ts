@@ -8,10 +8,12 @@ import type { Clock } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
 import { codeOf, messageOf } from './base/errors.ts';
 import type { Gaps } from './base/gap.ts';
+import { HandledOffsets } from './base/handled-offsets.ts';
 import type { Logger } from './base/logger.ts';
+import { isParked } from './base/parked.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { forwardedStreams } from './forwarding.ts';
-import { checkpointKey, checkpointOffsets } from './log/checkpoint.ts';
+import { checkpointHandled, checkpointKey } from './log/checkpoint.ts';
 import type { Commit } from './log/commit.ts';
 import type { Journal } from './log/journal.ts';
 import { earliestOffsets } from './log/log-reader.ts';
@@ -39,8 +41,8 @@ export interface BookkeeperOptions {
 
 /** What the books need to know of the uplink. */
 export interface Positions {
-  /** First offset of a partition that the cloud has not acknowledged; undefined: it is not sent. */
-  position(stream: string, partition: number): number | undefined;
+  /** What the cloud has acknowledged of a stream; undefined: it is not sent. */
+  acked(stream: string): HandledOffsets | undefined;
 }
 
 /** For `headgate status`. */
@@ -50,6 +52,8 @@ export interface AuditStatus {
   readonly closedBuckets: number;
   readonly lastClosed?: Closed['last'];
 }
+
+const NOTHING_ACKED = new HandledOffsets([]);
 
 /**
  * Keeps the books: counts what is committed, what retention drops, and what the uplink tells, and
@@ -83,7 +87,7 @@ export class Bookkeeper {
       isCaughtUp: (stream) =>
         this.#journalOf(stream)
           .nextOffsets(stream)
-          .every((end, p) => this.#position(stream, p) >= end),
+          .every((end, p) => (this.#acked(stream)?.position(p) ?? 0) >= end),
     });
   }
 
@@ -125,10 +129,10 @@ export class Bookkeeper {
     );
     const events = bySlot(stores.events, books);
     stores.events.onCommit((commit) =>
-      commit.visit((slot, { topic, deviceTimeMs }, receivedAtMs) => {
+      commit.visit((slot, { topic, deviceTimeMs, reason }, receivedAtMs) => {
         const place = events[slot];
         place?.own.stored(place.partition, deviceTimeMs, receivedAtMs);
-        if (place?.own.name !== DEAD_LETTER) return;
+        if (place?.own.name !== DEAD_LETTER || isParked(reason)) return;
         bookDeadLetter({ books, streamOf }, topic, receivedAtMs);
         outcomes.deadLettered += 1;
       }),
@@ -142,7 +146,7 @@ export class Bookkeeper {
     for (const journal of [stores.telemetry, stores.events]) {
       const expiry = new Expiry({
         books: this.books,
-        position: ({ stream, partition }) => this.#position(stream, partition),
+        acked: (stream) => this.#acked(stream) ?? NOTHING_ACKED,
         read: (stream, from, until) => readRange({ files, view: journal, stream, from, until }),
         save: () => checkpoints.save(),
       });
@@ -171,8 +175,8 @@ export class Bookkeeper {
     return [ALERTS, DEAD_LETTER].includes(stream) ? events : telemetry;
   }
 
-  #position(stream: string, partition: number): number {
-    return this.#positions?.position(stream, partition) ?? 0;
+  #acked(stream: string): HandledOffsets | undefined {
+    return this.#positions?.acked(stream);
   }
 
   status(): AuditStatus {
@@ -186,7 +190,7 @@ export class Bookkeeper {
     const lost = [stores.telemetry, stores.events].flatMap((journal) => journal.status().lost);
     const snapshot = snapshotOf({
       books: this.books,
-      positionOf: (stream, p) => this.#position(stream, p),
+      ackedOf: (stream) => this.#acked(stream),
       endOf: (stream) => this.#journalOf(stream).nextOffsets(stream),
       lostOf: (name) =>
         lost
@@ -242,15 +246,16 @@ async function auditedStreams(options: BookkeeperOptions): Promise<AuditedStream
   for (const [name, journal] of all) {
     const stored = await state.get(checkpointKey(UPLINK, name));
     const earliest = earliestOffsets(journal, name);
-    const position = checkpointOffsets(stored, journal.logId) ?? earliest;
+    const end = journal.nextOffsets(name);
+    const acked = checkpointHandled(stored, journal.logId, end) ?? new HandledOffsets(earliest);
     streams.push({
       name,
       log: journal.logId,
       takesMessages: journal === telemetry,
       forwards: config.uplink.url !== '' && forwarded.includes(name),
       earliest,
-      end: journal.nextOffsets(name),
-      position,
+      end,
+      acked,
       records: (from) => readRange({ files, view: journal, stream: name, from }),
     });
   }

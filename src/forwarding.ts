@@ -2,6 +2,7 @@ import type { Books } from './audit/books.ts';
 import { Backoff } from './base/backoff.ts';
 import type { Clock, Random } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
+import type { HandledOffsets } from './base/handled-offsets.ts';
 import type { Logger } from './base/logger.ts';
 import type { LogRecord } from './base/reading.ts';
 import type { Checkpoints } from './checkpoints.ts';
@@ -9,16 +10,28 @@ import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
 import { UPLINK } from './log/own-consumers.ts';
 import type { DroppedOffsets } from './log/retention.ts';
-import { StreamConsumer } from './log/stream-consumer.ts';
+import { type Source, SplitConsumer } from './log/split-consumer.ts';
 import type { Config } from './ops/config.ts';
 import type { NamedFiles } from './ops/named-files.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import { ALERTS, AUDIT, DEAD_LETTER, type Stores } from './stores.ts';
+import {
+  ALERT_LANE,
+  BACKLOG_LANE,
+  Budget,
+  FRESH_LANE,
+  type LanePriority,
+} from './uplink/budget.ts';
+import type { CloudRefusal, OpenLink } from './uplink/cloud-link.ts';
+import { DrainMeter } from './uplink/drain-meter.ts';
 import { DEFAULT_TOPICS } from './uplink/envelope.ts';
-import { Lane, type LaneOptions } from './uplink/lane.ts';
+import { Lane } from './uplink/lane.ts';
 import { openCloud } from './uplink/open-cloud.ts';
+import { BatchShape, RawShape, type Shape } from './uplink/shape.ts';
 import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
+import { booking, bookParked } from './uplink-books.ts';
+import { type DrainStatus, drainOf } from './uplink-drain.ts';
 
 export interface ForwardingOptions {
   readonly config: Config;
@@ -38,96 +51,140 @@ export interface ForwardingOptions {
   readonly checkpoints: Checkpoints;
 }
 
+export interface ForwardingStatus extends UplinkStatus, DrainStatus {
+  /** The link costs money at this hour: the backlog waits, and maybe more. */
+  readonly metered: boolean;
+}
+
 const NOTHING: ReadonlyMap<string, string> = new Map();
 const CONNECT_TIMEOUT_MS = 10_000;
+/** Of a batch, unless the configuration or the cloud says so: what most clouds take. */
+const BATCH_BYTES = 131_072;
+
+interface Feed {
+  readonly consumer: SplitConsumer;
+  readonly journal: Journal;
+}
 
 /** The consumers "uplink", one per stream, and the uplink that they feed. */
 export class Forwarding {
   readonly #options: ForwardingOptions;
-  readonly #consumers: readonly StreamConsumer[];
+  readonly #feeds: readonly Feed[];
+  readonly #budget: Budget;
+  readonly #meter: DrainMeter;
+  /** Of what comes in. */
+  readonly #arrivals: DrainMeter;
+  readonly #lanes: readonly Lane[];
   readonly #uplink: Uplink;
   #given = '';
 
-  private constructor(
-    options: ForwardingOptions,
-    consumers: readonly StreamConsumer[],
-    uplink: Uplink,
-  ) {
+  private constructor(options: ForwardingOptions, feeds: readonly Feed[], open: OpenLink) {
     this.#options = options;
-    this.#consumers = consumers;
-    this.#uplink = uplink;
+    this.#feeds = feeds;
+    const { config, clock, random, counters, logger } = options;
+    const { uplink } = config;
+    this.#budget = new Budget({
+      clock,
+      bytesPerSecond: (uplink.budget.kbitPerSecond * 1000) / 8,
+      bytesPerDay: uplink.budget.mbPerDay * 1e6,
+      publishesPerSecond: 0,
+      ...uplink.budget,
+    });
+    this.#meter = new DrainMeter(clock);
+    this.#arrivals = new DrainMeter(clock);
+    for (const journal of new Set(feeds.map((feed) => feed.journal))) {
+      journal.onCommit((commit) => this.#arrivals.add(commit.count));
+    }
+    this.#lanes = lanesOf(options, feeds);
+    const backoff = new Backoff({
+      baseMs: uplink.reconnectMinMs,
+      maxMs: uplink.reconnectMaxMs,
+      random,
+    });
+    this.#uplink = new Uplink({
+      open,
+      lanes: this.#lanes,
+      window: uplink.window,
+      maxInFlightBytes: uplink.maxInFlightBytes,
+      maxBytes: maxBytesOf(config),
+      backlogShare: uplink.backlogShare,
+      budget: this.#budget,
+      meter: this.#meter,
+      backoff,
+      counters,
+      clock,
+      logger,
+      backlog: () => this.backlog(),
+      onLink: () => this.#split(),
+    });
   }
 
   static async start(options: ForwardingOptions): Promise<Forwarding> {
-    const { config, gatewayId, random, counters, clock, logger } = options;
-    const consumers = await openConsumers(options);
-    const { uplink } = config;
-    const { reconnectMinMs: baseMs, reconnectMaxMs: maxMs, window } = uplink;
-    const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = options.texts;
-    const topic = uplink.topic || DEFAULT_TOPICS[uplink.shape];
-    const lanes = consumers.map(({ consumer, journal }) => {
-      const origin = { gateway: gatewayId, log: journal.logId };
-      const backoff = new Backoff({ baseMs, maxMs, random });
-      const booked = booking(options.books, consumer.stream);
-      return new Lane({ consumer, origin, topic, backoff, ...booked });
-    });
-    const open = await openCloud({
-      url: uplink.url,
-      clientId: uplink.clientId || `headgate-${gatewayId}`,
-      username: uplink.username,
-      password: password?.split(/\r?\n/, 1)[0],
-      protocolVersion: uplink.protocolVersion,
-      saslMechanism: uplink.saslMechanism,
-      keepaliveSeconds: uplink.keepaliveSeconds,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      ackTimeoutMs: uplink.ackTimeoutMs,
-      clock,
-      tls: { ca, cert, key },
-    });
-    const backoff = new Backoff({ baseMs, maxMs, random });
-    logger.info({ cloud: uplink.url, topic }, 'the uplink starts');
-    const running = new Uplink({ open, lanes, window, backoff, counters, clock, logger });
-    const own = consumers.map(({ consumer }) => consumer);
-    const forwarding = new Forwarding(options, own, running);
+    const { config, logger, checkpoints } = options;
+    const { url, shape, topic } = config.uplink;
+    const forwarding = new Forwarding(options, await openFeeds(options), await farSide(options));
+    const fields = { cloud: url, shape, topic: topic || DEFAULT_TOPICS[shape] };
+    logger.info(fields, 'the uplink starts');
     // From the first moment there is a position: what retention drops is measured against it.
-    options.checkpoints.add(() => forwarding.#progress());
-    await options.checkpoints.save();
-    running.start();
+    checkpoints.add(() => forwarding.#progress());
+    await checkpoints.save();
+    forwarding.#uplink.start();
     return forwarding;
   }
 
-  status(): UplinkStatus {
-    return this.#uplink.status();
+  /** What comes in from here on is fresh; alerts are few, and keep their order. */
+  #split(): void {
+    const { order } = this.#options.config.uplink;
+    for (const { consumer } of this.#feeds) {
+      consumer.split(consumer.stream === ALERTS ? 'strict' : order);
+    }
+  }
+
+  status(): ForwardingStatus {
+    const { clock, counters } = this.#options;
+    const recordsPerSecond = this.#meter.recordsPerSecond;
+    const oldest = this.#lanes.flatMap(({ oldest: record }) => record ?? []);
+    return {
+      ...this.#uplink.status(),
+      ...drainOf({
+        backlog: this.backlog(),
+        forwarded: counters.forwarded,
+        sentBytes: this.#budget.sentBytes,
+        recordsPerSecond,
+        storedPerSecond: this.#arrivals.recordsPerSecond,
+        oldestMs: Math.min(...oldest.map(({ receivedAtMs }) => receivedAtMs)),
+        wallMs: clock.wallMs(),
+      }),
+      metered: this.#budget.isMetered,
+    };
   }
 
   backlog(): number {
-    return this.#consumers.reduce((sum, consumer) => sum + consumer.backlog(), 0);
+    return this.#feeds.reduce((sum, { consumer }) => sum + consumer.backlog(), 0);
   }
 
-  position(stream: string, partition: number): number | undefined {
-    return this.#consumers.find((consumer) => consumer.stream === stream)?.position(partition);
+  acked(stream: string): HandledOffsets | undefined {
+    return this.#feeds.find(({ consumer }) => consumer.stream === stream)?.consumer.progress;
   }
 
   /** Of what retention is about to drop, what the cloud has not acknowledged. */
   unforwarded(dropped: readonly DroppedOffsets[]): DroppedOffsets[] {
     return dropped.flatMap((range) => {
-      const consumer = this.#consumers.find(({ stream }) => stream === range.stream);
-      if (consumer === undefined) return [];
-      const offset = Math.max(range.offset, consumer.position(range.partition));
-      const count = range.offset + range.count - offset;
-      return count > 0 ? [{ ...range, offset, count }] : [];
+      const { partition, offset: from, count } = range;
+      const holes = this.acked(range.stream)?.holes(partition, { from, to: from + count }) ?? [];
+      return holes.map((hole) => ({ ...range, offset: hole.from, count: hole.to - hole.from }));
     });
   }
 
   async stop(): Promise<void> {
     await this.#uplink.stop();
     await this.#options.checkpoints.save();
-    for (const consumer of this.#consumers) await consumer.close();
+    for (const { consumer } of this.#feeds) consumer.close();
   }
 
   /** Where it has come to, if that is news. A crash sends a little again, and skips nothing. */
   #progress(): ReadonlyMap<string, string> {
-    const entries = new Map(this.#consumers.flatMap((consumer) => [...consumer.checkpoint()]));
+    const entries = new Map(this.#feeds.flatMap(({ consumer }) => [...consumer.checkpoint()]));
     const text = JSON.stringify([...entries]);
     if (text === this.#given) return NOTHING;
     this.#given = text;
@@ -135,20 +192,88 @@ export class Forwarding {
   }
 }
 
-/** In the turn in which the position moves on, so that the two are saved of one moment. */
-export function booking(books: Books, stream: string): Pick<LaneOptions, 'onSent' | 'onAcked'> {
-  const own = books.of(stream);
-  if (own === undefined) return {};
-  return {
-    onSent: ({ deviceTimeMs, receivedAtMs }: LogRecord) => {
-      own.bucketAt(deviceTimeMs, receivedAtMs).counts.forwarded += 1;
-    },
-    onAcked: ({ partition, offset, deviceTimeMs, receivedAtMs }: LogRecord) => {
-      // Before that retention has dropped it, and it was counted as expired.
-      if (offset < (own.expiredTo[partition] ?? 0)) return;
-      own.bucketAt(deviceTimeMs, receivedAtMs).counts.cloudAcked += 1;
-    },
-  };
+function maxBytesOf({ uplink }: Config): number {
+  if (uplink.maxBytes > 0) return uplink.maxBytes;
+  return uplink.shape === 'batch' ? BATCH_BYTES : Number.POSITIVE_INFINITY;
+}
+
+function farSide({ config, texts, gatewayId, clock }: ForwardingOptions): Promise<OpenLink> {
+  const { uplink } = config;
+  const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = texts;
+  return openCloud({
+    url: uplink.url,
+    clientId: uplink.clientId || `headgate-${gatewayId}`,
+    username: uplink.username,
+    password: password?.split(/\r?\n/, 1)[0],
+    protocolVersion: uplink.protocolVersion,
+    saslMechanism: uplink.saslMechanism,
+    keepaliveSeconds: uplink.keepaliveSeconds,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    ackTimeoutMs: uplink.ackTimeoutMs,
+    clock,
+    tls: { ca, cert, key },
+  });
+}
+
+/** Of one stream: alerts have one lane, others one for what is fresh and one for the backlog. */
+function lanesOf(options: ForwardingOptions, feeds: readonly Feed[]): Lane[] {
+  const { config, random, clock, books } = options;
+  const { reconnectMinMs: baseMs, reconnectMaxMs: maxMs } = config.uplink;
+  return feeds.flatMap(({ consumer, journal }) => {
+    const shape = shapeOf(options, journal);
+    const book = booking(books, consumer.stream);
+    const lane = (source: Source, priority: LanePriority) =>
+      new Lane({
+        source,
+        shape,
+        priority,
+        backoff: new Backoff({ baseMs, maxMs, random }),
+        clock,
+        ...(book === undefined ? {} : { book }),
+        park: (record, refusal) => parkRecord(options, record, refusal),
+      });
+    const { fresh, behind, stream } = consumer;
+    if (stream === ALERTS) return [lane(fresh, ALERT_LANE)];
+    return [lane(fresh, FRESH_LANE), lane(behind, BACKLOG_LANE)];
+  });
+}
+
+function shapeOf({ config, gatewayId }: ForwardingOptions, { logId }: Journal): Shape {
+  const { shape, identity, lingerMs, compression, topic } = config.uplink;
+  const origin = { gateway: gatewayId, log: logId };
+  const common = { origin, topic: topic || DEFAULT_TOPICS[shape] };
+  if (shape === 'raw') return new RawShape({ ...common, identity });
+  return new BatchShape({ ...common, lingerMs, compression });
+}
+
+/**
+ * A record that the cloud does not take stays in its stream, and a dead letter says so. One that is
+ * a dead letter already is not made another: it would not be taken either. A crash after the letter
+ * and before the next checkpoint makes it once more.
+ */
+async function parkRecord(
+  { stores, counters, logger, books }: ForwardingOptions,
+  record: LogRecord,
+  refusal: CloudRefusal,
+): Promise<void> {
+  const { events } = stores;
+  const { stream, partition, offset, device } = record;
+  const reason = refusal.kind === 'too-large' ? 'CLOUD_TOO_LARGE' : 'CLOUD_REFUSED';
+  if (stream !== DEAD_LETTER) {
+    const { topic, payload, messageId, deviceTimeMs, monoMs } = record;
+    const letter = { device, topic, payload, messageId, deviceTimeMs, monoMs, reason };
+    await new Promise<void>((resolve, reject) => {
+      events.append(events.stream(DEAD_LETTER), 0, letter, (error) => {
+        if (error === undefined) resolve();
+        else reject(error);
+      });
+    });
+  }
+  counters.parked += 1;
+  bookParked(books, record);
+  const fields = { code: reason, stream, partition, offset, device, reason: refusal.message };
+  const repeatKey = `${stream}/${device}`;
+  logger.error({ ...fields, repeatKey }, 'the cloud does not take a record; it is set aside');
 }
 
 /** A stream that the uplink sends, and where it is. */
@@ -173,13 +298,12 @@ export function forwardedStreams(
   return lanes.filter(({ stream }) => wanted.length === 0 || wanted.includes(stream));
 }
 
-async function openConsumers({ config, stores, state, files }: ForwardingOptions) {
-  const opened: Array<{ consumer: StreamConsumer; journal: Journal }> = [];
+async function openFeeds({ config, stores, state, files }: ForwardingOptions): Promise<Feed[]> {
+  const feeds: Feed[] = [];
   for (const { stream, journal } of forwardedStreams(config, stores)) {
     const stored = await state.get(checkpointKey(UPLINK, stream));
-    const start = 'earliest' as const;
-    const consumer = new StreamConsumer({ name: UPLINK, stream, journal, files, stored, start });
-    opened.push({ consumer, journal });
+    const consumer = new SplitConsumer({ name: UPLINK, stream, journal, files, stored });
+    feeds.push({ consumer, journal });
   }
-  return opened;
+  return feeds;
 }

@@ -5,6 +5,7 @@ import type { Clock } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
 import type { ErrorCode, HeadgateError } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
+import { isParked } from './base/parked.ts';
 import type { MessageId, Reading } from './base/reading.ts';
 import type { Heard, SparkplugOrder } from './decode/sparkplug-order.ts';
 import type { InboundPublish } from './ingest/broker.ts';
@@ -134,7 +135,8 @@ export class Pipeline {
     return { outcome: isKnown ? 'duplicate' : 'stored' };
   }
 
-  #route({ topic, payload }: Reading, id: MessageId): Routed | Redriven {
+  #route(letter: Reading, id: MessageId): Routed | Redriven {
+    const { topic, payload } = letter;
     const found = this.#find(topic);
     if (found === undefined) return { outcome: 'no-stream' };
     const { target, place } = found;
@@ -142,8 +144,10 @@ export class Pipeline {
     const parsed = this.#parse(found, { device: place.device, topic, payload, monoMs });
     if (!parsed.ok) return { outcome: 'no-reading', reason: parsed.code };
     const { messageId: own = id } = parsed.reading;
-    // A dead letter has lost the boot: the same number in two boots would pass for one reading.
-    const messageId = target.rules.bootIsProperty && own.kind !== 'id' ? id : own;
+    // A dead letter has lost the boot: the same number in two boots would pass for one reading. And
+    // one that the uplink set aside is a reading that is known: it would pass for its own repeat.
+    const isLost = target.rules.bootIsProperty && own.kind !== 'id';
+    const messageId = isLost || isParked(letter.reason) ? id : own;
     const named = { ...parsed, reading: { ...parsed.reading, messageId } };
     return { target, partition: place.partition, parsed: named };
   }

@@ -13,6 +13,7 @@ export const COUNT_NAMES = [
   'expired',
   'notForwarded',
   'lost',
+  'parked',
 ] as const;
 
 export type CountName = (typeof COUNT_NAMES)[number];
@@ -32,6 +33,7 @@ export function noCounts(): Counts {
     expired: 0,
     notForwarded: 0,
     lost: 0,
+    parked: 0,
   };
 }
 
@@ -61,6 +63,6 @@ export function unexplained(counts: Readonly<Counts>): number {
  * the log, and not from these numbers.
  */
 export function owed(counts: Readonly<Counts>): number {
-  const { stored, opening, cloudAcked, expired, notForwarded, lost } = counts;
-  return stored + opening - cloudAcked - expired - notForwarded - lost;
+  const { stored, opening, cloudAcked, expired, notForwarded, lost, parked } = counts;
+  return stored + opening - cloudAcked - expired - notForwarded - lost - parked;
 }

@@ -51,9 +51,9 @@ export function parseEntry(payload: Uint8Array): AuditEntry | undefined {
   if (v !== ENTRY_VERSION || typeof log !== 'string' || typeof stream !== 'string') {
     return undefined;
   }
-  const numbers = [bucketStart, bucketMs, n, ...COUNT_NAMES.map((name) => fields[name])];
+  const numbers = [bucketStart, bucketMs, n, ...COUNT_NAMES.map((name) => fields[name] ?? 0)];
   if (!numbers.every((one) => Number.isSafeInteger(one))) return undefined;
-  const counts = Object.fromEntries(COUNT_NAMES.map((name) => [name, fields[name]])) as Counts;
+  const counts = Object.fromEntries(COUNT_NAMES.map((name) => [name, fields[name] ?? 0])) as Counts;
   const start = bucketStart as number;
   const name = { log, stream, bucketStart: start, n: n as number };
   return { ...name, bucketMs: bucketMs as number, counts };

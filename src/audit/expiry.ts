@@ -1,4 +1,5 @@
-import type { LogRecord, RecordPosition } from '../base/reading.ts';
+import type { HandledOffsets } from '../base/handled-offsets.ts';
+import type { LogRecord } from '../base/reading.ts';
 import type { DroppedOffsets } from '../log/retention.ts';
 import type { Books } from './books.ts';
 import { bucketOf } from './bucket.ts';
@@ -6,8 +7,8 @@ import type { StreamBooks } from './stream-books.ts';
 
 export interface ExpiryOptions {
   readonly books: Books;
-  /** First offset that the cloud has not acknowledged. */
-  readonly position: (place: Pick<RecordPosition, 'stream' | 'partition'>) => number;
+  /** What the cloud has acknowledged of a stream. */
+  readonly acked: (stream: string) => HandledOffsets;
   /** The records of a stream between these offsets of each partition. */
   readonly read: (
     stream: string,
@@ -54,8 +55,8 @@ export class Expiry {
     if (!(await save())) throw new Error('the books could not be saved');
   }
 
-  #least({ name: stream, expiredTo }: StreamBooks, partition: number): number {
-    return Math.max(expiredTo[partition] ?? 0, this.#options.position({ stream, partition }));
+  #least({ name, expiredTo }: StreamBooks, partition: number): number {
+    return Math.max(expiredTo[partition] ?? 0, this.#options.acked(name).position(partition));
   }
 
   async #keep(own: StreamBooks, ranges: readonly DroppedOffsets[]): Promise<void> {
@@ -69,8 +70,8 @@ export class Expiry {
     // The cloud may have acknowledged some of them meanwhile. From here on it is one moment: what
     // it acknowledges later was expired before it did.
     for (const { partition, offset, count, startMs } of rows) {
-      const first = Math.max(offset, this.#least(own, partition));
-      const left = offset + count - first;
+      const from = Math.max(offset, this.#least(own, partition));
+      const left = this.#options.acked(own.name).missing(partition, { from, to: offset + count });
       if (left > 0) own.add(startMs, 'expired', left);
     }
     for (const [partition, end] of until.entries()) {
@@ -87,6 +88,7 @@ export class Expiry {
     for await (const records of this.#options.read(own.name, from, until)) {
       for (const record of records) {
         const { partition, offset } = record;
+        if (this.#options.acked(own.name).has(partition, offset)) continue;
         const startMs = bucketOf(record, own);
         const row = last[partition];
         if (row?.startMs === startMs && row.offset + row.count === offset) row.count += 1;

@@ -1,3 +1,5 @@
+import type { HandledOffsets } from '../base/handled-offsets.ts';
+import { isParked } from '../base/parked.ts';
 import type { LogRecord } from '../base/reading.ts';
 import type { Books } from './books.ts';
 import { owed } from './counts.ts';
@@ -16,8 +18,8 @@ export interface AuditedStream {
   /** The oldest offset of each partition that is kept, and the next one. */
   readonly earliest: readonly number[];
   readonly end: readonly number[];
-  /** First offset of each partition that the cloud has not acknowledged. */
-  readonly position: readonly number[];
+  /** What the cloud has acknowledged. */
+  readonly acked: HandledOffsets;
   /** The records from these offsets to the end. */
   records(from: readonly number[]): AsyncIterable<readonly LogRecord[]>;
 }
@@ -79,8 +81,8 @@ export async function openBooks(options: OpenOptions): Promise<void> {
 }
 
 /** First offset of a partition that is in no count but `stored`. */
-function leastOf({ expiredTo }: StreamBooks, { position }: AuditedStream, p: number): number {
-  return Math.max(position[p] ?? 0, expiredTo[p] ?? 0);
+function leastOf({ expiredTo }: StreamBooks, { acked }: AuditedStream, p: number): number {
+  return Math.max(acked.position(p), expiredTo[p] ?? 0);
 }
 
 /**
@@ -89,16 +91,16 @@ function leastOf({ expiredTo }: StreamBooks, { position }: AuditedStream, p: num
  * what is owed.
  */
 async function expire(own: StreamBooks, stream: AuditedStream): Promise<void> {
-  const { earliest, end, records } = stream;
+  const { earliest, end, records, acked } = stream;
   let dropped = 0;
   for (const [p, offset] of earliest.entries()) {
-    const least = leastOf(own, stream, p);
-    if (offset > least) dropped += offset - least;
+    dropped += acked.missing(p, { from: leastOf(own, stream, p), to: offset });
   }
   if (dropped === 0) return;
   const there = new Map<Bucket, number>();
   for await (const batch of records(end.map((_, p) => leastOf(own, stream, p)))) {
-    for (const { deviceTimeMs, receivedAtMs } of batch) {
+    for (const { partition, offset, deviceTimeMs, receivedAtMs } of batch) {
+      if (acked.has(partition, offset)) continue;
       const bucket = own.bucketAt(deviceTimeMs, receivedAtMs);
       there.set(bucket, (there.get(bucket) ?? 0) + 1);
     }
@@ -152,9 +154,10 @@ async function replay(
   if (isBehind) {
     const from = end.map((_, p) => own.booked[p] ?? 0);
     for await (const records of stream.records(from)) {
-      for (const { partition, topic, deviceTimeMs, receivedAtMs } of records) {
+      for (const { partition, topic, deviceTimeMs, receivedAtMs, reason } of records) {
         own.stored(partition, deviceTimeMs, receivedAtMs);
-        if (name === options.deadLetters) bookDeadLetter(options, topic, receivedAtMs);
+        const isLetter = name === options.deadLetters && !isParked(reason);
+        if (isLetter) bookDeadLetter(options, topic, receivedAtMs);
       }
     }
   }
@@ -166,13 +169,14 @@ async function replay(
 
 /** What the uplink has to send from here on, of what there is. */
 async function begin(own: StreamBooks, stream: AuditedStream): Promise<void> {
-  const { end, records } = stream;
+  const { end, records, acked } = stream;
   own.setForwards(true);
   const from = end.map((_, p) => leastOf(own, stream, p));
   noteDropped(own, stream);
   if (from.every((offset, p) => offset >= (end[p] ?? 0))) return;
   for await (const batch of records(from)) {
-    for (const { deviceTimeMs, receivedAtMs } of batch) {
+    for (const { partition, offset, deviceTimeMs, receivedAtMs } of batch) {
+      if (acked.has(partition, offset)) continue;
       own.bucketAt(deviceTimeMs, receivedAtMs).counts.opening += 1;
     }
   }

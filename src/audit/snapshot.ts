@@ -1,4 +1,5 @@
 import type { Gap, Gaps } from '../base/gap.ts';
+import type { HandledOffsets, SpansAhead } from '../base/handled-offsets.ts';
 import type { Books, Outcomes } from './books.ts';
 import type { Counts } from './counts.ts';
 import { isNothing } from './counts.ts';
@@ -47,6 +48,8 @@ export interface StreamSnapshot {
   /** Per partition, the first offset that the cloud still has to get, and the end of the log. */
   readonly from: readonly number[];
   readonly end: readonly number[];
+  /** Between them, what the cloud has all the same; of each partition. */
+  readonly ahead: SpansAhead;
   /** Offsets that damage has taken, as far as they are known. */
   readonly lostOffsets: readonly LostRow[];
   /** Sequence numbers that were never seen, the first rows; and of how many devices and numbers. */
@@ -58,8 +61,8 @@ export interface StreamSnapshot {
 
 export interface SnapshotSources {
   readonly books: Books;
-  /** First offset of each partition that the cloud has not acknowledged. */
-  readonly positionOf: (stream: string, partition: number) => number;
+  /** What the cloud has acknowledged; undefined: nothing. */
+  readonly ackedOf: (stream: string) => HandledOffsets | undefined;
   readonly endOf: (stream: string) => readonly number[];
   readonly lostOf: (stream: string) => readonly LostRow[];
   readonly gaps?: ReadonlyMap<string, Gaps> | undefined;
@@ -70,11 +73,13 @@ const MAX_GAPS = 1_000;
 
 /** Of one turn of the event loop, hence of one moment. */
 export function snapshotOf(sources: SnapshotSources): AuditSnapshot {
-  const { books, positionOf, endOf, lostOf, entriesEnd } = sources;
+  const { books, ackedOf, endOf, lostOf, entriesEnd } = sources;
   const streams = [...books.streams].map((own): StreamSnapshot => {
     const { name, log, takesMessages, forwards, bucketMs, mergedBeforeMs, expiredTo } = own;
     const end = [...endOf(name)];
-    const from = end.map((_, p) => Math.max(positionOf(name, p), expiredTo[p] ?? 0));
+    const acked = ackedOf(name);
+    const from = end.map((_, p) => Math.max(acked?.position(p) ?? 0, expiredTo[p] ?? 0));
+    const ahead = acked?.ahead() ?? [];
     const buckets = [...own.buckets.values()]
       .filter(({ counts }) => !isNothing(counts))
       .sort((a, b) => a.startMs - b.startMs)
@@ -85,7 +90,7 @@ export function snapshotOf(sources: SnapshotSources): AuditSnapshot {
     const { rows: gaps, devices, numbers } = gapSumOf(sources.gaps?.get(name), MAX_GAPS);
     const missing = { gaps, gapDevices: devices, gapNumbers: numbers };
     const cut = { bucketMs, mergedBeforeMs };
-    return { ...head, ...cut, from, end, lostOffsets: lostOf(name), ...missing, buckets };
+    return { ...head, ...cut, from, end, ahead, lostOffsets: lostOf(name), ...missing, buckets };
   });
   return { v: 1, streams, entriesEnd };
 }

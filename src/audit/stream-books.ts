@@ -299,10 +299,13 @@ export function encodeBucket({ counts }: Bucket): string {
   return JSON.stringify(COUNT_NAMES.map((name) => counts[name]));
 }
 
+/** Counts that were added since then are none in what was stored before. */
+const OLDEST_COUNTS = 12;
+
 /** undefined: it is not what `encodeBucket` makes. */
 export function decodeBucket(text: string): Counts | undefined {
   const values = numbersIn(text);
-  if (values?.length !== COUNT_NAMES.length) return undefined;
+  if (values === undefined || values.length < OLDEST_COUNTS) return undefined;
   const counts = noCounts();
   for (const [i, name] of COUNT_NAMES.entries()) counts[name] = values[i] ?? 0;
   return counts;

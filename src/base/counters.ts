@@ -30,6 +30,8 @@ export interface Counters {
   sparkplugGaps: number;
   /** Records that the cloud acknowledged. */
   forwarded: number;
+  /** Records that the cloud did not take: set aside, among the dead letters too. */
+  parked: number;
   /** Alerts begun. */
   alerts: number;
 }
@@ -45,6 +47,7 @@ export function newCounters(): Counters {
     unrouted: 0,
     sparkplugGaps: 0,
     forwarded: 0,
+    parked: 0,
     alerts: 0,
   };
 }

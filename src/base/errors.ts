@@ -133,6 +133,16 @@ export const ERRORS = {
     'There is no such path on the local socket, or not with this method.',
     'See docs/consumers.md for those there are.',
   ),
+  CLOUD_REFUSED: row(
+    'The cloud takes other records, and not this one: it was set aside so that the others go on.',
+    'The diagnostics have the reason: rights on its topic, a rule of the cloud. Once that is ' +
+      'mended, `headgate dead-letter redrive` sends it again.',
+  ),
+  CLOUD_TOO_LARGE: row(
+    'The record alone is larger than one publish that the cloud takes.',
+    'Raise the limit of the cloud (and uplink.maxBytes), then `headgate dead-letter redrive`; or ' +
+      'keep mqtt.maxPayloadBytes well below it.',
+  ),
   RECORD_TOO_LARGE: row(
     'One record does not fit into a segment.',
     'Lower mqtt.maxPayloadBytes or raise log.segmentBytes.',

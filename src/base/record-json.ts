@@ -23,7 +23,8 @@ export interface RecordJson {
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-function payloadJson(payload: Uint8Array): Pick<RecordJson, 'payload' | 'encoding'> {
+/** Bytes as the text that they are, or as base64. */
+export function payloadJson(payload: Uint8Array): Pick<RecordJson, 'payload' | 'encoding'> {
   try {
     return { payload: decoder.decode(payload) };
   } catch {

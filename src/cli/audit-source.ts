@@ -9,9 +9,10 @@ import {
   snapshotOf,
 } from '../audit/snapshot.ts';
 import { codeOf, HeadgateError } from '../base/errors.ts';
+import { HandledOffsets } from '../base/handled-offsets.ts';
 import { silentLogger } from '../base/logger.ts';
 import type { LogRecord } from '../base/reading.ts';
-import { checkpointKey, checkpointOffsets } from '../log/checkpoint.ts';
+import { checkpointHandled, checkpointKey } from '../log/checkpoint.ts';
 import type { FolderView } from '../log/folder-view.ts';
 import { logName } from '../log/format.ts';
 import { earliestOffsets, streamTable } from '../log/log-reader.ts';
@@ -78,13 +79,15 @@ async function countBacklog(
   views: ReadonlyMap<string, FolderView>,
   backlog: Backlog,
 ): Promise<LostRow[]> {
-  const { from, end: until, stream: name } = stream;
+  const { from, end: until, ahead, stream: name } = stream;
+  const acked = new HandledOffsets(from, ahead);
   const view = viewOf(views, name);
   const lost: LostRow[] = [];
   if (view === undefined || from.every((offset, p) => offset >= (until[p] ?? 0))) return lost;
   const onLost = ({ partition, offset, count }: LostRow) => lost.push({ partition, offset, count });
   for await (const records of readRange({ files, view, stream: name, from, until, onLost })) {
-    addBacklog(backlog, stream, records);
+    const owed = records.filter(({ partition, offset }) => !acked.has(partition, offset));
+    addBacklog(backlog, stream, owed);
   }
   return lost;
 }
@@ -165,10 +168,10 @@ async function stoppedBooks(settings: Settings): Promise<AuditSnapshot> {
   };
   const streamOf = (topic: string) => topics.find(topic)?.stream;
   await openBooks({ books, streams, entries, deadLetters: DEAD_LETTER, streamOf });
-  const positions = new Map(streams.map(({ name, position }) => [name, position]));
+  const acked = new Map(streams.map((stream) => [stream.name, stream.acked]));
   return snapshotOf({
     books,
-    positionOf: (stream, p) => positions.get(stream)?.[p] ?? 0,
+    ackedOf: (stream) => acked.get(stream),
     endOf: (stream) => ends.get(stream) ?? [],
     lostOf: (name) =>
       lost
@@ -196,12 +199,12 @@ function auditedStream(
   lost: LostOffsets[],
 ): AuditedStream {
   const log = logOf(view);
-  const stored = checkpointOffsets(cursors.get(checkpointKey(UPLINK, name)), log);
+  const stored = checkpointHandled(cursors.get(checkpointKey(UPLINK, name)), log, end);
   const earliest = earliestOffsets(view, name);
-  const position = stored ?? earliest;
+  const acked = stored ?? new HandledOffsets(earliest);
   const records = (from: readonly number[]) =>
     readRange({ files, view, stream: name, from, onLost: (one) => lost.push(one) });
-  return { name, log, takesMessages, forwards: undefined, earliest, end, position, records };
+  return { name, log, takesMessages, forwards: undefined, earliest, end, acked, records };
 }
 
 async function* recordsFrom(

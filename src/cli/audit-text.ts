@@ -18,9 +18,10 @@ const HEADS: ReadonlyArray<[name: CountName | 'backlog', head: string]> = [
   ['expired', 'EXPIRED'],
   ['notForwarded', 'LOCAL'],
   ['lost', 'LOST'],
+  ['parked', 'PARKED'],
   ['backlog', 'BACKLOG'],
 ];
-const OF_UPLINK: ReadonlySet<string> = new Set(['forwarded', 'cloudAcked', 'expired', 'backlog']);
+const OF_UPLINK: ReadonlySet<string> = new Set(['forwarded', 'cloudAcked', 'expired', 'parked', 'backlog']);
 const MAX_GAPS_SHOWN = 20;
 
 function timeText(ms: number): string {

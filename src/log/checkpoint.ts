@@ -1,3 +1,4 @@
+import { HandledOffsets, type SpansAhead } from '../base/handled-offsets.ts';
 import type { StateStore } from '../os/state-store.ts';
 
 /** How far a consumer has come in one stream, as it stands in the state store. */
@@ -6,6 +7,8 @@ interface Checkpoint {
   readonly log: string;
   /** First offset not handled, per partition. */
   readonly offsets: readonly number[];
+  /** What is handled beyond that, of each partition; absent: nothing. */
+  readonly ahead?: SpansAhead;
 }
 
 const PREFIX = 'cursor/';
@@ -26,14 +29,61 @@ export function checkpointOffsets(
   text: string | undefined,
   log: string,
 ): readonly number[] | undefined {
+  return checkpointIn(text, log)?.offsets;
+}
+
+function checkpointIn(text: string | undefined, log: string): Checkpoint | undefined {
   if (text === undefined) return undefined;
   try {
-    const { log: own, offsets } = JSON.parse(text) as Partial<Checkpoint>;
+    const checkpoint = JSON.parse(text) as Checkpoint;
+    const { log: own, offsets, ahead = [] } = checkpoint;
     const isSound = Array.isArray(offsets) && offsets.every((n) => Number.isSafeInteger(n));
-    return own === log && isSound ? offsets : undefined;
+    return own === log && isSound && areSpans(ahead) ? checkpoint : undefined;
   } catch {
     return undefined;
   }
+}
+
+function areSpans(ahead: unknown): ahead is SpansAhead {
+  if (!Array.isArray(ahead)) return false;
+  return ahead.every(
+    (spans: unknown) =>
+      Array.isArray(spans) &&
+      spans.every(
+        (span: unknown) =>
+          Array.isArray(span) && span.length === 2 && span.every((n) => Number.isSafeInteger(n)),
+      ),
+  );
+}
+
+/**
+ * What a checkpoint of this log says, within `next`: a card that lied about a sync may have less
+ * than was handled. Undefined as for `checkpointOffsets`.
+ */
+export function checkpointHandled(
+  text: string | undefined,
+  log: string,
+  next: readonly number[],
+): HandledOffsets | undefined {
+  const checkpoint = checkpointIn(text, log);
+  if (checkpoint === undefined) return undefined;
+  const { offsets, ahead = [] } = checkpoint;
+  const within = next.map((end, p) =>
+    (ahead[p] ?? []).flatMap(([from, to]): Array<[number, number]> =>
+      from < end ? [[from, Math.min(to, end)]] : [],
+    ),
+  );
+  return new HandledOffsets(
+    next.map((end, p) => Math.min(offsets[p] ?? 0, end)),
+    within,
+  );
+}
+
+/** As it is stored. */
+export function handledCheckpoint(log: string, handled: HandledOffsets): string {
+  const offsets = handled.positions;
+  const ahead = handled.ahead();
+  return encodeCheckpoint({ log, offsets, ...(ahead.length === 0 ? {} : { ahead }) });
 }
 
 /** A checkpoint as it is stored. */
@@ -58,7 +108,9 @@ export async function handledOffsets(
 ): Promise<ReadonlyMap<string, readonly number[]>> {
   const furthest = new Map<string, readonly number[]>();
   for (const { stream, text } of await consumerKeys(state)) {
-    const offsets = checkpointOffsets(text, log) ?? [];
+    const { offsets: firsts = [], ahead = [] } = checkpointIn(text, log) ?? {};
+    // Offsets that the cloud has seen are never given to other records.
+    const offsets = firsts.map((first, p) => Math.max(first, ahead[p]?.at(-1)?.[1] ?? 0));
     const before = furthest.get(stream) ?? [];
     const longer = offsets.length > before.length ? offsets : before;
     furthest.set(

@@ -18,6 +18,11 @@ export class Commit {
     this.moment = moment;
   }
 
+  /** Records of all streams. */
+  get count(): number {
+    return this.#batch.records;
+  }
+
   /** Every record of every stream, in commit order; nothing is made for it. */
   visit(take: Visit): void {
     this.#batch.visit(this.moment, take);

@@ -4,50 +4,85 @@ import type { Backoff } from '../base/backoff.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { type CloudLink, CloudRefusal } from './cloud-link.ts';
-import type { Lane, Sendable } from './lane.ts';
+import { ALERT_LANE, BACKLOG_LANE, type Budget, FRESH_LANE } from './budget.ts';
+import { type CloudLink, type CloudMessage, CloudRefusal } from './cloud-link.ts';
+import type { DrainMeter } from './drain-meter.ts';
+import type { Cut, Lane } from './lane.ts';
 
 export interface PublisherOptions {
-  /** In order of priority: a lane is served only while those before it have nothing. */
+  /** In order of priority, those of one priority in the order in which they are served. */
   readonly lanes: readonly Lane[];
   /** Publishes that may be unacknowledged at one time. */
   readonly window: number;
+  /** Bytes of them, or one publish. */
+  readonly maxInFlightBytes: number;
+  /** Of one publish. */
+  readonly maxBytes: number;
+  /** Part of the publishes that the backlog gets while fresh records wait. */
+  readonly backlogShare: number;
+  readonly budget: Budget;
+  readonly meter: DrainMeter;
   /** Reset by progress. */
   readonly backoff: Backoff;
   readonly counters: Counters;
   readonly logger: Logger;
 }
 
-/** Keeps the window of one link full, from the first lane that has something. */
+/** Of the window and its bytes, what the backlog leaves to those before it. */
+const HEADROOM = 1 / 8;
+
+/** Keeps the window of one link full, from the lane whose turn it is. */
 export class Publisher {
   /** Resolves with the first reason to publish nothing more. */
   readonly stopped: Promise<string>;
   readonly #link: CloudLink;
   readonly #options: PublisherOptions;
   readonly #window: number;
+  readonly #maxBytes: number;
   readonly #inFlight = new Set<Promise<void>>();
+  #inFlightBytes = 0;
+  /** What the backlog is owed, in publishes. */
+  #credit = 0;
+  #pause: NodeJS.Timeout | undefined;
   readonly #over = new AbortController();
   #resolve: (why: string) => void = () => {};
 
   constructor(link: CloudLink, options: PublisherOptions) {
     this.#link = link;
     this.#options = options;
-    this.#window = Math.max(1, Math.min(options.window, link.receiveMaximum ?? options.window));
+    const { window, maxBytes, backoff, counters, meter } = options;
+    this.#window = Math.max(1, Math.min(window, link.receiveMaximum ?? window));
+    this.#maxBytes = Math.min(maxBytes, link.maximumSizeBytes ?? maxBytes);
     // Each lane listens.
     setMaxListeners(0, this.#over.signal);
     this.stopped = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    for (const lane of options.lanes) lane.begin(this.#window);
+    for (const lane of options.lanes) {
+      lane.begin({
+        window: this.#window,
+        maxBytes: this.#maxBytes,
+        sizeOf: (message) => link.sizeOf(message),
+        onMore: () => this.#publish(),
+        onCompleted: (records) => {
+          // Only progress makes the next wait short. A cloud may take a connection and end it at
+          // the first record, or take all records but the first: then each link sends the same.
+          backoff.reset();
+          counters.forwarded += records;
+          meter.add(records);
+        },
+      });
+    }
   }
 
   /** Publishes nothing more. The first reason counts. */
   stop(why: string): void {
     this.#resolve(why);
+    clearTimeout(this.#pause);
     this.#over.abort();
   }
 
-  /** Reads for a lane whenever it has nothing left, until the publisher stops. Never rejects. */
+  /** Reads for a lane whenever it has room, until the publisher stops. Never rejects. */
   async feed(lane: Lane): Promise<void> {
     const { signal } = this.#over;
     while (!signal.aborted) {
@@ -55,10 +90,10 @@ export class Publisher {
         await lane.rested(signal);
         await lane.fill(signal);
         this.#publish();
-        await lane.empty(signal);
+        await lane.room(signal);
       } catch (error) {
         const reason = `the log cannot be read: ${messageOf(error)}`;
-        lane.park(reason);
+        lane.rest(reason);
         this.#warn(lane, reason);
       }
     }
@@ -70,35 +105,84 @@ export class Publisher {
   }
 
   #publish(): void {
-    while (this.#inFlight.size < this.#window && !this.#over.signal.aborted) {
-      const lane = this.#options.lanes.find(({ ready }) => ready);
-      const next = lane?.take();
-      if (lane === undefined || next === undefined) return;
-      const sent: Promise<void> = this.#send(next)
-        .then(() => {
-          this.#inFlight.delete(sent);
-          this.#publish();
-        })
-        .catch((error: unknown) => {
-          this.#inFlight.delete(sent);
-          if (!(error instanceof CloudRefusal)) return this.stop(messageOf(error));
-          // Nothing is skipped: the lane rests and sends it again, and the others go on.
-          if (next.refused(error.message)) this.#warn(lane, error.message);
-          this.#publish();
-        });
+    while (!this.#over.signal.aborted) {
+      const lane = this.#nextLane();
+      if (lane === undefined) return;
+      const cut = lane.take(this.#cutBytes(lane));
+      // It has nothing after all: a probe that waits for its answer, say.
+      if (cut === undefined) return;
+      const sent: Promise<void> = this.#send(lane, cut).finally(() => {
+        this.#inFlight.delete(sent);
+        this.#publish();
+      });
       this.#inFlight.add(sent);
     }
   }
 
-  /** Rejects when the cloud has not acknowledged it. */
-  async #send({ message, done }: Sendable): Promise<void> {
-    const { backoff, counters } = this.#options;
-    await this.#link.publish(message);
-    // Only progress makes the next wait short. A cloud may take a connection and end it at the
-    // first record, or take all records but the first: then each link sends the same ones again.
-    const completed = done();
-    if (completed > 0) backoff.reset();
-    counters.forwarded += completed;
+  #cutBytes({ priority }: Lane): number {
+    const { backlogBytes } = this.#options.budget;
+    return priority === BACKLOG_LANE ? Math.min(this.#maxBytes, backlogBytes) : this.#maxBytes;
+  }
+
+  /** Alerts first; then fresh records and the backlog by their shares. */
+  #nextLane(): Lane | undefined {
+    const ready = this.#options.lanes.filter((lane) => lane.ready && this.#hasRoom(lane));
+    if (ready.length === 0) return undefined;
+    const waits = ready.map(({ priority }) => this.#options.budget.waitMs(priority));
+    const able = ready.filter((_, i) => waits[i] === 0);
+    if (able.length === 0) this.#wakeIn(Math.min(...waits));
+    const of = (priority: number) => able.find((lane) => lane.priority === priority);
+    const alerts = of(ALERT_LANE);
+    if (alerts !== undefined) return alerts;
+    const fresh = of(FRESH_LANE);
+    const backlog = of(BACKLOG_LANE);
+    if (fresh === undefined || backlog === undefined) return fresh ?? backlog;
+    this.#credit += this.#options.backlogShare;
+    if (this.#credit < 1) return fresh;
+    this.#credit -= 1;
+    return backlog;
+  }
+
+  /** The backlog never takes all of it: a fresh record would wait for a round trip. */
+  #hasRoom({ priority }: Lane): boolean {
+    const { maxInFlightBytes } = this.#options;
+    const share = priority === BACKLOG_LANE ? 1 - HEADROOM : 1;
+    const most = Math.max(1, Math.floor(this.#window * share));
+    if (this.#inFlight.size >= most) return false;
+    return this.#inFlight.size === 0 || this.#inFlightBytes < maxInFlightBytes * share;
+  }
+
+  #wakeIn(ms: number): void {
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => this.#publish(), ms);
+    this.#pause.unref();
+  }
+
+  /** Never rejects. */
+  async #send(lane: Lane, cut: Cut): Promise<void> {
+    let bytes = 0;
+    try {
+      const { messages } = cut;
+      const packed = messages instanceof Promise ? await messages : messages;
+      // It comes again, on another link perhaps.
+      if (this.#over.signal.aborted || !cut.isWanted()) return;
+      for (const message of packed) bytes += this.#count(message);
+      this.#inFlightBytes += bytes;
+      await Promise.all(packed.map((message) => this.#link.publish(message)));
+      cut.done();
+    } catch (error) {
+      if (!(error instanceof CloudRefusal)) this.stop(messageOf(error));
+      // Nothing is skipped, and the others go on: the lane rests and sends it again, or parks it.
+      else if (cut.refused(error)) this.#warn(lane, error.message);
+    } finally {
+      this.#inFlightBytes -= bytes;
+    }
+  }
+
+  #count(message: CloudMessage): number {
+    const bytes = this.#link.sizeOf(message);
+    this.#options.budget.spend(bytes);
+    return bytes;
   }
 
   /** Resolves when nothing is in flight. Only once stopped: before, more follows. */

@@ -7,6 +7,10 @@ import { Publisher, type PublisherOptions } from './publisher.ts';
 export interface UplinkOptions extends PublisherOptions {
   readonly open: OpenLink;
   readonly clock: Clock;
+  /** A link is up, and nothing has been taken from the lanes for it. */
+  readonly onLink?: (link: CloudLink) => void;
+  /** Records that wait, for the logger. */
+  readonly backlog: () => number;
   /** How long a stop waits for acknowledgements on their way; 2,000 unless given. */
   readonly graceMs?: number;
 }
@@ -47,9 +51,11 @@ export class Uplink {
   }
 
   status(): UplinkStatus {
-    const stuck = this.#options.lanes.flatMap(({ stream, trouble: reason }) =>
-      reason === undefined ? [] : [{ stream, reason }],
+    const { lanes } = this.#options;
+    const troubles = new Map(
+      lanes.flatMap(({ stream, trouble }) => (trouble === undefined ? [] : [[stream, trouble]])),
     );
+    const stuck = [...troubles].map(([stream, reason]) => ({ stream, reason }));
     return { ...this.#status, stuck };
   }
 
@@ -61,7 +67,7 @@ export class Uplink {
 
   /** One link after the other, with a wait between them. */
   async #run(): Promise<void> {
-    const { open, backoff, logger, lanes } = this.#options;
+    const { open, backoff, logger } = this.#options;
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
@@ -72,8 +78,7 @@ export class Uplink {
         const reason = await this.#serve(link);
         if (signal.aborted) break;
         this.#change('down', reason);
-        const backlog = lanes.reduce((sum, lane) => sum + lane.backlog(), 0);
-        const fields = { subject: SUBJECT, reason, backlog };
+        const fields = { subject: SUBJECT, reason, backlog: this.#options.backlog() };
         logger.warn(fields, 'the link to the cloud is down; readings wait in the log');
       } catch (error) {
         if (!signal.aborted) this.#failed(messageOf(error));
@@ -108,6 +113,7 @@ export class Uplink {
   async #serve(link: CloudLink): Promise<string> {
     const { lanes, graceMs = GRACE_MS } = this.#options;
     const { signal } = this.#abort;
+    this.#options.onLink?.(link);
     const publisher = new Publisher(link, this.#options);
     const onStop = () => publisher.stop('stopped');
     signal.addEventListener('abort', onStop, { once: true });

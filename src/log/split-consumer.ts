@@ -1,0 +1,213 @@
+import type { HandledOffsets, Span } from '../base/handled-offsets.ts';
+import { HandledOffsets as Handled } from '../base/handled-offsets.ts';
+import type { LogRecord } from '../base/reading.ts';
+import type { Files } from '../os/files.ts';
+import { checkpointHandled, checkpointKey, handledCheckpoint } from './checkpoint.ts';
+import { CommitBell } from './commit-bell.ts';
+import type { Journal } from './journal.ts';
+import { earliestOffsets } from './log-reader.ts';
+import { StreamReader } from './stream-reader.ts';
+
+export interface SplitConsumerOptions {
+  readonly name: string;
+  readonly stream: string;
+  readonly journal: Journal;
+  readonly files: Files;
+  /** What `checkpoint` gave, as it was stored; undefined for a consumer that never was. */
+  readonly stored: string | undefined;
+}
+
+/** One of the two ways to read: records come in commit order, each once until it is rewound. */
+export interface Source {
+  readonly stream: string;
+  /** At most `maxRecords`; waits until there is one. Empty only when `signal` has aborted. */
+  read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]>;
+  /** Offsets from `from` on and before `to` are handled. */
+  handled(partition: number, span: Span): void;
+  /** It was received before the split. */
+  isHistorical(record: LogRecord): boolean;
+  /** Reads again from the first one that is not handled. */
+  rewind(): void;
+}
+
+/** Of what waited, so many of the newest go with what is fresh. */
+const NEWEST = 256;
+/** Spans of a partition between which there are holes; with so many, no further one is made. */
+const MAX_SPANS = 64;
+
+/**
+ * One stream, read from two places at once: what comes in, and what has waited. `split` decides
+ * where the one begins and the other ends. What is handled is one set, which is what is stored: a
+ * crash comes back to the holes in it. Offsets that damage or retention took are handled when a
+ * reader steps over them, since nobody can send them.
+ */
+export class SplitConsumer {
+  readonly stream: string;
+  readonly fresh: Source;
+  readonly behind: Source;
+  readonly #options: SplitConsumerOptions;
+  readonly #handled: HandledOffsets;
+  /** Where the fresh ones begin, and before which offset all were received before the split. */
+  #freshFrom: readonly number[];
+  #historicalTo: readonly number[];
+  readonly #fresh: Reading;
+  readonly #behind: Reading;
+
+  constructor(options: SplitConsumerOptions) {
+    this.#options = options;
+    this.stream = options.stream;
+    const { journal, stream, stored } = options;
+    const next = journal.nextOffsets(stream);
+    const begin = earliestOffsets(journal, stream).map((offset, p) =>
+      Math.min(offset, next[p] ?? 0),
+    );
+    this.#handled = checkpointHandled(stored, journal.logId, next) ?? new Handled(begin);
+    this.#freshFrom = [...this.#handled.positions];
+    this.#historicalTo = this.#freshFrom;
+    this.#fresh = new Reading(options, this.#handled, () => ({ from: this.#freshFrom }));
+    this.#behind = new Reading(options, this.#handled, (given) => this.#nextHoles(given));
+    this.fresh = this.#sourceOf(this.#fresh);
+    this.behind = this.#sourceOf(this.#behind);
+  }
+
+  #sourceOf(reading: Reading): Source {
+    return {
+      stream: this.stream,
+      read: (maxRecords, signal) => reading.read(maxRecords, signal),
+      handled: (partition, span) => this.#handled.add(partition, span),
+      isHistorical: ({ partition, offset }) => offset < (this.#historicalTo[partition] ?? 0),
+      rewind: () => reading.rewind(),
+    };
+  }
+
+  /**
+   * From here on the newest come first, or all in the order of their offsets. Both sources begin
+   * anew: nothing that they gave may still be on its way.
+   */
+  split(order: 'fresh' | 'strict'): void {
+    const next = this.#options.journal.nextOffsets(this.stream);
+    this.#historicalTo = [...next];
+    const newest = Math.ceil(NEWEST / next.length);
+    this.#freshFrom = next.map((end, p) => {
+      const position = this.#handled.position(p);
+      if (order === 'strict') return position;
+      const spans = this.#handled.spansAhead(p);
+      const last = spans.at(-1)?.to ?? position;
+      return spans.length < MAX_SPANS ? Math.max(position, end - newest) : last;
+    });
+    this.#fresh.rewind();
+    this.#behind.rewind();
+  }
+
+  /** The first hole of each partition that lies before what is fresh and was not given out. */
+  #nextHoles(given: readonly number[]): Place | undefined {
+    const earliest = earliestOffsets(this.#options.journal, this.stream);
+    const from: number[] = [];
+    const to: number[] = [];
+    let isAny = false;
+    for (const [p, end] of this.#freshFrom.entries()) {
+      const least = Math.max(given[p] ?? 0, earliest[p] ?? 0);
+      const [hole] = this.#handled.holes(p, { from: least, to: end });
+      from.push(hole?.from ?? end);
+      to.push(hole?.to ?? end);
+      isAny ||= hole !== undefined;
+    }
+    return isAny ? { from, to } : undefined;
+  }
+
+  /** Records that are durable, kept and not handled. */
+  backlog(): number {
+    const { journal } = this.#options;
+    const earliest = earliestOffsets(journal, this.stream);
+    return journal.nextOffsets(this.stream).reduce((sum, to, p) => {
+      return sum + this.#handled.missing(p, { from: earliest[p] ?? 0, to });
+    }, 0);
+  }
+
+  /** Which offsets are handled: to be looked at, not to be changed. */
+  get progress(): HandledOffsets {
+    return this.#handled;
+  }
+
+  checkpoint(): ReadonlyMap<string, string> {
+    const { name, journal } = this.#options;
+    const text = handledCheckpoint(journal.logId, this.#handled);
+    return new Map([[checkpointKey(name, this.stream), text]]);
+  }
+
+  close(): void {
+    this.#fresh.close();
+    this.#behind.close();
+  }
+}
+
+interface Place {
+  readonly from: readonly number[];
+  readonly to?: readonly number[];
+}
+
+/** Reads one place after the other, and waits where there is none. */
+class Reading {
+  readonly #options: SplitConsumerOptions;
+  readonly #handled: HandledOffsets;
+  /** The next place, beyond the offsets given out; undefined: none for now. */
+  readonly #nextPlace: (given: readonly number[]) => Place | undefined;
+  readonly #rewound = new CommitBell();
+  #reader: StreamReader | undefined;
+  #given: readonly number[] = [];
+
+  constructor(
+    options: SplitConsumerOptions,
+    handled: HandledOffsets,
+    nextPlace: (given: readonly number[]) => Place | undefined,
+  ) {
+    this.#options = options;
+    this.#handled = handled;
+    this.#nextPlace = nextPlace;
+  }
+
+  async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
+    while (!signal.aborted) {
+      const reader = this.#reader ?? this.#open();
+      if (reader === undefined) {
+        await this.#rewound.rings(signal);
+        continue;
+      }
+      const records = await reader.read(maxRecords, signal);
+      if (reader !== this.#reader) continue;
+      const wanted = this.#handled.hasAhead ? records.filter(this.#isWanted) : records;
+      if (wanted.length > 0) return wanted;
+      if (reader.isDone) this.#leave();
+    }
+    return [];
+  }
+
+  readonly #isWanted = ({ partition, offset }: LogRecord) => !this.#handled.has(partition, offset);
+
+  #open(): StreamReader | undefined {
+    const place = this.#nextPlace(this.#given);
+    if (place === undefined) return undefined;
+    const { stream, journal, files } = this.#options;
+    this.#reader = new StreamReader({
+      ...{ stream, journal, files, ...place },
+      onGap: (partition, gap) => this.#handled.add(partition, gap),
+    });
+    this.#given = place.to ?? [];
+    return this.#reader;
+  }
+
+  #leave(): void {
+    this.#reader?.close();
+    this.#reader = undefined;
+  }
+
+  rewind(): void {
+    this.#leave();
+    this.#given = [];
+    this.#rewound.ring();
+  }
+
+  close(): void {
+    this.#leave();
+  }
+}

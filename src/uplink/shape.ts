@@ -1,0 +1,157 @@
+import { deflate } from 'node:zlib';
+import type { LogRecord } from '../base/reading.ts';
+import { encodeBatch } from './batch-envelope.ts';
+import { type CloudMessage, CloudRefusal } from './cloud-link.ts';
+import { cloudTopic, identityText, type Origin, recordMessage } from './envelope.ts';
+
+/** What bounds a message on the link that is up. */
+export interface MessageBound {
+  readonly maxBytes: number;
+  sizeOf(message: CloudMessage): number;
+}
+
+/** How records become messages. */
+export interface Shape {
+  /** How long a record may wait for others, in ms. */
+  readonly lingerMs: number;
+  /** So many of these records go into one message, the first of all of them at least. */
+  cut(records: readonly LogRecord[], from: number, maxBytes: number): number;
+  /** The records that wait are as many as one message holds. */
+  isFull(count: number, payloadBytes: number, maxBytes: number): boolean;
+  /** Rejects, or throws, a CloudRefusal `too-large` where one record alone is beyond the bound. */
+  pack(load: Load): readonly CloudMessage[] | Promise<readonly CloudMessage[]>;
+}
+
+export interface Load {
+  readonly records: readonly LogRecord[];
+  readonly historical: boolean;
+  readonly bound: MessageBound;
+}
+
+export interface ShapeOptions {
+  readonly origin: Origin;
+  /** With `{gateway}`, `{stream}` and `{device}` in it. */
+  readonly topic: string;
+}
+
+function checkSize(message: CloudMessage, { maxBytes, sizeOf }: MessageBound): void {
+  const bytes = sizeOf(message);
+  if (bytes <= maxBytes) return;
+  const reason = `its publish has ${bytes} bytes, and the cloud takes ${maxBytes}`;
+  throw new CloudRefusal('too-large', reason);
+}
+
+/** Each record is one message. */
+export class RawShape implements Shape {
+  readonly lingerMs = 0;
+  readonly #options: ShapeOptions & { readonly identity: 'wrapper' | 'properties' };
+
+  constructor(options: ShapeOptions & { readonly identity: 'wrapper' | 'properties' }) {
+    this.#options = options;
+  }
+
+  cut(): number {
+    return 1;
+  }
+
+  isFull(): boolean {
+    return true;
+  }
+
+  pack({ records, historical, bound }: Load): readonly CloudMessage[] {
+    const { origin, topic, identity } = this.#options;
+    return records.map((record) => {
+      const message = recordMessage(record, origin, { topic, identity, historical });
+      if (bound.maxBytes !== Number.POSITIVE_INFINITY) checkSize(message, bound);
+      return message;
+    });
+  }
+}
+
+/** Of a document before it is compressed: what a reader of it has to have in memory. */
+const MAX_DOCUMENT_BYTES = 1024 * 1024;
+const MAX_RECORDS = 8_192;
+/** Beside its payload, a record takes so many bytes of a document, or fewer. */
+const RECORD_BYTES = 64;
+/** A little below the bound: what comes out can't be known before. */
+const FILL = 0.9;
+/** How much smaller a document gets before the first one is known. */
+const FIRST_RATIO = 0.25;
+/** Of the last document in the mean of all. */
+const RATIO_WEIGHT = 0.3;
+
+export interface BatchOptions extends ShapeOptions {
+  readonly lingerMs: number;
+  readonly compression: 'deflate' | 'none';
+}
+
+/**
+ * Many records are one message: docs/envelope.md. How many fit is guessed from how well the ones
+ * before were compressed; what is too large after all is packed in halves.
+ */
+export class BatchShape implements Shape {
+  readonly lingerMs: number;
+  readonly #options: BatchOptions;
+  #ratio: number;
+
+  constructor(options: BatchOptions) {
+    this.#options = options;
+    this.lingerMs = options.lingerMs;
+    this.#ratio = options.compression === 'none' ? 1 : FIRST_RATIO;
+  }
+
+  #documentBytes(maxBytes: number): number {
+    return Math.min(MAX_DOCUMENT_BYTES, (maxBytes * FILL) / this.#ratio);
+  }
+
+  cut(records: readonly LogRecord[], from: number, maxBytes: number): number {
+    const most = this.#documentBytes(maxBytes);
+    const end = Math.min(records.length, from + MAX_RECORDS);
+    let bytes = 0;
+    for (let at = from; at < end; at++) {
+      bytes += RECORD_BYTES + (records[at]?.payload.length ?? 0);
+      if (bytes > most) return Math.max(1, at - from);
+    }
+    return end - from;
+  }
+
+  isFull(count: number, payloadBytes: number, maxBytes: number): boolean {
+    return count >= MAX_RECORDS || payloadBytes + count * RECORD_BYTES > this.#documentBytes(maxBytes);
+  }
+
+  async pack(load: Load): Promise<readonly CloudMessage[]> {
+    const { records, historical, bound } = load;
+    const { origin, topic, compression } = this.#options;
+    const [first] = records;
+    if (first === undefined) return [];
+    const document = encodeBatch(records, origin, historical);
+    const payload = compression === 'none' ? document : await deflated(document);
+    const guess = records.reduce((sum, one) => sum + one.payload.length + RECORD_BYTES, 0);
+    this.#ratio += (payload.length / guess - this.#ratio) * RATIO_WEIGHT;
+    const message: CloudMessage = {
+      topic: cloudTopic(topic, { stream: first.stream, device: '' }, origin.gateway),
+      payload,
+      key: first.stream,
+      // The records of a batch are others when it is cut another time.
+      id: `${identityText(origin, first)}+${records.length}`,
+      properties: {},
+    };
+    if (records.length === 1) checkSize(message, bound);
+    else if (bound.sizeOf(message) > bound.maxBytes) {
+      const half = Math.ceil(records.length / 2);
+      const parts = [records.slice(0, half), records.slice(half)];
+      const packed = await Promise.all(parts.map((part) => this.pack({ ...load, records: part })));
+      return packed.flat();
+    }
+    return [message];
+  }
+}
+
+function deflated(document: Uint8Array): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    deflate(document, (error, packed) => {
+      if (error === null) resolve(packed);
+      else reject(error);
+    });
+  });
+}
