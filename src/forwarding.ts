@@ -149,7 +149,7 @@ export class Forwarding {
   status(): ForwardingStatus {
     const { clock, counters } = this.#options;
     const recordsPerSecond = this.#meter.recordsPerSecond;
-    const oldest = this.#lanes.flatMap(({ oldest: record }) => record ?? []);
+    const oldest = this.#lanes.flatMap(({ oldestMs }) => oldestMs ?? []);
     return {
       ...this.#uplink.status(),
       ...drainOf({
@@ -158,7 +158,7 @@ export class Forwarding {
         sentBytes: this.#budget.sentBytes,
         recordsPerSecond,
         storedPerSecond: this.#arrivals.recordsPerSecond,
-        oldestMs: Math.min(...oldest.map(({ receivedAtMs }) => receivedAtMs)),
+        oldestMs: Math.min(...oldest),
         wallMs: clock.wallMs(),
       }),
       metered: this.#budget.isMetered,
