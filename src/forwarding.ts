@@ -90,7 +90,6 @@ export class Forwarding {
       clock,
       bytesPerSecond: (uplink.budget.kbitPerSecond * 1000) / 8,
       bytesPerDay: uplink.budget.mbPerDay * 1e6,
-      publishesPerSecond: 0,
       ...uplink.budget,
     });
     this.#meter = new DrainMeter(clock);
@@ -207,10 +206,11 @@ function openCloud({ config, texts, gatewayId, clock }: ForwardingOptions): Open
   const { uplink } = config;
   const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = texts;
   const session = sessionOf(config);
+  const named = (text: string) => text.replaceAll('{gateway}', gatewayId);
   return mqttCloud({
     url: uplink.url,
-    clientId: uplink.clientId || `headgate-${gatewayId}`,
-    username: uplink.username,
+    clientId: named(uplink.clientId) || `headgate-${gatewayId}`,
+    username: named(uplink.username),
     password: password?.split(/\r?\n/, 1)[0],
     protocolVersion: uplink.protocolVersion,
     keepaliveSeconds: uplink.keepaliveSeconds,
@@ -218,7 +218,7 @@ function openCloud({ config, texts, gatewayId, clock }: ForwardingOptions): Open
     ackTimeoutMs: uplink.ackTimeoutMs,
     ...(session === undefined ? {} : { session }),
     clock,
-    tls: { ca, cert, key },
+    tls: { ca, cert, key, serverName: uplink.serverName, alpn: uplink.alpn },
   });
 }
 

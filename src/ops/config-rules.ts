@@ -1,19 +1,7 @@
 import type { Config } from './config.ts';
+import type { Rule, RuleFault } from './config-rule.ts';
 import { DEVICE_LEVEL, isLoopback, OWN_STREAMS } from './config-text.ts';
-
-/** What no single setting can say: settings that must agree with each other. */
-export interface RuleFault {
-  /** Where to point. */
-  readonly path: readonly string[];
-  /**
-   * Settings that the rule looked at as well; if one of them is wrong by itself, the rule is mute.
-   */
-  readonly others: ReadonlyArray<readonly string[]>;
-  readonly message: string;
-  readonly mend?: string;
-}
-
-type Rule = (config: Config) => RuleFault | readonly RuleFault[] | undefined;
+import { presetFaults } from './preset-rules.ts';
 
 const openListener: Rule = ({ mqtt }) => {
   if (isLoopback(mqtt.host) || mqtt.allowAnonymous) return undefined;
@@ -151,15 +139,16 @@ const certificateNeedsKey: Rule = ({ uplink }) => {
 };
 
 const filesNeedTls: Rule = ({ uplink }) => {
-  if (!uplink.url.startsWith('mqtt://')) return undefined;
-  return (['caFile', 'certFile', 'keyFile'] as const).flatMap((name) =>
+  const plain = ['mqtt://', 'ws://'].find((scheme) => uplink.url.startsWith(scheme));
+  if (plain === undefined) return undefined;
+  return (['caFile', 'certFile', 'keyFile', 'serverName', 'alpn'] as const).flatMap((name) =>
     uplink[name] === ''
       ? []
       : {
           path: ['uplink', name],
           others: [['uplink', 'url']],
-          message: `uplink.${name} is set, but uplink.url is mqtt://, which is not encrypted`,
-          mend: 'write mqtts:// in uplink.url (the port is 8883 as a rule)',
+          message: `uplink.${name} is set, but uplink.url is ${plain}, which is not encrypted`,
+          mend: `write ${plain.replace(':', 's:')} in uplink.url, with the port for it`,
         },
   );
 };
@@ -340,5 +329,5 @@ const RULES: readonly Rule[] = [
 ];
 
 export function faultsBetween(config: Config): RuleFault[] {
-  return RULES.flatMap((rule) => rule(config) ?? []);
+  return [...RULES.flatMap((rule) => rule(config) ?? []), ...presetFaults(config)];
 }

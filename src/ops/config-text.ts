@@ -78,21 +78,30 @@ export function meteredHoursFault(text: string): string | undefined {
   return 'hours are written like 06:00-22:00';
 }
 
+const UPLINK_SCHEMES: readonly string[] = ['mqtt:', 'mqtts:', 'ws:', 'wss:'];
+
+/** A protocol to ask for in the TLS handshake (RFC 7301), or empty. */
+export function alpnFault(text: string): string | undefined {
+  if (/^[!-~]{0,255}$/.test(text)) return undefined;
+  return 'a protocol name is 1 to 255 visible ASCII characters';
+}
+
 /** The address of the cloud broker. Empty is allowed: no uplink. */
 export function uplinkUrlFault(text: string): string | undefined {
   if (text === '') return undefined;
   if (!URL.canParse(text)) return 'not an address such as mqtts://broker.example:8883';
   const url = new URL(text);
-  if (url.protocol !== 'mqtt:' && url.protocol !== 'mqtts:') {
-    return 'the address must start with mqtt:// or mqtts://';
+  if (!UPLINK_SCHEMES.includes(url.protocol)) {
+    return 'the address must start with mqtt://, mqtts://, ws:// or wss://';
   }
   if (url.username !== '' || url.password !== '') {
     return 'user and password do not belong here; use uplink.username and uplink.passwordFile';
   }
   if (url.hostname === '') return 'a host is needed';
   if (url.port === '0') return 'port 0 cannot be connected to';
-  if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
-    return 'only host and port may follow the //';
+  if (url.search !== '' || url.hash !== '') return 'no ? and no # may follow the host';
+  if (url.pathname !== '' && url.pathname !== '/' && !url.protocol.startsWith('ws')) {
+    return 'only host and port may follow the //; a path is for ws:// and wss://';
   }
   return undefined;
 }

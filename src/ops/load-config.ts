@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { presetApplied } from './cloud-presets.ts';
 import { type Config, ConfigSchema, deepFreeze } from './config.ts';
 import { downlinkFaults } from './config-downlink-rules.ts';
 import {
@@ -184,7 +185,7 @@ class Loading {
    */
   finish(): Config | undefined {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const result = v.safeParse(ConfigSchema, this.#tree);
+      const result = v.safeParse(ConfigSchema, presetApplied(this.#tree));
       if (result.success) {
         this.#checkBetween(result.output);
         return deepFreeze(result.output);
