@@ -94,7 +94,8 @@ export function uplinkUrlFault(text: string): string | undefined {
   if (!UPLINK_SCHEMES.includes(url.protocol)) {
     return 'the address must start with mqtt://, mqtts://, ws:// or wss://';
   }
-  if (url.username !== '' || url.password !== '') {
+  // A password with a slash in it makes a path of what is behind.
+  if (url.username !== '' || url.password !== '' || url.pathname.includes('@')) {
     return 'user and password do not belong here; use uplink.username and uplink.passwordFile';
   }
   if (url.hostname === '') return 'a host is needed';

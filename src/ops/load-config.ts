@@ -63,7 +63,7 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object') return 'a map';
   if (typeof value !== 'string') return String(value);
-  const safe = value.replace(/\/\/.*@/, '//***@');
+  const safe = value.replace(/\/\/.*@/, '//***@').replace(/(\/\/.*?)\?.*/, '$1?***');
   const short =
     safe.length > MAX_SHOWN_CHARACTERS ? `${safe.slice(0, MAX_SHOWN_CHARACTERS)}…` : safe;
   return `the text ${JSON.stringify(short)}`;

@@ -41,17 +41,16 @@ function above(
   };
 }
 
-const urlNeeded: PresetRule = ({ uplink }, { title }) =>
-  uplink.url === ''
-    ? fault(
-        'preset',
-        `uplink.preset is ${uplink.preset}, and uplink.url is empty: nothing would be sent`,
-        `set uplink.url to the host that ${title} gave you, or leave the preset out`,
-      )
-    : undefined;
+function noUrl({ uplink }: Config, { title }: CloudPreset): RuleFault {
+  return fault(
+    'preset',
+    `uplink.preset is ${uplink.preset}, and uplink.url is empty: nothing would be sent`,
+    `set uplink.url to the host that ${title} gave you, or leave the preset out`,
+  );
+}
 
 const schemeTaken: PresetRule = ({ uplink }, { title, ports }) => {
-  if (uplink.url === '' || Object.hasOwn(ports, schemeOf(uplink))) return undefined;
+  if (Object.hasOwn(ports, schemeOf(uplink))) return undefined;
   const schemes = Object.keys(ports).map((scheme) => `${scheme}://`);
   return fault(
     'url',
@@ -177,7 +176,6 @@ const clientIdFits: PresetRule = (config, { title, limits }) => {
 };
 
 const RULES: readonly PresetRule[] = [
-  urlNeeded,
   schemeTaken,
   versionTaken,
   shapeTaken,
@@ -194,6 +192,7 @@ const RULES: readonly PresetRule[] = [
 export function presetFaults(config: Config): RuleFault[] {
   const preset = presetOf(config.uplink.preset);
   if (preset === undefined) return [];
+  if (config.uplink.url === '') return [noUrl(config, preset)];
   return RULES.flatMap((rule) => rule(config, preset) ?? []);
 }
 
