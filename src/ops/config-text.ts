@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { addressesOf } from '../uplink/uplink-url.ts';
 
 /**
  * What may stand in the texts of the configuration. Each check answers what is wrong, in words that
@@ -78,27 +79,35 @@ export function meteredHoursFault(text: string): string | undefined {
   return 'hours are written like 06:00-22:00';
 }
 
-const UPLINK_SCHEMES: readonly string[] = ['mqtt:', 'mqtts:', 'ws:', 'wss:'];
-
 /** A protocol to ask for in the TLS handshake (RFC 7301), or empty. */
 export function alpnFault(text: string): string | undefined {
   if (/^[!-~]{0,255}$/.test(text)) return undefined;
   return 'a protocol name is 1 to 255 visible ASCII characters';
 }
 
-/** The address of the cloud broker. Empty is allowed: no uplink. */
+const SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss', 'nats', 'tls', 'kafka', 'kafkas'];
+const SCHEMES_TEXT = `${SCHEMES.slice(0, -1).join('://, ')}:// or ${SCHEMES.at(-1)}://`;
+
+/** The address of the far side. Empty is allowed: no uplink. */
 export function uplinkUrlFault(text: string): string | undefined {
   if (text === '') return undefined;
+  return addressesOf(text)
+    .map(addressFault)
+    .find((fault) => fault !== undefined);
+}
+
+function addressFault(text: string): string | undefined {
   if (!URL.canParse(text)) return 'not an address such as mqtts://broker.example:8883';
   const url = new URL(text);
-  if (!UPLINK_SCHEMES.includes(url.protocol)) {
-    return 'the address must start with mqtt://, mqtts://, ws:// or wss://';
+  if (!SCHEMES.includes(url.protocol.slice(0, -1))) {
+    return `the address must start with ${SCHEMES_TEXT}`;
   }
   // A password with a slash in it makes a path of what is behind.
   if (url.username !== '' || url.password !== '' || url.pathname.includes('@')) {
     return 'user and password do not belong here; use uplink.username and uplink.passwordFile';
   }
   if (url.hostname === '') return 'a host is needed';
+  if (url.hostname.includes(',')) return 'only NATS and Kafka take several hosts';
   if (url.port === '0') return 'port 0 cannot be connected to';
   if (url.search !== '' || url.hash !== '') return 'no ? and no # may follow the host';
   if (url.pathname !== '' && url.pathname !== '/' && !url.protocol.startsWith('ws')) {

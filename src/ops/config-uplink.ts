@@ -14,7 +14,9 @@ import {
 
 const USER = matching(/^\P{Cc}{0,256}$/u, 'up to 256 characters');
 const URL_TEXT = {
-  allowed: 'mqtt://host:port, mqtts://host:port, ws://host:port/path, wss:// likewise, or empty',
+  allowed:
+    'mqtt://host:port or mqtts://host:port; ws://host:port/path or wss://; nats://, tls://, ' +
+    'kafka:// or kafkas:// and hosts with commas between them; or empty',
   fault: uplinkUrlFault,
 };
 const ALPN = { allowed: 'a protocol name, or empty', fault: alpnFault };
@@ -81,7 +83,7 @@ export const uplink = v.strictObject({
     'The cloud, if it is one of these: fills in what is left empty here (port, user name, topic, ' +
       'limits), and what that cloud would refuse is an error (docs/presets.md).',
   ),
-  url: text('', URL_TEXT, 'The cloud broker. Empty: readings stay on the gateway.'),
+  url: text('', URL_TEXT, 'The far side (docs/uplink.md). Empty: readings stay on the gateway.'),
   clientId: text(
     '',
     USER,
@@ -93,6 +95,12 @@ export const uplink = v.strictObject({
     PATH,
     'File whose first line is the password. The password never stands here. Paths are taken ' +
       'from the working directory on.',
+  ),
+  saslMechanism: choice(
+    ['plain', 'scram-sha-256', 'scram-sha-512'],
+    'plain',
+    'Kafka alone: how user name and password are shown to the brokers. `plain` shows the ' +
+      'password itself, so it wants kafkas://.',
   ),
   protocolVersion: v.nullish(
     v.pipe(
