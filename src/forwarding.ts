@@ -28,6 +28,7 @@ import type { CloudRefusal, OpenLink } from './uplink/cloud-link.ts';
 import { DrainMeter } from './uplink/drain-meter.ts';
 import { DEFAULT_TOPICS } from './uplink/envelope.ts';
 import { Lane } from './uplink/lane.ts';
+import type { TlsOptions } from './uplink/mqtt-link.ts';
 import { openCloud } from './uplink/open-cloud.ts';
 import { BatchShape, RawShape, type Shape } from './uplink/shape.ts';
 import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
@@ -97,7 +98,6 @@ export class Forwarding {
       clock,
       bytesPerSecond: (uplink.budget.kbitPerSecond * 1000) / 8,
       bytesPerDay: uplink.budget.mbPerDay * 1e6,
-      publishesPerSecond: 0,
       ...uplink.budget,
     });
     this.#meter = new DrainMeter(clock);
@@ -214,10 +214,11 @@ function farSide({ config, texts, gatewayId, clock }: ForwardingOptions): Promis
   const { uplink } = config;
   const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = texts;
   const session = sessionOf(config);
+  const named = (text: string) => text.replaceAll('{gateway}', gatewayId);
   return openCloud({
     url: uplink.url,
-    clientId: uplink.clientId || `headgate-${gatewayId}`,
-    username: uplink.username,
+    clientId: named(uplink.clientId) || `headgate-${gatewayId}`,
+    username: named(uplink.username),
     password: password?.split(/\r?\n/, 1)[0],
     protocolVersion: uplink.protocolVersion,
     saslMechanism: uplink.saslMechanism,
@@ -226,8 +227,13 @@ function farSide({ config, texts, gatewayId, clock }: ForwardingOptions): Promis
     ackTimeoutMs: uplink.ackTimeoutMs,
     ...(session === undefined ? {} : { session }),
     clock,
-    tls: { ca, cert, key },
+    tls: { ca, cert, key, ...tlsNames(uplink) },
   });
+}
+
+/** What TLS asks for, where it is set. */
+function tlsNames({ serverName, alpn }: Config['uplink']): TlsOptions {
+  return { ...(serverName === '' ? {} : { serverName }), ...(alpn === '' ? {} : { alpn }) };
 }
 
 /** Of one stream: alerts have one lane, others one for what is fresh and one for the backlog. */
