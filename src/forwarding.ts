@@ -264,7 +264,8 @@ function shapeOf({ config, gatewayId }: ForwardingOptions, { logId }: Journal): 
   const origin = { gateway: gatewayId, log: logId };
   const common = { origin, topic: topic || DEFAULT_TOPICS[shape] };
   if (shape === 'raw') return new RawShape({ ...common, identity });
-  const isBudgeted = budget.kbitPerSecond > 0 || budget.mbPerDay > 0;
+  const { kbitPerSecond, mbPerDay, publishesPerSecond } = budget;
+  const isBudgeted = kbitPerSecond > 0 || mbPerDay > 0 || publishesPerSecond > 0;
   const maxDocumentBytes = isBudgeted ? BUDGETED_DOCUMENT_BYTES : DOCUMENT_BYTES;
   return new BatchShape({ ...common, lingerMs, compression, maxDocumentBytes });
 }

@@ -176,25 +176,3 @@ export function encodeBatch(
 ): Buffer {
   return Buffer.from(JSON.stringify(batchDocument(records, origin, historical)));
 }
-
-/** Bytes of a JSON text at most: a control character or half a surrogate pair takes six. */
-function jsonTextBytes(text: string): number {
-  let bytes = 2;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit < 0x20 || (unit >= 0xd800 && unit <= 0xdfff)) bytes += 6;
-    else if (unit < 0x80) bytes += unit === 0x22 || unit === 0x5c ? 2 : 1;
-    else bytes += 3;
-  }
-  return bytes;
-}
-
-function jsonPayloadBytes(payload: Uint8Array): number {
-  let bytes = 2;
-  for (const byte of payload) {
-    if (byte < 0x20) bytes += 6;
-    else bytes += byte === 0x22 || byte === 0x5c ? 2 : 1;
-  }
-  // It may be no text.
-  return Math.max(bytes, 2 + 4 * Math.ceil(payload.length / 3));
-}
