@@ -27,10 +27,10 @@ import type { CloudRefusal, OpenLink } from './uplink/cloud-link.ts';
 import { DrainMeter } from './uplink/drain-meter.ts';
 import { DEFAULT_TOPICS } from './uplink/envelope.ts';
 import { Lane } from './uplink/lane.ts';
-import { mqttCloud } from './uplink/mqtt-link.ts';
+import { openCloud } from './uplink/open-cloud.ts';
 import { BatchShape, RawShape, type Shape } from './uplink/shape.ts';
 import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
-import { bookParked, booking } from './uplink-books.ts';
+import { booking, bookParked } from './uplink-books.ts';
 import { type DrainStatus, drainOf } from './uplink-drain.ts';
 
 export interface ForwardingOptions {
@@ -78,7 +78,7 @@ export class Forwarding {
   readonly #uplink: Uplink;
   #given = '';
 
-  private constructor(options: ForwardingOptions, feeds: readonly Feed[]) {
+  private constructor(options: ForwardingOptions, feeds: readonly Feed[], open: OpenLink) {
     this.#options = options;
     this.#feeds = feeds;
     const { config, clock, random, counters, logger } = options;
@@ -102,7 +102,7 @@ export class Forwarding {
       random,
     });
     this.#uplink = new Uplink({
-      open: openCloud(options),
+      open,
       lanes: this.#lanes,
       window: uplink.window,
       maxInFlightBytes: uplink.maxInFlightBytes,
@@ -122,7 +122,7 @@ export class Forwarding {
   static async start(options: ForwardingOptions): Promise<Forwarding> {
     const { config, logger, checkpoints } = options;
     const { url, shape, topic } = config.uplink;
-    const forwarding = new Forwarding(options, await openFeeds(options));
+    const forwarding = new Forwarding(options, await openFeeds(options), await farSide(options));
     const fields = { cloud: url, shape, topic: topic || DEFAULT_TOPICS[shape] };
     logger.info(fields, 'the uplink starts');
     // From the first moment there is a position: what retention drops is measured against it.
@@ -197,15 +197,16 @@ function maxBytesOf({ uplink }: Config): number {
   return uplink.shape === 'batch' ? BATCH_BYTES : Number.POSITIVE_INFINITY;
 }
 
-function openCloud({ config, texts, gatewayId, clock }: ForwardingOptions): OpenLink {
+function farSide({ config, texts, gatewayId, clock }: ForwardingOptions): Promise<OpenLink> {
   const { uplink } = config;
   const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = texts;
-  return mqttCloud({
+  return openCloud({
     url: uplink.url,
     clientId: uplink.clientId || `headgate-${gatewayId}`,
     username: uplink.username,
     password: password?.split(/\r?\n/, 1)[0],
     protocolVersion: uplink.protocolVersion,
+    saslMechanism: uplink.saslMechanism,
     keepaliveSeconds: uplink.keepaliveSeconds,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     ackTimeoutMs: uplink.ackTimeoutMs,
