@@ -253,9 +253,7 @@ export class Lane {
   #isFull(): boolean {
     const count = this.#waiting.length - this.#next;
     const { shape } = this.#options;
-    return (
-      count >= this.#mostRecords || shape.isFull(count, this.#waitingBytes, this.#link.maxBytes)
-    );
+    return count >= this.#mostRecords || shape.isFull(count, this.#waitingBytes, this.#link.maxBytes);
   }
 
   /** Resolves when there is room for more again, or when the signal aborts. */

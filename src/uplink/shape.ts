@@ -116,9 +116,7 @@ export class BatchShape implements Shape {
   }
 
   isFull(count: number, payloadBytes: number, maxBytes: number): boolean {
-    return (
-      count >= MAX_RECORDS || payloadBytes + count * RECORD_BYTES > this.#documentBytes(maxBytes)
-    );
+    return count >= MAX_RECORDS || payloadBytes + count * RECORD_BYTES > this.#documentBytes(maxBytes);
   }
 
   async pack(load: Load): Promise<readonly CloudMessage[]> {
