@@ -7,6 +7,7 @@
 import { connect } from 'node:net';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/base/clock.ts';
+import { decodeEnvelope } from '../../src/uplink/decode-envelope.ts';
 import { numberIn } from './climate-load.ts';
 import {
   CONNACK,
@@ -45,7 +46,8 @@ let publishes = 0;
 let firstMonoMs = 0;
 
 function textsOf(payload: Buffer): readonly string[] {
-  return [payload.toString('latin1')];
+  if (values.shape === 'raw') return [payload.toString('latin1')];
+  return decodeEnvelope(payload).map((record) => record.payload);
 }
 
 function take(payload: Buffer): void {

@@ -84,7 +84,11 @@ class Lane {
     });
   }
 
-  /** With `frozen`, the sender's bytes stay where they are, and those on their way too. */
+  get waitingBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** What the sender has and what is on its way stay where they are. */
   freeze(isFrozen: boolean): void {
     this.#isFrozen = isFrozen;
     this.#pass();
@@ -188,6 +192,11 @@ export class ProxyConnection {
 
   get passed(): PassedBytes {
     return { up: this.#up.passedBytes, down: this.#down.passedBytes };
+  }
+
+  /** Bytes of both directions that are on their way. */
+  get waitingBytes(): number {
+    return this.#up.waitingBytes + this.#down.waitingBytes;
   }
 
   freeze(isFrozen: boolean): void {
