@@ -9,7 +9,8 @@
  * reset. The gateway is given the same readings with QoS 1 until it has acknowledged all. Then the
  * link opens. The time runs from the first connection of the gateway that goes through to the last
  * reading at a subscriber of the far broker, so that nobody is charged for the wait between two
- * attempts. Bytes are those of TCP's payload both ways on the link, connecting and acknowledgements
+ * attempts. What arrives is decoded
+ * when it is all there. Bytes are those of TCP's payload both ways on the link, connecting and acknowledgements
  * included.
  */
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { spawnNode } from '../../src/os/child.ts';
+import { nodeFiles } from '../../src/os/node-files.ts';
 import { freePort } from '../support/free-port.ts';
 import { LossyProxy } from '../support/lossy-proxy.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
@@ -38,8 +40,11 @@ const RECORDS = Number(values.records);
 const SEED = 1;
 const ROW_WITHIN_MS = 15 * 60_000;
 const QUIET_MS = 500;
+/** What Linux counts processor time in, on all machines that Node runs on. */
+const TICK_US = 10_000;
 
 interface Sender {
+  readonly pid: number;
   readonly port: number;
   stop(): Promise<void>;
 }
@@ -54,6 +59,8 @@ interface Contender {
 
 interface Row {
   readonly rate: number;
+  /** Processor time of the gateway, µs a reading. */
+  readonly processorUs: number;
   readonly upBytes: number;
   readonly downBytes: number;
   readonly payloadBytes: number;
@@ -72,7 +79,7 @@ async function startBroker(broker: Mosquitto): Promise<Sender> {
     await broker.stop();
     remove();
   };
-  return { port: broker.port, stop };
+  return { pid: broker.pid, port: broker.port, stop };
 }
 
 function bridgeContender(settings: BridgeSettings): Contender {
@@ -105,7 +112,7 @@ function headgateContender(name: string, env: NodeJS.ProcessEnv): Contender {
         await child.ended;
         remove();
       };
-      return { port, stop };
+      return { pid: child.pid, port, stop };
     },
   };
 }
@@ -149,6 +156,14 @@ async function settledBytes(proxy: LossyProxy) {
   return proxy.passed;
 }
 
+/** Processor time that a process has used, all its threads, in µs. */
+async function processorUs(pid: number): Promise<number> {
+  const stat = await nodeFiles.readText(`/proc/${pid}/stat`);
+  // The name of the program stands in parentheses and may hold anything.
+  const fields = (stat ?? '').slice((stat ?? '').lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+}
+
 async function measure(contender: Contender, delayMs: number): Promise<Row> {
   const place = temporaryPlace('/tmp', 'headgate-uplink-');
   const folder = (name: string) => join(place.folder, name);
@@ -162,16 +177,19 @@ async function measure(contender: Contender, delayMs: number): Promise<Row> {
   await until('it tries the link', () => proxy.refused > 0, 60_000);
   await publishAll(sender.port, load, RECORDS);
   const counted = await farCounter(far.port, contender);
+  const usedUs = await processorUs(sender.pid);
   proxy.thaw();
   const { lastMonoMs, publishes, readings } = await counted();
   const openedMonoMs = proxy.connections[0]?.openedMonoMs ?? Number.NaN;
   const { up, down } = await settledBytes(proxy);
+  const nowUsedUs = await processorUs(sender.pid);
   await sender.stop();
   await proxy.close();
   await far.stop();
   place.remove();
   return {
     rate: (RECORDS * 1000) / (lastMonoMs - openedMonoMs),
+    processorUs: (nowUsedUs - usedUs) / RECORDS,
     upBytes: up / RECORDS,
     downBytes: down / RECORDS,
     payloadBytes: load.payloadBytes / RECORDS,
@@ -181,7 +199,7 @@ async function measure(contender: Contender, delayMs: number): Promise<Row> {
 }
 
 const HEAD =
-  `${' '.repeat(34)}readings/s  of bridge  B/reading up+down     all  of bridge  ` +
+  `${' '.repeat(34)}readings/s  of bridge   CPU µs  B/reading up+down     all  of bridge  ` +
   'of raw  readings/publish';
 
 async function compare(delayMs: number): Promise<void> {
@@ -207,6 +225,7 @@ async function compare(delayMs: number): Promise<void> {
         contender.name.padEnd(34),
         String(Math.round(rate)).padStart(9),
         (rate / best).toFixed(2).padStart(10),
+        row.processorUs.toFixed(1).padStart(8),
         `${upBytes.toFixed(1)} + ${downBytes.toFixed(1)}`.padStart(18),
         all.toFixed(1).padStart(7),
         ofBridge.toFixed(3).padStart(10),
