@@ -6,6 +6,7 @@ import type { HandledOffsets } from './base/handled-offsets.ts';
 import type { Logger } from './base/logger.ts';
 import type { LogRecord } from './base/reading.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { type Downlink, sessionOf } from './downlink.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { Journal } from './log/journal.ts';
 import { UPLINK } from './log/own-consumers.ts';
@@ -27,10 +28,10 @@ import type { CloudRefusal, OpenLink } from './uplink/cloud-link.ts';
 import { DrainMeter } from './uplink/drain-meter.ts';
 import { DEFAULT_TOPICS } from './uplink/envelope.ts';
 import { Lane } from './uplink/lane.ts';
-import { mqttCloud } from './uplink/mqtt-link.ts';
+import { openCloud } from './uplink/open-cloud.ts';
 import { BatchShape, RawShape, type Shape } from './uplink/shape.ts';
 import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
-import { bookParked, booking } from './uplink-books.ts';
+import { booking, bookParked } from './uplink-books.ts';
 import { type DrainStatus, drainOf } from './uplink-drain.ts';
 
 export interface ForwardingOptions {
@@ -49,6 +50,8 @@ export interface ForwardingOptions {
   readonly books: Books;
   /** Save the progress, together with the books. */
   readonly checkpoints: Checkpoints;
+  /** Hears what the cloud sends. */
+  readonly downlink?: Downlink | undefined;
 }
 
 export interface ForwardingStatus extends UplinkStatus, DrainStatus {
@@ -78,7 +81,7 @@ export class Forwarding {
   readonly #uplink: Uplink;
   #given = '';
 
-  private constructor(options: ForwardingOptions, feeds: readonly Feed[]) {
+  private constructor(options: ForwardingOptions, feeds: readonly Feed[], open: OpenLink) {
     this.#options = options;
     this.#feeds = feeds;
     const { config, clock, random, counters, logger } = options;
@@ -102,7 +105,7 @@ export class Forwarding {
       random,
     });
     this.#uplink = new Uplink({
-      open: openCloud(options),
+      open,
       lanes: this.#lanes,
       window: uplink.window,
       maxInFlightBytes: uplink.maxInFlightBytes,
@@ -115,14 +118,17 @@ export class Forwarding {
       clock,
       logger,
       backlog: () => this.backlog(),
-      onLink: () => this.#split(),
+      onLink: (link) => {
+        this.#split();
+        options.downlink?.attach(link);
+      },
     });
   }
 
   static async start(options: ForwardingOptions): Promise<Forwarding> {
     const { config, logger, checkpoints } = options;
     const { url, shape, topic } = config.uplink;
-    const forwarding = new Forwarding(options, await openFeeds(options));
+    const forwarding = new Forwarding(options, await openFeeds(options), await farSide(options));
     const fields = { cloud: url, shape, topic: topic || DEFAULT_TOPICS[shape] };
     logger.info(fields, 'the uplink starts');
     // From the first moment there is a position: what retention drops is measured against it.
@@ -197,18 +203,21 @@ function maxBytesOf({ uplink }: Config): number {
   return uplink.shape === 'batch' ? BATCH_BYTES : Number.POSITIVE_INFINITY;
 }
 
-function openCloud({ config, texts, gatewayId, clock }: ForwardingOptions): OpenLink {
+function farSide({ config, texts, gatewayId, clock }: ForwardingOptions): Promise<OpenLink> {
   const { uplink } = config;
   const { passwordFile: password, caFile: ca, certFile: cert, keyFile: key } = texts;
-  return mqttCloud({
+  const session = sessionOf(config);
+  return openCloud({
     url: uplink.url,
     clientId: uplink.clientId || `headgate-${gatewayId}`,
     username: uplink.username,
     password: password?.split(/\r?\n/, 1)[0],
     protocolVersion: uplink.protocolVersion,
+    saslMechanism: uplink.saslMechanism,
     keepaliveSeconds: uplink.keepaliveSeconds,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     ackTimeoutMs: uplink.ackTimeoutMs,
+    ...(session === undefined ? {} : { session }),
     clock,
     tls: { ca, cert, key },
   });

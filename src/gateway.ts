@@ -15,6 +15,7 @@ import { Checkpoints } from './checkpoints.ts';
 import { Dedup } from './dedup/dedup.ts';
 import type { DedupKeeper } from './dedup-keeper.ts';
 import { Detector } from './detect/detector.ts';
+import { downlinkOf } from './downlink.ts';
 import { Forwarding, type ForwardingOptions } from './forwarding.ts';
 import { gatewayId } from './gateway-id.ts';
 import { type Broker, openBroker } from './ingest/broker.ts';
@@ -159,8 +160,10 @@ export class Gateway {
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
     await this.#startDetection({ stores, level, alerter, decodings });
-    const saved = { books, checkpoints };
-    if (config.uplink.url !== '') await this.#startForwarding(stores, level, { texts, ...saved });
+    const own = { gatewayId: this.#id, counters: this.#counters };
+    const downlink = downlinkOf({ ...this.#options, ...own, topics, broker });
+    const joined = { books, checkpoints, downlink };
+    if (config.uplink.url !== '') await this.#startForwarding(stores, level, { texts, ...joined });
     bookkeeper.begin(this.#forwarding);
     this.#onStop('audit', () => bookkeeper.stop());
     checkpoints.begin(config.uplink.url === '' ? SAVE_EVERY_MS : config.uplink.checkpointMs);
@@ -282,7 +285,7 @@ export class Gateway {
   async #startForwarding(
     stores: Stores,
     level: LevelStore,
-    more: Pick<ForwardingOptions, 'texts' | 'books' | 'checkpoints'>,
+    more: Pick<ForwardingOptions, 'texts' | 'books' | 'checkpoints' | 'downlink'>,
   ): Promise<void> {
     const forwarding = await Forwarding.start({
       ...this.#options,

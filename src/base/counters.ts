@@ -32,6 +32,10 @@ export interface Counters {
   forwarded: number;
   /** Records that the cloud did not take: set aside, among the dead letters too. */
   parked: number;
+  /** Messages of the cloud that were published here; one that came twice counts twice. */
+  downlinked: number;
+  /** Messages of the cloud that were acknowledged and published nowhere: see docs/downlink.md. */
+  downlinkRefused: number;
   /** Alerts begun. */
   alerts: number;
 }
@@ -48,6 +52,8 @@ export function newCounters(): Counters {
     sparkplugGaps: 0,
     forwarded: 0,
     parked: 0,
+    downlinked: 0,
+    downlinkRefused: 0,
     alerts: 0,
   };
 }

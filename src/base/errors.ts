@@ -152,6 +152,11 @@ export const ERRORS = {
     'Nothing: readings are in the log. Sessions and retained messages start afresh, and what the ' +
       'cloud already had is sent once more with the same identity.',
   ),
+  UPLINK_CLIENT_MISSING: row(
+    'uplink.url names a protocol whose client is not installed: those of NATS and Kafka are ' +
+      'optional packages.',
+    'Install the package that is named, or Headgate again without --omit=optional.',
+  ),
   GPIO_UNAVAILABLE: row(
     'The GPIO line cannot be driven; alerts are logged instead.',
     'Check gpio.pin, that onoff is installed, and the rights on /sys/class/gpio.',

@@ -9,6 +9,16 @@ function gapLines({ sparkplugGaps }: Status): Array<[name: string, value: string
   return [['sparkplugGaps', `${sparkplugGaps} (messages of edge nodes that never came)`]];
 }
 
+/** Of interest to those with a downlink alone. */
+function downlinkLines({
+  downlinked,
+  downlinkRefused,
+}: Status): Array<[name: string, value: string]> {
+  if (downlinked + downlinkRefused === 0) return [];
+  const refused = downlinkRefused === 0 ? '' : `; ${downlinkRefused} refused`;
+  return [['downlinked', `${downlinked} (messages of the cloud)${refused}`]];
+}
+
 function mebibytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
@@ -64,6 +74,7 @@ function lines(status: Status): Array<[name: string, value: string]> {
     ['unrouted', `${status.unrouted} (on topics of no stream: not kept)`],
     ...gapLines(status),
     ['forwarded', `${status.forwarded} (records of all streams)`],
+    ...downlinkLines(status),
     ['backlog', String(status.backlog)],
     ['expired', `${status.expired} (dropped by retention before the cloud had them)`],
     ['audit', auditLine(status.audit)],

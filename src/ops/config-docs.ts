@@ -50,7 +50,7 @@ function flow(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`;
   if (typeof value === 'object' && value !== null) {
     const pairs = Object.entries(value).map(([name, inner]) => `${name}: ${flow(inner)}`);
-    return `{ ${pairs.join(', ')} }`;
+    return pairs.length === 0 ? '{}' : `{ ${pairs.join(', ')} }`;
   }
   return String(value);
 }

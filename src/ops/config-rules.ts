@@ -1,3 +1,4 @@
+import { protocolOf } from '../uplink/uplink-url.ts';
 import type { Config } from './config.ts';
 import { DEVICE_LEVEL, isLoopback, OWN_STREAMS } from './config-text.ts';
 
@@ -131,10 +132,17 @@ const uplinkStreams: Rule = ({ uplink, streams }) => {
 
 const passwordNeedsUser: Rule = ({ uplink }) => {
   if (uplink.passwordFile === '' || uplink.username !== '') return undefined;
+  const protocol = protocolOf(uplink.url);
+  // There it is a token.
+  if (protocol === 'nats') return undefined;
+  const name = protocol === 'kafka' ? 'Kafka' : 'MQTT';
   return {
     path: ['uplink', 'passwordFile'],
-    others: [['uplink', 'username']],
-    message: 'uplink.passwordFile is set, but MQTT takes no password without a user name',
+    others: [
+      ['uplink', 'username'],
+      ['uplink', 'url'],
+    ],
+    message: `uplink.passwordFile is set, but ${name} takes no password without a user name`,
     mend: 'set uplink.username as well',
   };
 };
@@ -150,18 +158,46 @@ const certificateNeedsKey: Rule = ({ uplink }) => {
   };
 };
 
+/** What to write instead of a scheme that is not encrypted. */
+const ENCRYPTED: Readonly<Record<string, string>> = {
+  'mqtt:': 'mqtts:// in uplink.url (the port is 8883 as a rule)',
+  'nats:': 'tls:// in uplink.url',
+  'kafka:': 'kafkas:// in uplink.url (the port is another one as a rule)',
+};
+
 const filesNeedTls: Rule = ({ uplink }) => {
-  if (!uplink.url.startsWith('mqtt://')) return undefined;
+  const scheme = uplink.url.slice(0, uplink.url.indexOf('//'));
+  const better = ENCRYPTED[scheme];
+  if (better === undefined) return undefined;
   return (['caFile', 'certFile', 'keyFile'] as const).flatMap((name) =>
     uplink[name] === ''
       ? []
       : {
           path: ['uplink', name],
           others: [['uplink', 'url']],
-          message: `uplink.${name} is set, but uplink.url is mqtt://, which is not encrypted`,
-          mend: 'write mqtts:// in uplink.url (the port is 8883 as a rule)',
+          message: `uplink.${name} is set, but uplink.url is ${scheme}//, which is not encrypted`,
+          mend: `write ${better}`,
         },
   );
+};
+
+/** MQTT 3.1.1 has no place for them: records would arrive without their identity. */
+const propertiesNeedPlace: Rule = ({ uplink }) => {
+  const { identity, shape, protocolVersion, url } = uplink;
+  if (identity !== 'properties' || shape !== 'raw' || protocolVersion === 5) return undefined;
+  if (protocolOf(url) !== 'mqtt') return undefined;
+  return {
+    path: ['uplink', 'identity'],
+    others: [
+      ['uplink', 'shape'],
+      ['uplink', 'protocolVersion'],
+      ['uplink', 'url'],
+    ],
+    message:
+      'uplink.identity is properties, and MQTT 3.1.1 has none: what arrives would not say which ' +
+      'record it is',
+    mend: 'set uplink.protocolVersion to 5, or leave uplink.identity out',
+  };
 };
 
 /** True if every topic that `inner` matches is one that `outer` matches, level by level. */
@@ -332,6 +368,7 @@ const RULES: readonly Rule[] = [
   passwordNeedsUser,
   certificateNeedsKey,
   filesNeedTls,
+  propertiesNeedPlace,
   takenTopics,
   topicsInLevels,
   windowInAll,

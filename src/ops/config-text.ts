@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { addressesOf } from '../uplink/uplink-url.ts';
 
 /**
  * What may stand in the texts of the configuration. Each check answers what is wrong, in words that
@@ -78,18 +79,28 @@ export function meteredHoursFault(text: string): string | undefined {
   return 'hours are written like 06:00-22:00';
 }
 
-/** The address of the cloud broker. Empty is allowed: no uplink. */
+const SCHEMES = ['mqtt', 'mqtts', 'nats', 'tls', 'kafka', 'kafkas'];
+const SCHEMES_TEXT = `${SCHEMES.slice(0, -1).join('://, ')}:// or ${SCHEMES.at(-1)}://`;
+
+/** The address of the far side. Empty is allowed: no uplink. */
 export function uplinkUrlFault(text: string): string | undefined {
   if (text === '') return undefined;
+  return addressesOf(text)
+    .map(addressFault)
+    .find((fault) => fault !== undefined);
+}
+
+function addressFault(text: string): string | undefined {
   if (!URL.canParse(text)) return 'not an address such as mqtts://broker.example:8883';
   const url = new URL(text);
-  if (url.protocol !== 'mqtt:' && url.protocol !== 'mqtts:') {
-    return 'the address must start with mqtt:// or mqtts://';
+  if (!SCHEMES.includes(url.protocol.slice(0, -1))) {
+    return `the address must start with ${SCHEMES_TEXT}`;
   }
   if (url.username !== '' || url.password !== '') {
     return 'user and password do not belong here; use uplink.username and uplink.passwordFile';
   }
   if (url.hostname === '') return 'a host is needed';
+  if (url.hostname.includes(',')) return 'only NATS and Kafka take several hosts';
   if (url.port === '0') return 'port 0 cannot be connected to';
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
     return 'only host and port may follow the //';

@@ -7,7 +7,9 @@ import { meteredHoursFault, uplinkTopicFault, uplinkUrlFault } from './config-te
 
 const USER = matching(/^\P{Cc}{0,256}$/u, 'up to 256 characters');
 const URL_TEXT = {
-  allowed: 'mqtt://host:port or mqtts://host:port, or empty',
+  allowed:
+    'mqtt://host:port or mqtts://host:port; nats://, tls://, kafka:// or kafkas:// and hosts ' +
+    'with commas between them; or empty',
   fault: uplinkUrlFault,
 };
 const CLOUD_TOPIC = {
@@ -57,7 +59,7 @@ const budget = v.strictObject({
 });
 
 export const uplink = v.strictObject({
-  url: text('', URL_TEXT, 'The cloud broker. Empty: readings stay on the gateway.'),
+  url: text('', URL_TEXT, 'The far side (docs/uplink.md). Empty: readings stay on the gateway.'),
   clientId: text('', USER, 'MQTT client id. Empty: `headgate-` and the id of the gateway.'),
   username: text('', USER, 'MQTT user name.'),
   passwordFile: text(
@@ -65,6 +67,12 @@ export const uplink = v.strictObject({
     PATH,
     'File whose first line is the password. The password never stands here. Paths are taken ' +
       'from the working directory on.',
+  ),
+  saslMechanism: choice(
+    ['plain', 'scram-sha-256', 'scram-sha-512'],
+    'plain',
+    'Kafka alone: how user name and password are shown to the brokers. `plain` shows the ' +
+      'password itself, so it wants kafkas://.',
   ),
   protocolVersion: v.nullish(
     v.pipe(

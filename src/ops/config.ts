@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { downlink } from './config-downlink.ts';
 import { choice, decimal, flag, matching, optional, PATH, text, whole } from './config-kinds.ts';
 import { streams } from './config-streams.ts';
 import { hostFault } from './config-text.ts';
@@ -252,6 +253,7 @@ export const ConfigSchema = v.strictObject({
   detect: v.nullish(detect, {}),
   gpio: v.nullish(gpio, {}),
   uplink: v.nullish(uplink, {}),
+  downlink: v.nullish(downlink, {}),
   audit: v.nullish(audit, {}),
   logger: v.nullish(logger, {}),
 });

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { type Config, ConfigSchema, deepFreeze } from './config.ts';
+import { downlinkFaults } from './config-downlink-rules.ts';
 import {
   allowedBy,
   bare,
@@ -236,7 +237,8 @@ class Loading {
   }
 
   #checkBetween(config: Config): void {
-    for (const { path, others, message, mend } of faultsBetween(config)) {
+    const faults = [...faultsBetween(config), ...downlinkFaults(config)];
+    for (const { path, others, message, mend } of faults) {
       if ([path, ...others].some((at) => this.#isWrong(at))) continue;
       this.#report(path, 'value', mend === undefined ? { message } : { message, mend });
     }

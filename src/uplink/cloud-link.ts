@@ -13,6 +13,18 @@ export interface CloudMessage {
   readonly properties: Readonly<Record<string, string>>;
 }
 
+/** Something that the cloud sends to the gateway. */
+export interface CloudCommand {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+}
+
+/** A filter that the cloud does not grant as it is asked for, and why. */
+export interface RefusedFilter {
+  readonly filter: string;
+  readonly reason: string;
+}
+
 /** A connection to the cloud. */
 export interface CloudLink {
   /** Publishes that may be unacknowledged at one time, if the far side said so. */
@@ -26,6 +38,16 @@ export interface CloudLink {
    * with anything else when that can't be known any more: the link is ending then.
    */
   publish(message: CloudMessage): Promise<void>;
+  /**
+   * Where the far side can send something too. Takes what arrives, also what waited there, one
+   * after the other in the order of arrival. The cloud is told that it has been taken when
+   * `onCommand` has resolved; if that rejects, the link ends, and it comes again on a later one.
+   * Resolves when the cloud has answered for each filter.
+   */
+  listen?(
+    filters: readonly string[],
+    onCommand: (command: CloudCommand) => Promise<void>,
+  ): Promise<readonly RefusedFilter[]>;
   /** Resolves with the reason when the link is gone. */
   readonly ended: Promise<string>;
   /** Lets go of the link; what is unacknowledged rejects. */

@@ -86,14 +86,13 @@ function base64Of(text: string): string {
   return BASE64.test(text) ? text : fault('a payload said to be base64 is none');
 }
 
+type Optional = 'id' | 'deviceTime' | 'reason' | 'encoding' | 'historical';
+type AllFields = Omit<CloudRecord, Optional> & {
+  readonly [K in Optional]: CloudRecord[K] | undefined;
+};
+
 /** A record's fields in one order, without those that say nothing. */
-function recordOf(
-  fields: {
-    [K in keyof CloudRecord]-?:
-      | CloudRecord[K]
-      | ({} extends Pick<CloudRecord, K> ? undefined : never);
-  },
-): CloudRecord {
+function recordOf(fields: AllFields): CloudRecord {
   const { gateway, log, stream, partition, offset, device, id, topic } = fields;
   const { receivedAt, deviceTime, reason, payload, encoding, historical } = fields;
   return {
@@ -316,9 +315,10 @@ export function decodeEnvelope(
   if (first !== ZLIB && first !== BRACE) {
     fault('it begins like no envelope; were its user properties or headers passed along?');
   }
-  const bytes = first === ZLIB ? inflated(payload, maxOutputLength) : payload;
-  if (bytes.length > maxOutputLength) fault(`it is larger than ${maxOutputLength} bytes`);
-  const document = parsed(bytes);
+  if (first === BRACE && payload.length > maxOutputLength) {
+    fault(`it is larger than ${maxOutputLength} bytes`);
+  }
+  const document = parsed(first === ZLIB ? inflated(payload, maxOutputLength) : payload);
   if (!isFields(document)) return fault('it is no JSON object');
   return Object.hasOwn(document, 'headgate') ? batched(document) : [wrapped(document)];
 }

@@ -8,12 +8,15 @@ import {
 import type { Clock } from '../base/clock.ts';
 import { codeOf } from '../base/errors.ts';
 import {
+  type CloudCommand,
   type CloudLink,
   type CloudMessage,
   CloudRefusal,
   type OpenLink,
   type RefusalKind,
+  type RefusedFilter,
 } from './cloud-link.ts';
+import { MAX_HELD, MqttInbox } from './mqtt-inbox.ts';
 
 export interface CloudOptions {
   readonly url: string;
@@ -24,8 +27,17 @@ export interface CloudOptions {
   readonly keepaliveSeconds: number;
   readonly connectTimeoutMs: number;
   readonly ackTimeoutMs: number;
+  /** Asks for a session, in which the cloud keeps what it has for us while the link is down. */
+  readonly session?: SessionOptions;
   readonly clock: Clock;
   readonly tls: Readonly<Partial<Record<'ca' | 'cert' | 'key', string | undefined>>>;
+}
+
+/** MQTT 5 tells the cloud these; with 3.1.1 it has limits of its own. */
+export interface SessionOptions {
+  readonly expirySeconds: number;
+  /** Largest packet that the cloud may send. */
+  readonly maxPacketBytes: number;
 }
 
 /** MQTT 5, 3.4.2.1: what each refusing reason of a PUBACK asks for; the others: never. */
@@ -46,7 +58,7 @@ function clientOptions(options: CloudOptions): IClientOptions {
     protocolVersion: options.protocolVersion,
     keepalive: options.keepaliveSeconds,
     connectTimeout: options.connectTimeoutMs,
-    clean: true,
+    ...sessionOptions(options),
     reconnectPeriod: 0,
     queueQoSZero: false,
     resubscribe: false,
@@ -56,11 +68,51 @@ function clientOptions(options: CloudOptions): IClientOptions {
   };
 }
 
+/** A session holds nothing of ours: what was unacknowledged is sent again out of the log. */
+function sessionOptions({ session, protocolVersion }: CloudOptions): IClientOptions {
+  if (session === undefined) return { clean: true };
+  if (protocolVersion !== 5) return { clean: false };
+  return {
+    clean: false,
+    properties: {
+      sessionExpiryInterval: session.expirySeconds,
+      receiveMaximum: MAX_HELD,
+      maximumPacketSize: session.maxPacketBytes,
+    },
+  };
+}
+
+/** Takes the acknowledgements of what the cloud sends out of the library's hands. */
+function inboxOf(client: MqttClient): MqttInbox {
+  const inbox = new MqttInbox({
+    acknowledge: (messageId) => {
+      // PUBACK, the same in 3.1.1 and 5: without a reason it is a success.
+      if (client.connected)
+        client.stream.write(Buffer.of(0x40, 2, messageId >> 8, messageId & 255));
+    },
+    giveUp: (reason) => client.emit('error', new Error(reason)),
+  });
+  client.handleMessage = (packet, done) => {
+    // With an error the library reads on, and writes no acknowledgement of a QoS 1 message.
+    const byHand = packet.qos === 2 ? undefined : new Error('acknowledged by the inbox');
+    inbox.add(packet, () => done(byHand));
+  };
+  client.once('close', () => inbox.end());
+  return inbox;
+}
+
 interface Pending {
   readonly reject: (error: Error) => void;
 }
 
 const CLOSED = 'the connection was closed';
+
+interface LinkParts {
+  readonly client: MqttClient;
+  /** There is one where there is a session. */
+  readonly inbox: MqttInbox | undefined;
+  readonly options: CloudOptions;
+}
 
 class MqttLink implements CloudLink {
   readonly receiveMaximum: number | undefined;
@@ -68,14 +120,16 @@ class MqttLink implements CloudLink {
   readonly ended: Promise<string>;
   readonly #client: MqttClient;
   readonly #options: CloudOptions;
+  readonly #inbox: MqttInbox | undefined;
   /** In the order in which they were published, so the first is the oldest. */
   readonly #pending = new Set<Pending>();
   /** Since when the oldest is the oldest. */
   #oldestSinceMonoMs = 0;
   #reason = CLOSED;
 
-  constructor(client: MqttClient, options: CloudOptions, { properties }: IConnackPacket) {
+  constructor({ client, inbox, options }: LinkParts, { properties }: IConnackPacket) {
     this.#client = client;
+    this.#inbox = inbox;
     this.#options = options;
     this.receiveMaximum = properties?.receiveMaximum;
     this.maximumSizeBytes = properties?.maximumPacketSize;
@@ -161,10 +215,49 @@ class MqttLink implements CloudLink {
     });
   }
 
+  async listen(
+    filters: readonly string[],
+    onCommand: (command: CloudCommand) => Promise<void>,
+  ): Promise<readonly RefusedFilter[]> {
+    this.#inbox?.listen(onCommand);
+    const reasons = await Promise.all(filters.map((filter) => this.#subscribe(filter)));
+    return filters.flatMap((filter, i) => {
+      const reason = reasons[i];
+      return reason === undefined ? [] : [{ filter, reason }];
+    });
+  }
+
+  /** Alone in its packet: a refusal is of this filter. Returns the reason of it. */
+  #subscribe(filter: string): Promise<string | undefined> {
+    return new Promise((resolve, reject) => {
+      if (!this.#client.connected) {
+        reject(new Error(this.#reason));
+        return;
+      }
+      const pending = { reject };
+      this.#add(pending);
+      // MQTT 5: what is retained comes only where the subscription is new.
+      const options = { qos: 1 as const, rh: 1 };
+      this.#client.subscribe(filter, options, (_error, _subscriptions, packet) => {
+        // Without an answer the link is ending: the close says so.
+        const [granted] = packet?.granted ?? [];
+        if (typeof granted !== 'number') return;
+        this.#delete(pending);
+        resolve(refusalOfGrant(granted));
+      });
+    });
+  }
+
   async close(): Promise<void> {
     this.#client.end(true);
     await this.ended;
   }
+}
+
+/** Of a SUBACK: what was asked for is QoS 1. */
+function refusalOfGrant(granted: number): string | undefined {
+  if (granted >= 0x80) return `reason 0x${granted.toString(16)}`;
+  return granted === 0 ? 'QoS 0 only: what is sent while the link is down is lost' : undefined;
 }
 
 /** The client library turns a refusing PUBACK into an error with its code. */
@@ -193,6 +286,8 @@ export function mqttCloud(options: CloudOptions): OpenLink {
     new Promise((resolve, reject) => {
       signal.throwIfAborted();
       const client = connect(options.url, clientOptions(options));
+      // Now: what a session kept comes right behind the CONNACK.
+      const inbox = options.session === undefined ? undefined : inboxOf(client);
       let failure = CLOSED;
       const giveUp = (why: string) => {
         failure = why;
@@ -207,7 +302,7 @@ export function mqttCloud(options: CloudOptions): OpenLink {
       };
       const onConnect = (connack: IConnackPacket) => {
         letGo();
-        resolve(new MqttLink(client, options, connack));
+        resolve(new MqttLink({ client, inbox, options }, connack));
         client.off('error', onError);
       };
       // The listener for errors stays: one that comes late has nobody else.

@@ -48,6 +48,8 @@ const FLOORS: ReadonlyArray<readonly string[]> = [
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
   aedes: ['src/ingest/broker.ts'],
   mqtt: ['src/uplink/mqtt-link.ts', 'firmware-bridge/device/device-client.ts'],
+  '@nats-io/transport-node': ['src/uplink/nats-link.ts'],
+  kafkajs: ['src/uplink/kafka-link.ts'],
   onoff: ['firmware-bridge/gpio/onoff-line.ts'],
   pino: ['src/os/logger.ts'],
   'classic-level': ['src/os/level-store.ts'],

@@ -147,6 +147,10 @@ describe('settings that do not fit together', () => {
     ['uplink:\n  certFile: /c', 'uplink.certFile', 2, 'uplink.keyFile'],
     ['uplink:\n  keyFile: /k', 'uplink.keyFile', 2, 'uplink.certFile'],
     ['uplink:\n  url: mqtt://c\n  caFile: /c', 'uplink.caFile', 3, 'mqtts://'],
+    ['uplink:\n  url: nats://c\n  caFile: /c', 'uplink.caFile', 3, 'tls://'],
+    ['uplink:\n  url: kafka://c\n  caFile: /c', 'uplink.caFile', 3, 'kafkas://'],
+    ['uplink:\n  passwordFile: /p\n  url: kafka://c', 'uplink.passwordFile', 2, 'uplink.username'],
+    ['uplink:\n  identity: properties', 'uplink.identity', 2, 'uplink.protocolVersion to 5'],
   ])('%j', (text, path, line, mend) => {
     const problem = problemOf(text);
     expect(problem).toMatchObject({ path, line });
@@ -177,7 +181,12 @@ describe('settings that do not fit together', () => {
 
 describe('the address and topic of the cloud', () => {
   test.each([
-    ['http://c', 'must start with mqtt:// or mqtts://'],
+    ['http://c', 'must start with mqtt://, mqtts://,'],
+    ['nats://a:4222,b:0', 'port 0'],
+    ['nats://a,', 'a host is needed'],
+    ['kafka://a:9092,b:9092/topic', 'only host and port'],
+    ['mqtt://a,b:1883', 'only NATS and Kafka'],
+    ['nats://me:hunter2@a,b', 'uplink.passwordFile'],
     ['cloud.example', 'not an address'],
     ['mqtt://c:99999', 'not an address'],
     ['mqtt://c:0', 'port 0'],
@@ -204,6 +213,19 @@ describe('the address and topic of the cloud', () => {
     const text = 'uplink: { url: "mqtts://c.example:8883", topic: "$aws/rules/x/{device}" }';
     expect(configOf(text).uplink.url).toBe('mqtts://c.example:8883');
     expect(load('uplink: { url: "mqtt://[::1]:1883" }').ok).toBe(true);
+  });
+
+  test.each([
+    'url: "nats://a:4222,b:4222"',
+    'url: "nats://a", passwordFile: /token',
+    'url: "tls://a,[::1]:4222", caFile: /c',
+    'url: "kafkas://a:9093,b:9093", caFile: /c, username: me, passwordFile: /p',
+    'url: "nats://a", identity: properties',
+    'url: "kafka://a", identity: properties',
+    'url: "mqtt://a", identity: properties, protocolVersion: 5',
+    'url: "mqtt://a", identity: properties, shape: batch',
+  ])('so does what other protocols allow: %s', (settings) => {
+    expect(load(`uplink: { ${settings} }`)).toMatchObject({ ok: true });
   });
 });
 

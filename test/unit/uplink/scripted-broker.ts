@@ -21,6 +21,12 @@ export class ScriptedBroker {
   /** Payloads that were acknowledged. */
   readonly taken = new Set<string>();
   verdict: (payload: string) => Verdict = () => 'take';
+  /** Filters in the order of arrival. */
+  readonly subscribed: string[] = [];
+  /** Filters that nobody may subscribe to. */
+  readonly closed = new Set<string>();
+  /** Payloads of what was sent and acknowledged, in the order of the acknowledgements. */
+  readonly acked: string[] = [];
   onSubscribe: () => void = () => {};
   /** Says no to connections while true. */
   locked = false;
@@ -64,7 +70,8 @@ export class ScriptedBroker {
       },
       authorizeSubscribe: (_client, subscription, done) => {
         this.onSubscribe();
-        done(null, subscription);
+        this.subscribed.push(subscription.topic);
+        done(null, this.closed.has(subscription.topic) ? null : subscription);
       },
     });
     broker.on('client', (client) => {
@@ -73,6 +80,11 @@ export class ScriptedBroker {
       this.connections.push(book);
       this.clientIds.push(client.id);
       this.sessions.push(!client.clean);
+    });
+    broker.on('ack', (packet) => {
+      // Of QoS 1 the event carries the message that it is for.
+      const { payload } = packet as { payload?: string | Buffer };
+      if (payload !== undefined) this.acked.push(payload.toString());
     });
     const server = createServer((socket) => {
       this.#sockets.add(socket);
@@ -99,6 +111,14 @@ export class ScriptedBroker {
     }
     if (verdict === 'take') this.taken.add(payload);
     done(verdict === 'take' ? null : new Error('refused'));
+  }
+
+  /** Resolves when it is with those who are there, and stored for sessions that are away. */
+  async send(topic: string, payload: string | Buffer, { qos = 1 as 0 | 1 } = {}): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const packet = { cmd: 'publish', topic, payload, qos, retain: false, dup: false } as const;
+      this.#broker?.publish(packet, (error) => (error ? reject(error) : resolve()));
+    });
   }
 
   /** Acknowledges the oldest publish that is held. */
