@@ -15,17 +15,14 @@
  */
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { spawnNode } from '../../src/os/child.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';
 import { freePort } from '../support/free-port.ts';
 import { LossyProxy } from '../support/lossy-proxy.ts';
-import { Mosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/until.ts';
 import { type BridgeSettings, bridge } from './bridge.ts';
 import { ClimateLoad, publishAll } from './climate-load.ts';
-import type { FarCount } from './far-count.ts';
+import { farCounter, type Process, startBroker, startFarBroker } from './far-side.ts';
 import { startGateway } from './gateway-child.ts';
 import { temporaryPlace, untilRemoved } from './temporary-place.ts';
 
@@ -38,23 +35,16 @@ const { values } = parseArgs({
 });
 const RECORDS = Number(values.records);
 const SEED = 1;
-const ROW_WITHIN_MS = 15 * 60_000;
 const QUIET_MS = 500;
 /** What Linux counts processor time in, on all machines that Node runs on. */
 const TICK_US = 10_000;
-
-interface Sender {
-  readonly pid: number;
-  readonly port: number;
-  stop(): Promise<void>;
-}
 
 interface Contender {
   readonly name: string;
   /** Of what arrives. */
   readonly shape: 'raw' | 'batch';
   readonly filter: string;
-  start(folder: string, farPort: number): Promise<Sender>;
+  start(folder: string, farPort: number): Promise<Process>;
 }
 
 interface Row {
@@ -70,16 +60,6 @@ interface Row {
 
 function print(line = ''): void {
   process.stdout.write(`${line}\n`);
-}
-
-async function startBroker(broker: Mosquitto): Promise<Sender> {
-  const remove = untilRemoved(() => broker.kill());
-  await broker.start();
-  const stop = async () => {
-    await broker.stop();
-    remove();
-  };
-  return { pid: broker.pid, port: broker.port, stop };
 }
 
 function bridgeContender(settings: BridgeSettings): Contender {
@@ -131,23 +111,6 @@ const CONTENDERS: readonly Contender[] = [
   headgateContender('Headgate batch', { HEADGATE_UPLINK_SHAPE: 'batch' }),
 ].filter(({ name }) => name.includes(values.only));
 
-/** Counts what arrives at the far broker; resolves, subscribed, with what gives the count. */
-async function farCounter(port: number, { filter, shape }: Contender) {
-  const file = fileURLToPath(new URL('./far-count.js', import.meta.url));
-  const args = Object.entries({ port, count: RECORDS, filter, shape });
-  const child = spawnNode([file, ...args.flatMap(([k, v]) => [`--${k}`, `${v}`])], process.env);
-  const remove = untilRemoved(() => child.kill('SIGKILL'));
-  await until('the counter is ready', () => child.output().startsWith('ready'));
-  return async (): Promise<FarCount> => {
-    const timer = setTimeout(() => child.kill('SIGTERM'), ROW_WITHIN_MS);
-    const code = await child.ended;
-    clearTimeout(timer);
-    remove();
-    if (code !== 0) throw new Error(`not all arrived: ${child.output()}`);
-    return JSON.parse(child.output().slice('ready\n'.length)) as FarCount;
-  };
-}
-
 /** Bytes on the link once the last acknowledgements have passed as well. */
 async function settledBytes(proxy: LossyProxy) {
   for (let before = -1; before !== proxy.passed.down; await wait(QUIET_MS)) {
@@ -164,22 +127,20 @@ async function processorUs(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) * TICK_US;
 }
 
-async function measure(contender: Contender, delayMs: number): Promise<Row> {
+async function measure({ filter, shape, start }: Contender, delayMs: number): Promise<Row> {
   const place = temporaryPlace('/tmp', 'headgate-uplink-');
   const folder = (name: string) => join(place.folder, name);
-  const far = await startBroker(
-    new Mosquitto(folder('far'), await freePort(), ['max_queued_bytes 0', 'set_tcp_nodelay true']),
-  );
+  const far = await startFarBroker(folder('far'));
   const proxy = await LossyProxy.start({ toPort: far.port, delayMs });
   proxy.freeze('refused');
-  const sender = await contender.start(folder('gateway'), proxy.port);
+  const sender = await start(folder('gateway'), proxy.port);
   const load = new ClimateLoad(SEED);
   await until('it tries the link', () => proxy.refused > 0, 60_000);
   await publishAll(sender.port, load, RECORDS);
-  const counted = await farCounter(far.port, contender);
+  const counter = await farCounter(far.port, { count: RECORDS, filter, shape });
   const usedUs = await processorUs(sender.pid);
   proxy.thaw();
-  const { lastMonoMs, publishes, readings } = await counted();
+  const { lastMonoMs, publishes, readings } = await counter.counted();
   const openedMonoMs = proxy.connections[0]?.openedMonoMs ?? Number.NaN;
   const { up, down } = await settledBytes(proxy);
   const nowUsedUs = await processorUs(sender.pid);
