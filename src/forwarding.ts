@@ -25,7 +25,7 @@ import {
   type LanePriority,
 } from './uplink/budget.ts';
 import type { CloudRefusal, OpenLink } from './uplink/cloud-link.ts';
-import { DrainMeter } from './uplink/drain-meter.ts';
+import { DrainMeter, SAMPLE_MS } from './uplink/drain-meter.ts';
 import { DEFAULT_TOPICS } from './uplink/envelope.ts';
 import { Lane } from './uplink/lane.ts';
 import type { TlsOptions } from './uplink/mqtt-link.ts';
@@ -82,9 +82,11 @@ export class Forwarding {
   readonly #options: ForwardingOptions;
   readonly #feeds: readonly Feed[];
   readonly #budget: Budget;
-  readonly #meter: DrainMeter;
+  /** Of what the cloud acknowledges. */
+  readonly #drained = new DrainMeter();
   /** Of what comes in. */
-  readonly #arrivals: DrainMeter;
+  readonly #arrived = new DrainMeter();
+  #sampling: NodeJS.Timeout | undefined;
   readonly #lanes: readonly Lane[];
   readonly #uplink: Uplink;
   #given = '';
@@ -100,11 +102,6 @@ export class Forwarding {
       bytesPerDay: uplink.budget.mbPerDay * 1e6,
       ...uplink.budget,
     });
-    this.#meter = new DrainMeter(clock);
-    this.#arrivals = new DrainMeter(clock);
-    for (const journal of new Set(feeds.map((feed) => feed.journal))) {
-      journal.onCommit((commit) => this.#arrivals.add(commit.count));
-    }
     this.#lanes = lanesOf(options, feeds);
     const backoff = new Backoff({
       baseMs: uplink.reconnectMinMs,
@@ -119,7 +116,6 @@ export class Forwarding {
       maxBytes: maxBytesOf(config),
       backlogShare: uplink.backlogShare,
       budget: this.#budget,
-      meter: this.#meter,
       backoff,
       counters,
       clock,
@@ -142,7 +138,16 @@ export class Forwarding {
     checkpoints.add(() => forwarding.#progress());
     await checkpoints.save();
     forwarding.#uplink.start();
+    forwarding.#sampling = setInterval(() => forwarding.#sample(), SAMPLE_MS);
+    forwarding.#sampling.unref();
     return forwarding;
+  }
+
+  #sample(): void {
+    const { counters, clock } = this.#options;
+    const now = clock.monoMs();
+    this.#drained.sample(counters.forwarded + counters.parked, now);
+    this.#arrived.sample(counters.stored + counters.deadLettered + counters.alerts, now);
   }
 
   /** What comes in from here on is fresh; alerts are few, and keep their order. */
@@ -155,7 +160,6 @@ export class Forwarding {
 
   status(): ForwardingStatus {
     const { clock, counters } = this.#options;
-    const recordsPerSecond = this.#meter.recordsPerSecond;
     const oldest = this.#lanes.flatMap(({ oldestMs }) => oldestMs ?? []);
     return {
       ...this.#uplink.status(),
@@ -163,8 +167,8 @@ export class Forwarding {
         backlog: this.backlog(),
         forwarded: counters.forwarded,
         sentBytes: this.#budget.sentBytes,
-        recordsPerSecond,
-        storedPerSecond: this.#arrivals.recordsPerSecond,
+        recordsPerSecond: this.#drained.perSecond,
+        storedPerSecond: this.#arrived.perSecond,
         oldestMs: Math.min(...oldest),
         wallMs: clock.wallMs(),
       }),
@@ -190,6 +194,7 @@ export class Forwarding {
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#sampling);
     await this.#uplink.stop();
     await this.#options.checkpoints.save();
     for (const { consumer } of this.#feeds) consumer.close();

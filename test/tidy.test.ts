@@ -33,7 +33,19 @@ const PLACES = readdirSync(ROOT).filter(
 const ENTRY_POINTS = [
   'src/main.ts',
   'deploy/cloud/main.ts',
-  ...['bench', 'bare-aedes', 'load', 'flash', 'log', 'log-process', 'dedup'].map(
+  ...[
+    'bench',
+    'bare-aedes',
+    'load',
+    'flash',
+    'log',
+    'log-process',
+    'dedup',
+    'uplink',
+    'far-count',
+    'drain',
+    'steady-load',
+  ].map(
     (name) => `test/bench/${name}.ts`,
   ),
 ];

@@ -128,7 +128,7 @@ export const uplink = v.strictObject({
     'Topic in the cloud. Empty: `headgate/{gateway}/{stream}/{device}` in shape `raw` and ' +
       '`headgate/{gateway}/{stream}` in shape `batch`.',
   ),
-  window: whole(64, 1, 1000, 'Publishes on their way at one time.'),
+  window: whole(1000, 1, 60_000, 'Publishes on their way at one time.'),
   maxInFlightBytes: whole(
     262_144,
     1024,

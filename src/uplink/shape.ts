@@ -43,16 +43,30 @@ function checkSize(message: CloudMessage, { maxBytes, sizeOf }: MessageBound): v
   throw new CloudRefusal('too-large', reason);
 }
 
+/** Devices come again and again. */
+const MAX_TOPICS = 1_000;
 /** Around a payload, about. */
 const WRAPPER_BYTES = 250;
 
-/** Each record is one message. */
+/** Each record of a stream is one message. */
 export class RawShape implements Shape {
   readonly lingerMs = 0;
   readonly #options: ShapeOptions & { readonly identity: 'wrapper' | 'properties' };
+  /** By device: of one stream. */
+  readonly #topics = new Map<string, string>();
 
   constructor(options: ShapeOptions & { readonly identity: 'wrapper' | 'properties' }) {
     this.#options = options;
+  }
+
+  #topicOf(record: LogRecord): string {
+    const known = this.#topics.get(record.device);
+    if (known !== undefined) return known;
+    const { topic: template, origin } = this.#options;
+    const topic = cloudTopic(template, record, origin.gateway);
+    if (this.#topics.size >= MAX_TOPICS) this.#topics.clear();
+    this.#topics.set(record.device, topic);
+    return topic;
   }
 
   cut(): number {
@@ -68,8 +82,9 @@ export class RawShape implements Shape {
   }
 
   pack({ records, historical, bound }: Load): readonly CloudMessage[] {
-    const { origin, topic, identity } = this.#options;
+    const { origin, identity } = this.#options;
     return records.map((record) => {
+      const topic = this.#topicOf(record);
       const message = recordMessage(record, origin, { topic, identity, historical });
       if (bound.maxBytes !== Number.POSITIVE_INFINITY) checkSize(message, bound);
       return message;
