@@ -198,23 +198,3 @@ function jsonPayloadBytes(payload: Uint8Array): number {
   // It may be no text.
   return Math.max(bytes, 2 + 4 * Math.ceil(payload.length / 3));
 }
-
-/** Numbers and commas of a record in all columns, with its start and its place in base64. */
-const NUMBERS_BYTES = 140;
-
-/** What a batch's document has beside its records, but the names in it. */
-const FRAME_BYTES = 200;
-
-/** What a record adds to a document at most, uncompressed; cheap. */
-export function documentBytesOf(record: LogRecord): number {
-  const { device, topic, messageId, reason, payload } = record;
-  // An id that is a prefix's first stands in the source, with its number in the column.
-  const texts = [device, topic, messageId?.text ?? '', reason ?? ''];
-  const inTexts = texts.reduce((sum, text) => sum + jsonTextBytes(text), 0);
-  return NUMBERS_BYTES + inTexts + jsonPayloadBytes(payload);
-}
-
-/** What a document of a stream has beside its records at most. */
-export function documentFrameBytes({ gateway, log }: Origin, stream: string): number {
-  return FRAME_BYTES + jsonTextBytes(gateway) + jsonTextBytes(log) + jsonTextBytes(stream);
-}
