@@ -47,7 +47,7 @@ export class Lane {
   readonly #options: LaneOptions;
   readonly #waiting: Waiting;
   /** From the first one that lacks its acknowledgement. */
-  #sent: Sent[] = [];
+  #sent = new Set<Sent>();
   /** Resolves when all cuts before have been packed: what is smaller must not overtake. */
   #packing: Promise<unknown> = Promise.resolve();
   #packingCount = 0;
@@ -95,7 +95,8 @@ export class Lane {
 
   /** Arrival of the oldest record at hand that the cloud has not acknowledged, ms since 1970. */
   get oldestMs(): number | undefined {
-    return this.#sent[0]?.oldestMs ?? this.#waiting.first?.receivedAtMs;
+    const [oldest] = this.#sent;
+    return oldest?.oldestMs ?? this.#waiting.first?.receivedAtMs;
   }
 
   /** A new link, from the first record that lacks its acknowledgement. */
@@ -112,12 +113,12 @@ export class Lane {
     this.#probe?.ended(why);
     this.#lookAtProbe();
     // It may be what ended the link: a record that is too large, say. Once, it was hardly that.
-    const isStuck = this.#sent.length > 0 && !this.#hasMoved;
+    const isStuck = this.#sent.size > 0 && !this.#hasMoved;
     if (isStuck && this.#wasStuck) {
       this.#trouble = `the link ended before an answer: ${why}`;
       this.#wantsProbe = true;
     }
-    // A lane that rested for as long as the link was up has learnt nothing.
+    // One that rested for as long as the link was up has learnt nothing.
     if (isStuck || this.#hasMoved) this.#wasStuck = isStuck;
     this.#restMs = isStuck ? this.#options.backoff.nextMs() : 0;
     this.#restart();
@@ -137,7 +138,7 @@ export class Lane {
     this.#probe?.abandon();
     this.#options.source.rewind();
     this.#waiting.clear();
-    this.#sent = [];
+    this.#sent = new Set();
     this.#onRoom();
   }
 
@@ -194,8 +195,8 @@ export class Lane {
   /** A cut can be taken. */
   get ready(): boolean {
     if (this.#isResting || this.#waiting.count === 0) return false;
-    if (this.#probe !== undefined || this.#wantsProbe) return this.#sent.length === 0;
-    if (this.#sent.length >= this.#link.window || this.#packingCount >= MAX_PACKING) return false;
+    if (this.#probe !== undefined || this.#wantsProbe) return this.#sent.size === 0;
+    if (this.#sent.size >= this.#link.window || this.#packingCount >= MAX_PACKING) return false;
     return this.#hasEnough() || this.#waiting.hasLingered;
   }
 
@@ -207,7 +208,7 @@ export class Lane {
     if (this.#probe !== undefined && probed === undefined) return undefined;
     const records = probed === undefined ? this.#cutWaiting(maxBytes) : [probed];
     const sent = sentOf(records, this.#options.book);
-    this.#sent.push(sent);
+    this.#sent.add(sent);
     const guessedBytes = this.#options.shape.guessBytes(records);
     return this.#cutOf(sent, guessedBytes, this.#pack(records));
   }
@@ -218,12 +219,12 @@ export class Lane {
     return {
       guessedBytes,
       messages,
-      isWanted: () => this.#sent.includes(sent),
+      isWanted: () => this.#sent.has(sent),
       // Of an earlier link it changes nothing: the record stands in the row of this one again.
       done: () => this.#done(sent),
       refused: (refusal) => {
         // One refusal sends the whole row again, so the others of that row say nothing new.
-        if (!this.#sent.includes(sent)) return false;
+        if (!this.#sent.has(sent)) return false;
         this.#refused(refusal, sent, count);
         return true;
       },
@@ -264,7 +265,7 @@ export class Lane {
   }
 
   #done(sent: Sent): void {
-    if (!this.#sent.includes(sent)) return;
+    if (!this.#sent.has(sent)) return;
     sent.isAcked = true;
     this.#advance();
     if (this.#probe === undefined) return;
@@ -278,13 +279,13 @@ export class Lane {
     let count = 0;
     for (const sent of this.#sent) {
       if (!sent.isAcked) break;
+      this.#sent.delete(sent);
       for (const [partition, span] of sent.spans) source.handled(partition, span);
       sent.acked();
       cuts += 1;
       count += sent.count;
     }
     if (cuts === 0) return;
-    this.#sent.splice(0, cuts);
     this.#hasMoved = true;
     backoff.reset();
     this.#patience = 0;
@@ -302,7 +303,7 @@ export class Lane {
       // It alone is the cause, and the others of the row are on their way.
       else if (sent.alone !== undefined) void this.#parkSent(sent.alone, refusal, sent);
     } else if (this.#probe !== undefined) {
-      this.#sent = [];
+      this.#sent = new Set();
       this.#probe.refused(message);
       this.#lookAtProbe();
     } else {
