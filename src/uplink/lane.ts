@@ -322,6 +322,7 @@ export class Lane {
     if (!(await this.#park(record, refusal))) return;
     sent.count = 0;
     sent.acked = () => {};
+    this.#probe?.dropped();
     this.#done(sent);
     this.#link.onMore();
   }

@@ -24,7 +24,7 @@ const KILLS = 3;
  * once the cloud has taken another one of the same few. Pure.
  */
 export class Probe<T> {
-  readonly #suspects: Array<Suspect<T>>;
+  #suspects: Array<Suspect<T>>;
   #current: Suspect<T> | undefined;
 
   /** `records`: the oldest first. */
@@ -54,6 +54,12 @@ export class Probe<T> {
 
   /** Nothing was learnt of the one on its way: it is sent again. */
   abandon(): void {
+    this.#current = undefined;
+  }
+
+  /** What was on its way is done with, and says nothing of the others. */
+  dropped(): void {
+    this.#suspects = this.#suspects.filter((one) => one !== this.#current);
     this.#current = undefined;
   }
 
