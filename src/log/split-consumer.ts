@@ -15,6 +15,8 @@ export interface SplitConsumerOptions {
   readonly files: Files;
   /** What `checkpoint` gave, as it was stored; undefined for a consumer that never was. */
   readonly stored: string | undefined;
+  /** Of what waited, so many of the newest go with what is fresh; 256 unless given. */
+  readonly newest?: number;
 }
 
 /** One of the two ways to read: records come in commit order, each once until it is rewound. */
@@ -30,7 +32,6 @@ export interface Source {
   rewind(): void;
 }
 
-/** Of what waited, so many of the newest go with what is fresh. */
 const NEWEST = 256;
 /** Spans of a partition between which there are holes; with so many, no further one is made. */
 const MAX_SPANS = 64;
@@ -85,9 +86,10 @@ export class SplitConsumer {
    * anew: nothing that they gave may still be on its way.
    */
   split(order: 'fresh' | 'strict'): void {
-    const next = this.#options.journal.nextOffsets(this.stream);
+    const { journal, newest: inAll = NEWEST } = this.#options;
+    const next = journal.nextOffsets(this.stream);
     this.#historicalTo = [...next];
-    const newest = Math.ceil(NEWEST / next.length);
+    const newest = Math.ceil(inAll / next.length);
     this.#freshFrom = next.map((end, p) => {
       const position = this.#handled.position(p);
       if (order === 'strict') return position;
