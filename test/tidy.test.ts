@@ -32,7 +32,20 @@ const PLACES = readdirSync(ROOT).filter(
 /** Where execution starts: the program, and what a script starts by itself. */
 const ENTRY_POINTS = [
   'src/main.ts',
-  ...['bench', 'bare-aedes', 'load', 'flash', 'log', 'log-process', 'dedup'].map(
+  'deploy/cloud/main.ts',
+  ...[
+    'bench',
+    'bare-aedes',
+    'load',
+    'flash',
+    'log',
+    'log-process',
+    'dedup',
+    'uplink',
+    'far-count',
+    'drain',
+    'steady-load',
+  ].map(
     (name) => `test/bench/${name}.ts`,
   ),
 ];

@@ -7,12 +7,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/base/errors.ts';
-import { askControl } from '../../src/ops/control-client.ts';
-import { dataFolder } from '../../src/ops/data-folder.ts';
 import { type Child, spawnNode } from '../../src/os/child.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';
 import { makeTemporaryFolder, removeFolder } from '../../src/os/temporary-folder.ts';
-import type { Status } from '../../src/status.ts';
+import { startGateway } from './gateway-child.ts';
 import { measureParts } from './parts.ts';
 
 const ROUNDS = 5;
@@ -55,23 +53,9 @@ async function startBare(): Promise<Broker> {
   return { name: 'bare aedes', port, child, logBytes: async () => 0 };
 }
 
-async function startGateway(name: string, folder: string, env: NodeJS.ProcessEnv): Promise<Broker> {
-  const data = dataFolder(folder, {});
-  const main = here('../../src/main.js');
-  const child = spawnNode([main, 'run', '--data', folder, '--port', '0'], {
-    ...process.env,
-    ...env,
-  });
-  const ask = () => askControl(data.socket, '/status') as Promise<Status>;
-  for (let i = 0; i < 500; i++) {
-    const status = await ask().catch(() => undefined);
-    if (status !== undefined && status.mqtt.port > 0) {
-      const logBytes = async () => (await ask()).bytesWritten;
-      return { name, port: status.mqtt.port, child, logBytes };
-    }
-    await wait(20);
-  }
-  throw new Error(`the gateway did not start: ${child.output()}`);
+async function gatewayBroker(name: string, folder: string, env: NodeJS.ProcessEnv) {
+  const { port, child, status } = await startGateway(folder, env);
+  return { name, port, child, logBytes: async () => (await status()).bytesWritten };
 }
 
 /** Bytes that the process had the kernel write to storage. */
@@ -171,11 +155,11 @@ const brokers: Broker[] = [];
 try {
   brokers.push(await startBare());
   brokers.push(
-    await startGateway('Headgate, no detection', `${folder}/a`, {
+    await gatewayBroker('Headgate, no detection', `${folder}/a`, {
       HEADGATE_DETECT_ENABLED: 'false',
     }),
   );
-  brokers.push(await startGateway('Headgate as shipped', `${folder}/b`, {}));
+  brokers.push(await gatewayBroker('Headgate as shipped', `${folder}/b`, {}));
   print(`Node ${process.version}, data in ${folder}`);
   for (const load of LOADS) await compare(brokers, load);
   print('\nParts, µs a reading');

@@ -8,6 +8,7 @@
 import { connect, type Socket } from 'node:net';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/base/clock.ts';
+import { connectPacket, publishPacket } from './mqtt-packets.ts';
 
 const { values } = parseArgs({
   options: {
@@ -33,24 +34,6 @@ let sent = 0;
 let acked = 0;
 let payloadBytes = 0;
 const latenciesUs: number[] = [];
-
-function remainingLength(length: number): number[] {
-  const bytes: number[] = [];
-  let rest = length;
-  do {
-    const digit = rest % 128;
-    rest = Math.floor(rest / 128);
-    bytes.push(rest > 0 ? digit | 0x80 : digit);
-  } while (rest > 0);
-  return bytes;
-}
-
-function connectPacket(clientId: string): Buffer {
-  const id = Buffer.from(clientId);
-  const head = Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, id.length]);
-  const body = Buffer.concat([head, id]);
-  return Buffer.concat([Buffer.from([0x10, ...remainingLength(body.length)]), body]);
-}
 
 const PAD = 'x'.repeat(SIZE);
 
@@ -110,22 +93,10 @@ class Connection {
 
   #publish(): Buffer {
     const payload = this.#payload();
-    const topic = this.#topic.length;
-    const length = 2 + topic + 2 + payload.length;
-    const head = remainingLength(length);
-    const packet = Buffer.allocUnsafe(1 + head.length + length);
-    packet[0] = 0x32;
-    packet.set(head, 1);
-    let at = 1 + head.length;
-    packet.writeUInt16BE(topic, at);
-    this.#topic.copy(packet, at + 2);
-    at += 2 + topic;
     this.#packetId = (this.#packetId % 65_535) + 1;
-    packet.writeUInt16BE(this.#packetId, at);
-    packet.write(payload, at + 2, 'latin1');
     payloadBytes += payload.length;
     this.#sentAt[this.#packetId] = systemClock.monoMs();
-    return packet;
+    return publishPacket(this.#topic, this.#packetId, payload);
   }
 
   #read(bytes: Buffer): void {

@@ -61,6 +61,15 @@ export class Mosquitto {
     throw new Error('mosquitto did not start: is the package mosquitto installed?');
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? -1;
+  }
+
+  /** At once, as a crash would: what it has in memory is gone. */
+  kill(): void {
+    this.#child?.kill('SIGKILL');
+  }
+
   async stop(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
