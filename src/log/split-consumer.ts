@@ -65,7 +65,7 @@ export class SplitConsumer {
     this.#handled = checkpointHandled(stored, journal.logId, next) ?? new Handled(begin);
     this.#freshFrom = [...this.#handled.positions];
     this.#historicalTo = this.#freshFrom;
-    this.#fresh = new Reading(options, this.#handled, () => ({ from: this.#freshFrom }));
+    this.#fresh = new Reading(options, this.#handled, () => this.#nextFresh());
     this.#behind = new Reading(options, this.#handled, (given) => this.#nextHoles(given));
     this.fresh = this.#sourceOf(this.#fresh);
     this.behind = this.#sourceOf(this.#behind);
@@ -99,6 +99,16 @@ export class SplitConsumer {
     });
     this.#fresh.rewind();
     this.#behind.rewind();
+  }
+
+  /** What is fresh and not handled: the lane may begin anew long after the split. */
+  #nextFresh(): Place {
+    const to = Number.MAX_SAFE_INTEGER;
+    const from = this.#freshFrom.map((first, p) => {
+      const [hole] = this.#handled.holes(p, { from: first, to });
+      return hole?.from ?? first;
+    });
+    return { from };
   }
 
   /** The first hole of each partition that lies before what is fresh and was not given out. */
@@ -177,7 +187,7 @@ class Reading {
       }
       const records = await reader.read(maxRecords, signal);
       if (reader !== this.#reader) continue;
-      const wanted = this.#handled.hasAhead ? records.filter(this.#isWanted) : records;
+      const wanted = records.filter(this.#isWanted);
       if (wanted.length > 0) return wanted;
       if (reader.isDone) this.#leave();
     }
