@@ -15,6 +15,8 @@ export interface SplitConsumerOptions {
   readonly files: Files;
   /** What `checkpoint` gave, as it was stored; undefined for a consumer that never was. */
   readonly stored: string | undefined;
+  /** Of what waited, so many of the newest go with what is fresh; 256 unless given. */
+  readonly newest?: number;
 }
 
 /** One of the two ways to read: records come in commit order, each once until it is rewound. */
@@ -30,7 +32,6 @@ export interface Source {
   rewind(): void;
 }
 
-/** Of what waited, so many of the newest go with what is fresh. */
 const NEWEST = 256;
 /** Spans of a partition between which there are holes; with so many, no further one is made. */
 const MAX_SPANS = 64;
@@ -64,7 +65,7 @@ export class SplitConsumer {
     this.#handled = checkpointHandled(stored, journal.logId, next) ?? new Handled(begin);
     this.#freshFrom = [...this.#handled.positions];
     this.#historicalTo = this.#freshFrom;
-    this.#fresh = new Reading(options, this.#handled, () => ({ from: this.#freshFrom }));
+    this.#fresh = new Reading(options, this.#handled, () => this.#nextFresh());
     this.#behind = new Reading(options, this.#handled, (given) => this.#nextHoles(given));
     this.fresh = this.#sourceOf(this.#fresh);
     this.behind = this.#sourceOf(this.#behind);
@@ -85,9 +86,10 @@ export class SplitConsumer {
    * anew: nothing that they gave may still be on its way.
    */
   split(order: 'fresh' | 'strict'): void {
-    const next = this.#options.journal.nextOffsets(this.stream);
+    const { journal, newest: inAll = NEWEST } = this.#options;
+    const next = journal.nextOffsets(this.stream);
     this.#historicalTo = [...next];
-    const newest = Math.ceil(NEWEST / next.length);
+    const newest = Math.ceil(inAll / next.length);
     this.#freshFrom = next.map((end, p) => {
       const position = this.#handled.position(p);
       if (order === 'strict') return position;
@@ -97,6 +99,16 @@ export class SplitConsumer {
     });
     this.#fresh.rewind();
     this.#behind.rewind();
+  }
+
+  /** What is fresh and not handled: the lane may begin anew long after the split. */
+  #nextFresh(): Place {
+    const to = Number.MAX_SAFE_INTEGER;
+    const from = this.#freshFrom.map((first, p) => {
+      const [hole] = this.#handled.holes(p, { from: first, to });
+      return hole?.from ?? first;
+    });
+    return { from };
   }
 
   /** The first hole of each partition that lies before what is fresh and was not given out. */
@@ -177,7 +189,7 @@ class Reading {
       }
       const records = await reader.read(maxRecords, signal);
       if (reader !== this.#reader) continue;
-      const wanted = this.#handled.hasAhead ? records.filter(this.#isWanted) : records;
+      const wanted = records.filter(this.#isWanted);
       if (wanted.length > 0) return wanted;
       if (reader.isDone) this.#leave();
     }
