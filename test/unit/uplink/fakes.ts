@@ -12,7 +12,6 @@ import type {
   OpenLink,
 } from '../../../src/uplink/cloud-link.ts';
 import type { LaneSource } from '../../../src/uplink/cut.ts';
-import { DrainMeter } from '../../../src/uplink/drain-meter.ts';
 import type { Envelope } from '../../../src/uplink/envelope.ts';
 import { Lane } from '../../../src/uplink/lane.ts';
 import { RawShape } from '../../../src/uplink/shape.ts';
@@ -320,7 +319,6 @@ export function uplinkOver(
     maxBytes: Number.POSITIVE_INFINITY,
     backlogShare: 0.5,
     budget: new Budget({ clock, ...unlimited, meteredHours: [], meteredLanes: 'fresh' }),
-    meter: new DrainMeter(clock),
     backlog: () => sources.reduce((sum, source) => sum + source.backlog(), 0),
     backoff,
     counters,
