@@ -45,9 +45,7 @@ const ENTRY_POINTS = [
     'far-count',
     'drain',
     'steady-load',
-  ].map(
-    (name) => `test/bench/${name}.ts`,
-  ),
+  ].map((name) => `test/bench/${name}.ts`),
 ];
 
 const TEXT_FILE = /(\.(ts|mjs|js|md|yaml|yml|json|sh|service|h|ino|html|css)|\/run|\/[^./]+)$/;

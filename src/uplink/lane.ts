@@ -115,7 +115,8 @@ export class Lane {
     const isStuck = this.#sent.length > 0 && !this.#hasMoved;
     if (isStuck && this.#wasStuck) {
       this.#trouble = `the link ended before an answer: ${why}`;
-      this.#wantsProbe = true;
+      // One that is under way knows which records have ended a link.
+      if (this.#probe === undefined) this.#wantsProbe = true;
     }
     // A lane that rested for as long as the link was up has learnt nothing.
     if (isStuck || this.#hasMoved) this.#wasStuck = isStuck;
@@ -303,8 +304,10 @@ export class Lane {
       else if (sent.alone !== undefined) void this.#parkSent(sent.alone, refusal, sent);
     } else if (this.#probe !== undefined) {
       this.#sent = [];
-      this.#probe.refused(message);
+      this.#probe.refused(message, kind === 'never');
       this.#lookAtProbe();
+      // Others are taken, and this one may be in a while.
+      if (kind === 'later' && this.#probe?.hasTaken === true) this.rest(message);
     } else {
       this.#patience += 1;
       this.#wantsProbe = kind === 'never' || this.#patience >= PATIENCE;

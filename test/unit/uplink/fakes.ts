@@ -12,7 +12,6 @@ import type {
   OpenLink,
 } from '../../../src/uplink/cloud-link.ts';
 import type { LaneSource } from '../../../src/uplink/cut.ts';
-import { DrainMeter } from '../../../src/uplink/drain-meter.ts';
 import type { Envelope } from '../../../src/uplink/envelope.ts';
 import { Lane } from '../../../src/uplink/lane.ts';
 import { RawShape } from '../../../src/uplink/shape.ts';
@@ -77,7 +76,8 @@ export class FakeLink implements CloudLink {
         },
         refuse: (error) => {
           leave();
-          this.#cloud.doubted.add(identity);
+          const { doubted } = this.#cloud;
+          doubted.set(identity, (doubted.get(identity) ?? 0) + 1);
           reject(error);
         },
       };
@@ -105,8 +105,8 @@ export class FakeCloud {
   /** Every publish, over all links. */
   readonly arrived: Arrival[] = [];
   readonly acked = new Set<string>();
-  /** Refused once at least, or on its way when a link ended. */
-  readonly doubted = new Set<string>();
+  /** How often one was refused, or on its way when a link ended. */
+  readonly doubted = new Map<string, number>();
   readonly links: FakeLink[] = [];
   readonly receiveMaximum: number | undefined;
   tries = 0;
@@ -260,9 +260,7 @@ export class FakeSource implements LaneSource {
 
   /** A dead letter says what became of it. */
   park(record: LogRecord): void {
-    const identity = this.#identity(record);
-    if (this.#cloud.acked.has(identity)) throw new Error(`${identity} was taken, and parked`);
-    this.parked.add(identity);
+    this.parked.add(this.#identity(record));
   }
 
   isHistorical(): boolean {
@@ -320,7 +318,6 @@ export function uplinkOver(
     maxBytes: Number.POSITIVE_INFINITY,
     backlogShare: 0.5,
     budget: new Budget({ clock, ...unlimited, meteredHours: [], meteredLanes: 'fresh' }),
-    meter: new DrainMeter(clock),
     backlog: () => sources.reduce((sum, source) => sum + source.backlog(), 0),
     backoff,
     counters,
