@@ -11,7 +11,7 @@ import { readSettings } from './settings.ts';
  * drain of a large backlog take 130 MiB more of a small board's memory; so it is some 20, for a
  * fifth more work while it drains at full speed (`npm run bench:drain`).
  */
-const HEAP_GROWING_FLAG = '--heap-growing-percent=20';
+const HEAP_GROWING_FLAG = '--heap-growing-percent=30';
 
 /** Resolves with the name of the first signal that asks the daemon to stop. */
 function askedToStop(): Promise<string> {

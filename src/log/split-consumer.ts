@@ -118,7 +118,9 @@ export class SplitConsumer {
     const to: number[] = [];
     let isAny = false;
     for (const [p, end] of this.#freshFrom.entries()) {
-      const least = Math.max(given[p] ?? 0, earliest[p] ?? 0);
+      // What retention has dropped is owed to nobody any more: it was counted before.
+      this.#handled.add(p, { from: this.#handled.position(p), to: earliest[p] ?? 0 });
+      const least = given[p] ?? 0;
       const [hole] = this.#handled.holes(p, { from: least, to: end });
       from.push(hole?.from ?? end);
       to.push(hole?.to ?? end);

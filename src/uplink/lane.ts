@@ -5,7 +5,7 @@ import type { LogRecord } from '../base/reading.ts';
 import type { LanePriority } from './budget.ts';
 import { CloudRefusal } from './cloud-link.ts';
 import type { Booking, Cut, LaneLink, LaneOptions } from './cut.ts';
-import { Probe } from './probe.ts';
+import { type Finding, Probe } from './probe.ts';
 import { Waiting } from './waiting.ts';
 
 interface Sent {
@@ -47,7 +47,7 @@ export class Lane {
   readonly #options: LaneOptions;
   readonly #waiting: Waiting;
   /** From the first one that lacks its acknowledgement. */
-  #sent: Sent[] = [];
+  #sent = new Set<Sent>();
   /** Resolves when all cuts before have been packed: what is smaller must not overtake. */
   #packing: Promise<unknown> = Promise.resolve();
   #packingCount = 0;
@@ -95,7 +95,8 @@ export class Lane {
 
   /** Arrival of the oldest record at hand that the cloud has not acknowledged, ms since 1970. */
   get oldestMs(): number | undefined {
-    return this.#sent[0]?.oldestMs ?? this.#waiting.first?.receivedAtMs;
+    const [oldest] = this.#sent;
+    return oldest?.oldestMs ?? this.#waiting.first?.receivedAtMs;
   }
 
   /** A new link, from the first record that lacks its acknowledgement. */
@@ -112,13 +113,13 @@ export class Lane {
     this.#probe?.ended(why);
     this.#lookAtProbe();
     // It may be what ended the link: a record that is too large, say. Once, it was hardly that.
-    const isStuck = this.#sent.length > 0 && !this.#hasMoved;
+    const isStuck = this.#sent.size > 0 && !this.#hasMoved;
     if (isStuck && this.#wasStuck) {
       this.#trouble = `the link ended before an answer: ${why}`;
       // One that is under way knows which records have ended a link.
       if (this.#probe === undefined) this.#wantsProbe = true;
     }
-    // A lane that rested for as long as the link was up has learnt nothing.
+    // One that rested for as long as the link was up has learnt nothing.
     if (isStuck || this.#hasMoved) this.#wasStuck = isStuck;
     this.#restMs = isStuck ? this.#options.backoff.nextMs() : 0;
     this.#restart();
@@ -138,7 +139,7 @@ export class Lane {
     this.#probe?.abandon();
     this.#options.source.rewind();
     this.#waiting.clear();
-    this.#sent = [];
+    this.#sent = new Set();
     this.#onRoom();
   }
 
@@ -195,8 +196,8 @@ export class Lane {
   /** A cut can be taken. */
   get ready(): boolean {
     if (this.#isResting || this.#waiting.count === 0) return false;
-    if (this.#probe !== undefined || this.#wantsProbe) return this.#sent.length === 0;
-    if (this.#sent.length >= this.#link.window || this.#packingCount >= MAX_PACKING) return false;
+    if (this.#probe !== undefined || this.#wantsProbe) return this.#sent.size === 0;
+    if (this.#sent.size >= this.#link.window || this.#packingCount >= MAX_PACKING) return false;
     return this.#hasEnough() || this.#waiting.hasLingered;
   }
 
@@ -208,7 +209,7 @@ export class Lane {
     if (this.#probe !== undefined && probed === undefined) return undefined;
     const records = probed === undefined ? this.#cutWaiting(maxBytes) : [probed];
     const sent = sentOf(records, this.#options.book);
-    this.#sent.push(sent);
+    this.#sent.add(sent);
     const guessedBytes = this.#options.shape.guessBytes(records);
     return this.#cutOf(sent, guessedBytes, this.#pack(records));
   }
@@ -219,12 +220,12 @@ export class Lane {
     return {
       guessedBytes,
       messages,
-      isWanted: () => this.#sent.includes(sent),
+      isWanted: () => this.#sent.has(sent),
       // Of an earlier link it changes nothing: the record stands in the row of this one again.
       done: () => this.#done(sent),
       refused: (refusal) => {
         // One refusal sends the whole row again, so the others of that row say nothing new.
-        if (!this.#sent.includes(sent)) return false;
+        if (!this.#sent.has(sent)) return false;
         this.#refused(refusal, sent, count);
         return true;
       },
@@ -265,7 +266,7 @@ export class Lane {
   }
 
   #done(sent: Sent): void {
-    if (!this.#sent.includes(sent)) return;
+    if (!this.#sent.has(sent)) return;
     sent.isAcked = true;
     this.#advance();
     if (this.#probe === undefined) return;
@@ -279,13 +280,13 @@ export class Lane {
     let count = 0;
     for (const sent of this.#sent) {
       if (!sent.isAcked) break;
+      this.#sent.delete(sent);
       for (const [partition, span] of sent.spans) source.handled(partition, span);
       sent.acked();
       cuts += 1;
       count += sent.count;
     }
     if (cuts === 0) return;
-    this.#sent.splice(0, cuts);
     this.#hasMoved = true;
     backoff.reset();
     this.#patience = 0;
@@ -303,7 +304,7 @@ export class Lane {
       // It alone is the cause, and the others of the row are on their way.
       else if (sent.alone !== undefined) void this.#parkSent(sent.alone, refusal, sent);
     } else if (this.#probe !== undefined) {
-      this.#sent = [];
+      this.#sent = new Set();
       this.#probe.refused(message, kind === 'never');
       this.#lookAtProbe();
       // Others are taken, and this one may be in a while.
@@ -324,6 +325,7 @@ export class Lane {
     if (!(await this.#park(record, refusal))) return;
     sent.count = 0;
     sent.acked = () => {};
+    this.#probe?.dropped();
     this.#done(sent);
     this.#link.onMore();
   }
@@ -349,18 +351,18 @@ export class Lane {
   #lookAtProbe(): void {
     const finding = this.#probe?.finding();
     if (finding === undefined) return;
-    const { acked, culprits } = finding;
+    const { goesOn, culprits } = finding;
     const reason = this.#probe?.reason ?? '';
     this.#probe = undefined;
     this.#patience = 0;
-    if (acked.length === 0) {
+    if (!goesOn) {
       // None of them is taken: it is no record that is the cause. Looked at again after a rest.
       this.#wantsProbe = true;
       this.rest(reason);
     } else void this.#parkAll(culprits);
   }
 
-  async #parkAll(culprits: ReadonlyArray<Culprit>): Promise<void> {
+  async #parkAll(culprits: Finding<LogRecord>['culprits']): Promise<void> {
     this.#isResting = true;
     for (const { record, reason } of culprits) {
       if (!(await this.#park(record, new CloudRefusal('never', reason)))) return;
@@ -381,11 +383,6 @@ function sentOf(records: readonly LogRecord[], book: Booking | undefined): Sent 
     acked: book?.(records) ?? (() => {}),
     isAcked: false,
   };
-}
-
-interface Culprit {
-  readonly record: LogRecord;
-  readonly reason: string;
 }
 
 /** The records of a cut, by partition. Between two of them lies nothing that is still to be sent. */

@@ -12,8 +12,8 @@ interface Suspect<T> {
 }
 
 export interface Finding<T> {
-  /** The cloud has taken them. */
-  readonly acked: readonly T[];
+  /** The cloud has taken some, or there is none left; else no record is the cause. */
+  readonly goesOn: boolean;
   /** The cloud takes others, and not these. */
   readonly culprits: ReadonlyArray<{ readonly record: T; readonly reason: string }>;
 }
@@ -32,7 +32,7 @@ const PROOFS = 3;
  * So only what comes after the cloud has taken another one of the same few speaks against it. Pure.
  */
 export class Probe<T> {
-  readonly #suspects: Array<Suspect<T>>;
+  #suspects: Array<Suspect<T>>;
   #current: Suspect<T> | undefined;
 
   /** `records`: the oldest first. */
@@ -68,6 +68,12 @@ export class Probe<T> {
     this.#current = undefined;
   }
 
+  /** What was on its way is done with, and says nothing of the others. */
+  dropped(): void {
+    this.#suspects = this.#suspects.filter((one) => one !== this.#current);
+    this.#current = undefined;
+  }
+
   acked(): void {
     if (this.#current !== undefined) this.#current.isAcked = true;
     this.#current = undefined;
@@ -96,15 +102,14 @@ export class Probe<T> {
   /** Undefined while something more is to be sent or waited for. */
   finding(): Finding<T> | undefined {
     if (this.#current !== undefined) return undefined;
-    const acked = this.#suspects.filter(({ isAcked }) => isAcked).map(({ record }) => record);
     const [oldest] = this.#suspects;
-    // What was to be found out: it goes on.
-    const goesOn = oldest?.isAcked === true;
-    if (!goesOn && this.#candidates().length > 0) return undefined;
+    // What was to be found out: the oldest goes.
+    if (oldest?.isAcked !== true && this.#candidates().length > 0) return undefined;
+    const goesOn = this.hasTaken || oldest === undefined;
     const culprits = this.#suspects
       .filter(({ isAcked, proofs }) => !isAcked && proofs >= PROOFS)
       .map(({ record, reason }) => ({ record, reason }));
-    return { acked, culprits };
+    return { goesOn, culprits };
   }
 
   /** Why the oldest one was not taken. */

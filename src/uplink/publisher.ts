@@ -4,7 +4,7 @@ import type { Backoff } from '../base/backoff.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { ALERT_LANE, BACKLOG_LANE, type Budget, FRESH_LANE } from './budget.ts';
+import { ALERT_LANE, BACKLOG_LANE, type Budget } from './budget.ts';
 import { type CloudLink, type CloudMessage, CloudRefusal } from './cloud-link.ts';
 import type { Cut } from './cut.ts';
 import type { Lane } from './lane.ts';

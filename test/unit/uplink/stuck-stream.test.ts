@@ -345,6 +345,21 @@ describe('when one record is the cause', () => {
     expect(counters.forwarded).toBe(3);
   });
 
+  test('one that is too large once it is looked at alone is parked, and the stream goes on', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(1);
+    const laneBackoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
+    const rests = vi.spyOn(laneBackoff, 'nextMs');
+    const { uplink } = start(cloud, [source], { laneBackoff: () => laneBackoff });
+    await settle();
+    await answer(cloud, NEVER, () => true);
+    await answer(cloud, new CloudRefusal('too-large', 'too large'), () => true);
+    expect([...source.parked]).toEqual([FIRST]);
+    expect(uplink.status().stuck).toEqual([]);
+    expect(rests).not.toHaveBeenCalled();
+  });
+
   test('one that cannot be made a dead letter is sent again, after a rest', async () => {
     const cloud = new FakeCloud();
     const source = new FakeSource('readings', cloud, () => 0.999);
