@@ -10,9 +10,8 @@ const SEED = Number(process.env['SEED'] ?? 20261125);
 const MINUTE_MS = 60_000;
 
 const ack = fc.record({ do: fc.constant('ack' as const), mask: fc.integer({ min: 0, max: 255 }) });
-const step = (
-  name: 'retain' | 'save' | 'close' | 'kill' | 'restart' | 'toggle' | 'size',
-) => fc.constant({ do: name } as const);
+const step = (name: 'retain' | 'save' | 'close' | 'kill' | 'restart' | 'toggle' | 'size') =>
+  fc.constant({ do: name } as const);
 const action = fc.oneof(
   {
     weight: 6,
