@@ -103,6 +103,8 @@ export class Lane {
   begin(link: LaneLink): void {
     this.#link = link;
     this.#hasMoved = false;
+    this.#probe?.keep((record) => this.#options.source.owns(record));
+    this.#lookAtProbe();
   }
 
   /**

@@ -68,6 +68,12 @@ export class Probe<T> {
     this.#current = undefined;
   }
 
+  /** The others are not looked at any more. */
+  keep(isWanted: (record: T) => boolean): void {
+    this.#suspects = this.#suspects.filter(({ record, isAcked }) => isAcked || isWanted(record));
+    this.#current = undefined;
+  }
+
   /** What was on its way is done with, and says nothing of the others. */
   dropped(): void {
     this.#suspects = this.#suspects.filter((one) => one !== this.#current);

@@ -267,6 +267,10 @@ export class FakeSource implements LaneSource {
     return false;
   }
 
+  owns(record: LogRecord): boolean {
+    return !this.#handled.has(this.#identity(record));
+  }
+
   rewind(): void {
     this.rewinds += 1;
     this.#held.clear();
