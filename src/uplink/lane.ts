@@ -387,7 +387,7 @@ function sentOf(records: readonly LogRecord[], book: Booking | undefined): Sent 
   };
 }
 
-/** The records of a cut, by partition. Between two of them lies nothing that is still to be sent. */
+/** The records of a cut, by partition. Between two of them nothing is left to be sent. */
 function spansOf(records: readonly LogRecord[]): ReadonlyMap<number, Span> {
   const spans = new Map<number, Span>();
   for (const { partition, offset } of records) {

@@ -326,7 +326,7 @@ describe('when one record is the cause', () => {
     expect(uplink.status().stuck).toEqual([]);
   });
 
-  test('one that is too large alone is parked at once; the others of its row are kept', async () => {
+  test('one that is too large alone is parked at once; its row is kept', async () => {
     const cloud = new FakeCloud();
     const source = new FakeSource('readings', cloud, () => 0.999);
     source.append(4);
@@ -345,7 +345,7 @@ describe('when one record is the cause', () => {
     expect(counters.forwarded).toBe(3);
   });
 
-  test('one that is too large once it is looked at alone is parked, and the stream goes on', async () => {
+  test('one that is too large when it is looked at alone is parked', async () => {
     const cloud = new FakeCloud();
     const source = new FakeSource('readings', cloud, () => 0.999);
     source.append(1);

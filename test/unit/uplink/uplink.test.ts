@@ -256,7 +256,7 @@ describe('when the link is lost', () => {
     expect(uplink.status()).toEqual({ ...down, sinceMonoMs: 1_010 });
   });
 
-  test('waits grow until the cloud takes a record in its turn, whatever else it takes', async () => {
+  test('waits grow until the cloud takes a record in its turn, whatever else', async () => {
     const cloud = new FakeCloud();
     const source = new FakeSource('readings', cloud);
     source.append(5);
