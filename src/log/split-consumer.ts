@@ -28,6 +28,8 @@ export interface Source {
   handled(partition: number, span: Span): void;
   /** It was received before the split. */
   isHistorical(record: LogRecord): boolean;
+  /** It is not handled, and is on this side of the split. */
+  owns(record: LogRecord): boolean;
   /** Reads again from the first one that is not handled. */
   rewind(): void;
 }
@@ -67,16 +69,19 @@ export class SplitConsumer {
     this.#historicalTo = this.#freshFrom;
     this.#fresh = new Reading(options, this.#handled, () => this.#nextFresh());
     this.#behind = new Reading(options, this.#handled, (given) => this.#nextHoles(given));
-    this.fresh = this.#sourceOf(this.#fresh);
-    this.behind = this.#sourceOf(this.#behind);
+    this.fresh = this.#sourceOf(this.#fresh, true);
+    this.behind = this.#sourceOf(this.#behind, false);
   }
 
-  #sourceOf(reading: Reading): Source {
+  #sourceOf(reading: Reading, isFresh: boolean): Source {
     return {
       stream: this.stream,
       read: (maxRecords, signal) => reading.read(maxRecords, signal),
       handled: (partition, span) => this.#handled.add(partition, span),
       isHistorical: ({ partition, offset }) => offset < (this.#historicalTo[partition] ?? 0),
+      owns: ({ partition, offset }) =>
+        offset >= (this.#freshFrom[partition] ?? 0) === isFresh &&
+        !this.#handled.has(partition, offset),
       rewind: () => reading.rewind(),
     };
   }

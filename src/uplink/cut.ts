@@ -16,6 +16,8 @@ export interface LaneSource {
   /** Offsets of this span are done with. */
   handled(partition: number, span: Span): void;
   isHistorical(record: LogRecord): boolean;
+  /** It is not handled, and comes from here: what waits may be divided anew at each link. */
+  owns(record: LogRecord): boolean;
   /** Reads again from the first record that is not handled. */
   rewind(): void;
 }

@@ -5,7 +5,7 @@ import type { LogRecord } from '../base/reading.ts';
 import type { LanePriority } from './budget.ts';
 import { CloudRefusal } from './cloud-link.ts';
 import type { Booking, Cut, LaneLink, LaneOptions } from './cut.ts';
-import { Probe } from './probe.ts';
+import { type Finding, Probe } from './probe.ts';
 import { Waiting } from './waiting.ts';
 
 interface Sent {
@@ -103,6 +103,8 @@ export class Lane {
   begin(link: LaneLink): void {
     this.#link = link;
     this.#hasMoved = false;
+    this.#probe?.keep((record) => this.#options.source.owns(record));
+    this.#lookAtProbe();
   }
 
   /**
@@ -116,7 +118,8 @@ export class Lane {
     const isStuck = this.#sent.size > 0 && !this.#hasMoved;
     if (isStuck && this.#wasStuck) {
       this.#trouble = `the link ended before an answer: ${why}`;
-      this.#wantsProbe = true;
+      // One that is under way knows which records have ended a link.
+      if (this.#probe === undefined) this.#wantsProbe = true;
     }
     // One that rested for as long as the link was up has learnt nothing.
     if (isStuck || this.#hasMoved) this.#wasStuck = isStuck;
@@ -304,8 +307,10 @@ export class Lane {
       else if (sent.alone !== undefined) void this.#parkSent(sent.alone, refusal, sent);
     } else if (this.#probe !== undefined) {
       this.#sent = new Set();
-      this.#probe.refused(message);
+      this.#probe.refused(message, kind === 'never');
       this.#lookAtProbe();
+      // Others are taken, and this one may be in a while.
+      if (kind === 'later' && this.#probe?.hasTaken === true) this.rest(message);
     } else {
       this.#patience += 1;
       this.#wantsProbe = kind === 'never' || this.#patience >= PATIENCE;
@@ -348,18 +353,18 @@ export class Lane {
   #lookAtProbe(): void {
     const finding = this.#probe?.finding();
     if (finding === undefined) return;
-    const { acked, culprits } = finding;
+    const { goesOn, culprits } = finding;
     const reason = this.#probe?.reason ?? '';
     this.#probe = undefined;
     this.#patience = 0;
-    if (acked.length === 0) {
+    if (!goesOn) {
       // None of them is taken: it is no record that is the cause. Looked at again after a rest.
       this.#wantsProbe = true;
       this.rest(reason);
     } else void this.#parkAll(culprits);
   }
 
-  async #parkAll(culprits: ReadonlyArray<Culprit>): Promise<void> {
+  async #parkAll(culprits: Finding<LogRecord>['culprits']): Promise<void> {
     this.#isResting = true;
     for (const { record, reason } of culprits) {
       if (!(await this.#park(record, new CloudRefusal('never', reason)))) return;
@@ -382,12 +387,7 @@ function sentOf(records: readonly LogRecord[], book: Booking | undefined): Sent 
   };
 }
 
-interface Culprit {
-  readonly record: LogRecord;
-  readonly reason: string;
-}
-
-/** The records of a cut, by partition. Between two of them lies nothing that is still to be sent. */
+/** The records of a cut, by partition. Between two of them nothing is left to be sent. */
 function spansOf(records: readonly LogRecord[]): ReadonlyMap<number, Span> {
   const spans = new Map<number, Span>();
   for (const { partition, offset } of records) {

@@ -76,7 +76,8 @@ export class FakeLink implements CloudLink {
         },
         refuse: (error) => {
           leave();
-          this.#cloud.doubted.add(identity);
+          const { doubted } = this.#cloud;
+          doubted.set(identity, (doubted.get(identity) ?? 0) + 1);
           reject(error);
         },
       };
@@ -104,8 +105,8 @@ export class FakeCloud {
   /** Every publish, over all links. */
   readonly arrived: Arrival[] = [];
   readonly acked = new Set<string>();
-  /** Refused once at least, or on its way when a link ended. */
-  readonly doubted = new Set<string>();
+  /** How often one was refused, or on its way when a link ended. */
+  readonly doubted = new Map<string, number>();
   readonly links: FakeLink[] = [];
   readonly receiveMaximum: number | undefined;
   tries = 0;
@@ -259,13 +260,15 @@ export class FakeSource implements LaneSource {
 
   /** A dead letter says what became of it. */
   park(record: LogRecord): void {
-    const identity = this.#identity(record);
-    if (this.#cloud.acked.has(identity)) throw new Error(`${identity} was taken, and parked`);
-    this.parked.add(identity);
+    this.parked.add(this.#identity(record));
   }
 
   isHistorical(): boolean {
     return false;
+  }
+
+  owns(record: LogRecord): boolean {
+    return !this.#handled.has(this.#identity(record));
   }
 
   rewind(): void {

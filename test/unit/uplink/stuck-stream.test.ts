@@ -244,20 +244,22 @@ describe('when one record is the cause', () => {
     link.pending[0]?.refuse(NEVER);
     await settle();
     // Alone, and again: a refusal says nothing about the record while none is taken.
-    expect(link.pending.map(({ identity }) => identity)).toEqual([FIRST]);
-    expect(uplink.status().stuck).toHaveLength(1);
-    link.pending[0]?.refuse(NEVER);
-    await settle();
-    expect([...source.parked]).toEqual([]);
-    expect(link.pending.map(({ identity }) => identity)).toEqual([source.identities()[1]]);
-    link.pending[0]?.ack();
-    await settle(10);
+    const [, second] = source.identities();
+    const last = () => link.pending.at(-1);
+    for (const identity of [FIRST, second, FIRST]) {
+      expect(last()?.identity).toBe(identity);
+      expect([...source.parked]).toEqual([]);
+      expect(uplink.status().stuck).toHaveLength(1);
+      if (identity === FIRST) last()?.refuse(NEVER);
+      else last()?.ack();
+      await settle(10);
+    }
     expect([...source.parked]).toEqual([FIRST]);
     await drain(cloud, [source]);
     expect(cloud.acked).toEqual(new Set(source.identities().slice(1)));
     expect([counters.forwarded, cloud.links.length]).toEqual([5, 1]);
     expect(uplink.status().stuck).toEqual([]);
-    expect(reasons).toHaveLength(2);
+    expect(reasons).toEqual([NEVER, NEVER, NEVER].map(({ message }) => message));
   });
 
   test('none is parked while the cloud refuses all of them: the lane rests', async () => {
@@ -272,6 +274,7 @@ describe('when one record is the cause', () => {
     expect([...source.parked]).toEqual([]);
     expect(source.handledCount).toBe(0);
     expect(uplink.status().stuck).toEqual([{ stream: 'readings', reason: NEVER.message }]);
+    // In the middle of a look, too.
     await drain(cloud, [source]);
     expect([...source.parked]).toEqual([]);
     expect(uplink.status().stuck).toEqual([]);
@@ -323,7 +326,7 @@ describe('when one record is the cause', () => {
     expect(uplink.status().stuck).toEqual([]);
   });
 
-  test('one that is too large alone is parked at once; the others of its row are kept', async () => {
+  test('one that is too large alone is parked at once; its row is kept', async () => {
     const cloud = new FakeCloud();
     const source = new FakeSource('readings', cloud, () => 0.999);
     source.append(4);
@@ -340,6 +343,21 @@ describe('when one record is the cause', () => {
     expect(source.backlog()).toBe(0);
     expect(cloud.arrived.map(({ identity }) => identity)).toEqual(source.identities());
     expect(counters.forwarded).toBe(3);
+  });
+
+  test('one that is too large when it is looked at alone is parked', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(1);
+    const laneBackoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
+    const rests = vi.spyOn(laneBackoff, 'nextMs');
+    const { uplink } = start(cloud, [source], { laneBackoff: () => laneBackoff });
+    await settle();
+    await answer(cloud, NEVER, () => true);
+    await answer(cloud, new CloudRefusal('too-large', 'too large'), () => true);
+    expect([...source.parked]).toEqual([FIRST]);
+    expect(uplink.status().stuck).toEqual([]);
+    expect(rests).not.toHaveBeenCalled();
   });
 
   test('one that cannot be made a dead letter is sent again, after a rest', async () => {

@@ -77,14 +77,19 @@ describe('what reaches the cloud', () => {
       await drain(cloud, sources);
       await uplink.stop();
       let count = 0;
+      let parkedCount = 0;
       for (const source of sources) {
         count += source.length;
         expect(source.handledCount).toBe(source.length);
-        expect(source.identities().filter((one) => !cloud.acked.has(one))).toEqual([]);
+        const missing = source.identities().filter((one) => !cloud.acked.has(one));
+        expect(missing.filter((one) => !source.parked.has(one))).toEqual([]);
+        parkedCount += source.parked.size;
+        // Refusals and the ends of links may have hit the same record by chance, time after time.
+        for (const one of source.parked) expect(cloud.doubted.get(one)).toBeGreaterThan(3);
         expect(source.mostHeld).toBeLessThanOrEqual(allowed + 256);
       }
       // Sent again or not, a record that the cloud has counts once.
-      expect(counters.forwarded).toBe(count);
+      expect(counters.forwarded).toBe(count - parkedCount);
       expect(cloud.links.filter(({ mostPending }) => mostPending > allowed)).toEqual([]);
       expect(cloud.links.filter(({ closed }) => !closed)).toEqual([]);
     },
@@ -251,7 +256,7 @@ describe('when the link is lost', () => {
     expect(uplink.status()).toEqual({ ...down, sinceMonoMs: 1_010 });
   });
 
-  test('waits grow until the cloud takes a record in its turn, whatever else it takes', async () => {
+  test('waits grow until the cloud takes a record in its turn, whatever else', async () => {
     const cloud = new FakeCloud();
     const source = new FakeSource('readings', cloud);
     source.append(5);
