@@ -32,6 +32,7 @@ const PLACES = readdirSync(ROOT).filter(
 /** Where execution starts: the program, and what a script starts by itself. */
 const ENTRY_POINTS = [
   'src/main.ts',
+  'deploy/cloud/main.ts',
   ...['bench', 'bare-aedes', 'load', 'flash', 'log', 'log-process', 'dedup'].map(
     (name) => `test/bench/${name}.ts`,
   ),

@@ -6,8 +6,9 @@ import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { ALERT_LANE, BACKLOG_LANE, type Budget, FRESH_LANE } from './budget.ts';
 import { type CloudLink, type CloudMessage, CloudRefusal } from './cloud-link.ts';
+import type { Cut } from './cut.ts';
 import type { DrainMeter } from './drain-meter.ts';
-import type { Cut, Lane } from './lane.ts';
+import type { Lane } from './lane.ts';
 
 export interface PublisherOptions {
   /** In order of priority, those of one priority in the order in which they are served. */
@@ -160,15 +161,20 @@ export class Publisher {
 
   /** Never rejects. */
   async #send(lane: Lane, cut: Cut): Promise<void> {
-    let bytes = 0;
+    let bytes = cut.guessedBytes;
+    this.#inFlightBytes += bytes;
     try {
       const { messages } = cut;
       const packed = messages instanceof Promise ? await messages : messages;
       // It comes again, on another link perhaps.
       if (this.#over.signal.aborted || !cut.isWanted()) return;
-      for (const message of packed) bytes += this.#count(message);
+      this.#inFlightBytes -= bytes;
+      bytes = packed.reduce((sum, message) => sum + this.#count(message), 0);
       this.#inFlightBytes += bytes;
-      await Promise.all(packed.map((message) => this.#link.publish(message)));
+      const acks = packed.map((message) => this.#link.publish(message));
+      // The lane may pack another one now.
+      if (messages instanceof Promise) this.#publish();
+      await Promise.all(acks);
       cut.done();
     } catch (error) {
       if (!(error instanceof CloudRefusal)) this.stop(messageOf(error));
