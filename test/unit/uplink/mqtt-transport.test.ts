@@ -89,7 +89,7 @@ describe('websockets', () => {
   /** Takes websockets at one path alone. */
   async function serve(server: HttpServer, path: string) {
     const { aedes, heard } = await broker();
-    const sockets = new WebSocketServer({ server, path, handleProtocols: () => 'mqtt' });
+    const sockets = new WebSocketServer({ server, path, perMessageDeflate: true });
     const extensions: string[] = [];
     sockets.on('connection', (socket, request) => {
       extensions.push(socket.extensions);
