@@ -22,8 +22,9 @@ const LOCK_FOLDER = join(ROOT, '.ready-lock');
 const PACKAGES_WANTED = join(ROOT, 'package-lock.json');
 const PACKAGES_THERE = join(ROOT, 'node_modules', '.package-lock.json');
 const STAMP = join(ROOT, 'dist', '.built-from');
-const SOURCES = ['src', 'firmware-bridge', 'test/bench', 'test/support'];
+const SOURCES = ['src', 'firmware-bridge', 'deploy', 'test/bench', 'test/support'];
 const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+const PROGRAMS = ['dist/src/main.js', 'dist/deploy/cloud/main.js'];
 
 const POLL_MS = 200;
 const MAX_WAIT_MS = 15 * 60_000;
@@ -100,8 +101,8 @@ function build() {
   rmSync(at('dist'), { recursive: true, force: true });
   const compiler = at('node_modules/typescript/bin/tsc');
   step('building (tsc)', process.execPath, [compiler, '-p', 'tsconfig.build.json']);
-  // The compiler makes plain files, and `npm link` makes this one executable only once.
-  chmodSync(at('dist/src/main.js'), 0o755);
+  // The compiler makes plain files, and `npm link` makes these executable only once.
+  for (const program of PROGRAMS) chmodSync(at(program), 0o755);
   writeFileSync(STAMP, from);
 }
 

@@ -32,6 +32,7 @@ const PLACES = readdirSync(ROOT).filter(
 /** Where execution starts: the program, and what a script starts by itself. */
 const ENTRY_POINTS = [
   'src/main.ts',
+  'deploy/cloud/main.ts',
   ...[
     'bench',
     'bare-aedes',
@@ -44,9 +45,7 @@ const ENTRY_POINTS = [
     'far-count',
     'drain',
     'steady-load',
-  ].map(
-    (name) => `test/bench/${name}.ts`,
-  ),
+  ].map((name) => `test/bench/${name}.ts`),
 ];
 
 const TEXT_FILE = /(\.(ts|mjs|js|md|yaml|yml|json|sh|service|h|ino|html|css)|\/run|\/[^./]+)$/;

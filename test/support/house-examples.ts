@@ -53,6 +53,16 @@ export const EXAMPLES: readonly Example[] = [
   },
   {
     rule: 'floors',
+    why: 'the cloud side has a part of the daemon',
+    files: {
+      'deploy/cloud/a.ts':
+        "import '../../src/base/b.ts';\nimport '../../src/uplink/decode-envelope.ts';\n" +
+        "import '../../src/uplink/lane.ts';",
+    },
+    at: 'deploy/cloud/a.ts:3',
+  },
+  {
+    rule: 'floors',
     why: 'a folder that has no floor',
     files: { 'src/misc/a.ts': "import { b } from '../base/b.ts';" },
     at: 'src/misc/a.ts:1',

@@ -1,0 +1,140 @@
+import pg from 'pg';
+import { messageOf } from '../../src/base/errors.ts';
+import type { MessageRows, RecordRow, RejectedRow } from './rows.ts';
+
+/** The sink's one connection to PostgreSQL. It is made when needed, and again after it is lost. */
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** A server that hangs looks like one that works. */
+const QUERY_TIMEOUT_MS = 60_000;
+
+const INSERT_RECORDS = `
+  INSERT INTO headgate_records (gateway, log, stream, part, "offset", device, id, topic, historical,
+    received_at, device_time, reason, payload, is_text)
+  SELECT gateway, log, stream, part, "offset", device, id, topic, historical,
+    to_timestamp(received_ms / 1000), to_timestamp(device_ms / 1000), reason, payload, is_text
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::text[], $7::text[],
+    $8::text[], $9::bool[], $10::float8[], $11::float8[], $12::text[], $13::bytea[], $14::bool[])
+    AS row (gateway, log, stream, part, "offset", device, id, topic, historical, received_ms,
+      device_ms, reason, payload, is_text)
+  ON CONFLICT DO NOTHING`;
+
+const INSERT_REJECTED = `
+  INSERT INTO headgate_rejected (digest, topic, payload, reason)
+  SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[])
+  ON CONFLICT DO NOTHING`;
+
+/** An acknowledged row must be on the server's disk, whatever the server does by default. */
+const DURABLE = `
+  SELECT set_config('synchronous_commit', 'on', false)
+  WHERE current_setting('synchronous_commit') = 'off'`;
+
+const RECORD_COLUMNS: readonly (keyof RecordRow)[] = [
+  ...(['gateway', 'log', 'stream', 'part', 'offset', 'device', 'id', 'topic'] as const),
+  ...(['historical', 'receivedAtMs', 'deviceTimeMs', 'reason', 'payload', 'isText'] as const),
+];
+const REJECTED_COLUMNS: readonly (keyof RejectedRow)[] = ['digest', 'topic', 'payload', 'reason'];
+
+function columnsOf<T>(rows: readonly T[], names: readonly (keyof T)[]): unknown[][] {
+  return names.map((name) => rows.map((row) => row[name]));
+}
+
+/** SQLSTATE, or the system's code. */
+function stateOf(error: unknown): string {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : '';
+}
+
+/**
+ * What is wrong is in the rows: another try would fail as well. Classes 21 to 23 are data and its
+ * constraints, 54 limits (a name too long for an index).
+ */
+export function isDataFault(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /^(21|22|23|54)...$/.test(stateOf(error));
+}
+
+/** No such table, no right to it, no such user or database: nothing that waiting mends. */
+export function isSetupFault(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /^(42|28|3D|3F)/.test(stateOf(error));
+}
+
+export class Database {
+  readonly #url: string | undefined;
+  #client: pg.Client | undefined;
+
+  /** `url` undefined: PGHOST, PGUSER and the others. */
+  constructor(url: string | undefined) {
+    this.#url = url;
+  }
+
+  async #connected(): Promise<pg.Client> {
+    if (this.#client !== undefined) return this.#client;
+    const client = new pg.Client({
+      ...(this.#url === undefined ? {} : { connectionString: this.#url }),
+      application_name: 'headgate-sink',
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: QUERY_TIMEOUT_MS,
+      keepAlive: true,
+    });
+    // Lost while idle; a query on its way hears of it by itself.
+    client.on('error', () => this.#drop(client));
+    await client.connect();
+    this.#client = client;
+    await client.query(DURABLE);
+    return client;
+  }
+
+  #drop(client: pg.Client): void {
+    if (this.#client === client) this.#client = undefined;
+    client.end().catch(() => {
+      // It is gone already.
+    });
+  }
+
+  /** After a failure nobody knows what state the connection is in: the next one is new. */
+  async #use<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+    const client = await this.#connected();
+    try {
+      return await work(client);
+    } catch (error) {
+      this.#drop(client);
+      throw error;
+    }
+  }
+
+  /** Makes the tables if they are not there. */
+  async createTables(schema: string): Promise<void> {
+    await this.#use((client) => client.query(schema));
+  }
+
+  /** Throws if the tables are not there, or may not be written to. */
+  async check(): Promise<void> {
+    await this.insert({ records: [], rejected: [] });
+  }
+
+  /** Both kinds or none. Resolves after the commit, with how many records were new. */
+  insert({ records, rejected }: MessageRows): Promise<number> {
+    return this.#use(async (client) => {
+      const insertRecords = () => client.query(INSERT_RECORDS, columnsOf(records, RECORD_COLUMNS));
+      // One statement is a transaction by itself.
+      if (records.length > 0 && rejected.length === 0) return (await insertRecords()).rowCount ?? 0;
+      await client.query('BEGIN');
+      const { rowCount } = await insertRecords();
+      await client.query(INSERT_REJECTED, columnsOf(rejected, REJECTED_COLUMNS));
+      await client.query('COMMIT');
+      return rowCount ?? 0;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#client?.end().catch(() => {
+      // It is closed for us all the same.
+    });
+  }
+}
+
+/** Of several addresses that all fail, the first says why. */
+export function faultText(error: unknown): string {
+  const first = error instanceof AggregateError ? error.errors[0] : error;
+  return messageOf(first);
+}
