@@ -65,17 +65,26 @@ export class Mosquitto {
     return this.#child?.pid ?? -1;
   }
 
-  /** At once, as a crash would: what it has in memory is gone. */
+  /** For the end of a test process, where nothing can be waited for. */
   kill(): void {
     this.#child?.kill('SIGKILL');
   }
 
+  /** What it has in memory is gone. */
+  async crash(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
   async stop(): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
     if (child === undefined || child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
+    child.kill(signal);
     await ended;
   }
 }
