@@ -51,7 +51,7 @@ it('shows no figures of an uplink that there is not', () => {
   const buckets = [row({ received: 3, stored: 3, notForwarded: 3, isForwarded: false })];
   const totals = { readings: { ...noCounts(), received: 3, backlog: 0 } };
   const [, line = '', , note] = printed(report({ buckets, totals }));
-  expect(line.split(/ +/).filter((cell) => cell === '-')).toHaveLength(4);
+  expect(line.split(/ +/).filter((cell) => cell === '-')).toHaveLength(5);
   expect(note).toBe('  readings is not forwarded');
 });
 
