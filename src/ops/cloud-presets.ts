@@ -243,6 +243,7 @@ function withPreset(uplink: Tree, preset: CloudPreset): Tree {
     protocolVersion: preset.protocolVersion,
     alpn: url === undefined ? undefined : alpnOf(preset, url, hasCertificate),
     maxBytes: limits.maxBytes || undefined,
+    window: limits.window || undefined,
   };
   const rates = {
     publishesPerSecond: limits.publishesPerSecond || undefined,

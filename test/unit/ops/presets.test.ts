@@ -214,7 +214,7 @@ describe('what headgate check says of it', () => {
       url: 'mqtts://abcdef.ala.eu-central-1.emqxsl.com:8883',
       clientId: 'headgate-{gateway}',
       topic: 'headgate/{gateway}/{stream}',
-      limits: { maxBytes: 1_048_576, window: 64, publishesPerSecond: 10, kbitPerSecond: 0 },
+      limits: { maxBytes: 1_048_576, window: 1000, publishesPerSecond: 10, kbitPerSecond: 0 },
       notes: [],
     });
   });
