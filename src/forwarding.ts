@@ -87,6 +87,9 @@ export class Forwarding {
   /** Of what comes in. */
   readonly #arrived = new DrainMeter();
   #sampling: NodeJS.Timeout | undefined;
+  /** Readings came in between the last two samples. */
+  #isBusy = false;
+  #lastStored = 0;
   readonly #lanes: readonly Lane[];
   readonly #uplink: Uplink;
   #given = '';
@@ -116,6 +119,7 @@ export class Forwarding {
       maxBytes: maxBytesOf(config),
       backlogShare: uplink.backlogShare,
       budget: this.#budget,
+      isBusy: () => this.#isBusy,
       backoff,
       counters,
       clock,
@@ -146,6 +150,8 @@ export class Forwarding {
   #sample(): void {
     const { counters, clock } = this.#options;
     const now = clock.monoMs();
+    this.#isBusy = counters.stored > this.#lastStored;
+    this.#lastStored = counters.stored;
     this.#drained.sample(counters.forwarded + counters.parked, now);
     this.#arrived.sample(counters.stored + counters.deadLettered + counters.alerts, now);
   }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Backoff } from '../base/backoff.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
@@ -21,6 +22,9 @@ export interface PublisherOptions {
   /** Part of the publishes that the backlog gets while fresh records wait. */
   readonly backlogShare: number;
   readonly budget: Budget;
+  readonly clock: Clock;
+  /** Readings come in: what waits goes at a pace that lets them be acknowledged as ever. */
+  readonly isBusy: () => boolean;
   /** Reset by progress. */
   readonly backoff: Backoff;
   readonly counters: Counters;
@@ -29,6 +33,14 @@ export interface PublisherOptions {
 
 /** Of the window and its bytes, what the backlog leaves to those before it. */
 const HEADROOM = 1 / 8;
+
+/** While readings come in, the backlog works for so long at a time, in ms. */
+const WORK_MS = 1;
+/**
+ * And then rests for so many times as long: what is measured is the packing, and reading, sending
+ * and forgetting cost about three times as much.
+ */
+const REST = 16;
 
 /** Keeps the window of one link full, from the lane whose turn it is. */
 export class Publisher {
@@ -43,6 +55,9 @@ export class Publisher {
   /** What the backlog is owed, in publishes. */
   #credit = 0;
   #pause: NodeJS.Timeout | undefined;
+  /** What the backlog has worked since its last rest, and the end of that rest. */
+  #workedMs = 0;
+  #restsUntilMonoMs = 0;
   readonly #over = new AbortController();
   #resolve: (why: string) => void = () => {};
 
@@ -106,11 +121,30 @@ export class Publisher {
     while (!this.#over.signal.aborted) {
       const lane = this.#nextLane();
       if (lane === undefined) return;
+      const isPaced = lane.priority === BACKLOG_LANE && this.#options.isBusy();
+      const sinceMs = isPaced ? this.#options.clock.monoMs() : 0;
       const cut = lane.take(this.#cutBytes(lane));
       // It has nothing after all: a probe that waits for its answer, say.
       if (cut === undefined) return;
       this.#start(lane, cut);
+      if (isPaced) this.#noteWork(sinceMs);
     }
+  }
+
+  #noteWork(sinceMs: number): void {
+    const now = this.#options.clock.monoMs();
+    this.#workedMs += now - sinceMs;
+    if (this.#workedMs < WORK_MS) return;
+    this.#restsUntilMonoMs = now + this.#workedMs * REST;
+    this.#workedMs = 0;
+  }
+
+  #restMs({ priority }: Lane): number {
+    if (priority !== BACKLOG_LANE || this.#restsUntilMonoMs === 0) return 0;
+    const restMs = this.#restsUntilMonoMs - this.#options.clock.monoMs();
+    if (restMs > 0) return restMs;
+    this.#restsUntilMonoMs = 0;
+    return 0;
   }
 
   #cutBytes({ priority }: Lane): number {
@@ -131,15 +165,14 @@ export class Publisher {
       const { priority } = lane;
       const isAsked = priority === BACKLOG_LANE ? backlog === undefined : fresh === undefined;
       if (!isAsked || !lane.ready || !this.#hasRoom(lane)) continue;
-      const waitMs = budget.waitMs(priority);
+      const waitMs = Math.max(budget.waitMs(priority), this.#restMs(lane));
       if (waitMs > 0) leastMs = Math.min(leastMs, waitMs);
       else if (priority === ALERT_LANE) return lane;
       else if (priority === BACKLOG_LANE) backlog = lane;
       else fresh = lane;
     }
-    if (fresh === undefined && backlog === undefined && leastMs < Number.POSITIVE_INFINITY) {
-      this.#wakeIn(leastMs);
-    }
+    const waits = leastMs < Number.POSITIVE_INFINITY;
+    if (fresh === undefined && backlog === undefined && waits) this.#wakeIn(leastMs);
     if (fresh === undefined || backlog === undefined) return fresh ?? backlog;
     this.#credit += backlogShare;
     if (this.#credit < 1) return fresh;

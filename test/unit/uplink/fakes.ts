@@ -321,6 +321,7 @@ export function uplinkOver(
     maxInFlightBytes: Number.POSITIVE_INFINITY,
     maxBytes: Number.POSITIVE_INFINITY,
     backlogShare: 0.5,
+    isBusy: () => false,
     budget: new Budget({ clock, ...unlimited, meteredHours: [], meteredLanes: 'fresh' }),
     backlog: () => sources.reduce((sum, source) => sum + source.backlog(), 0),
     backoff,
