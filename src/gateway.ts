@@ -160,7 +160,7 @@ export class Gateway {
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
     await this.#startDetection({ stores, level, alerter, decodings });
-    const own = { gatewayId: this.#id, counters: this.#counters };
+    const own = { gatewayId: this.#id, counters: this.#counters, state };
     const downlink = downlinkOf({ ...this.#options, ...own, topics, broker });
     const joined = { books, checkpoints, downlink };
     if (config.uplink.url !== '') await this.#startForwarding(stores, level, { texts, ...joined });

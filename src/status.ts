@@ -7,16 +7,19 @@ import type { Broker } from './ingest/broker.ts';
 import type { JournalStatus } from './log/journal-status.ts';
 import type { Stores } from './stores.ts';
 import type { UplinkStatus } from './uplink/uplink.ts';
+import type { DrainStatus } from './uplink-drain.ts';
 import { VERSION } from './version.ts';
 import type { FlashStatus } from './wear.ts';
 
-interface UplinkSummary {
+interface UplinkSummary extends Partial<DrainStatus> {
   readonly link: 'up' | 'down' | 'off';
   /** For how long it has been so. */
   readonly sinceSeconds?: number;
   readonly lastError?: string;
   /** Streams that get no further, and why. */
   readonly stuck?: UplinkStatus['stuck'];
+  /** The link costs money at this hour: the backlog waits, and maybe more. */
+  readonly metered?: boolean;
 }
 
 interface LogStatus extends JournalStatus {
@@ -95,9 +98,10 @@ function healthOf(...journals: readonly JournalStatus[]): string {
 
 function uplinkOf({ forwarding, nowMonoMs }: StatusParts): UplinkSummary {
   if (forwarding === undefined) return { link: 'off' };
-  const { link, sinceMonoMs, lastError, stuck } = forwarding.status();
+  const { link, sinceMonoMs, lastError, stuck, ...drain } = forwarding.status();
   const sinceSeconds = Math.round((nowMonoMs - sinceMonoMs) / 1000);
-  return { link, sinceSeconds, ...(lastError === undefined ? {} : { lastError }), stuck };
+  const why = lastError === undefined ? {} : { lastError };
+  return { link, sinceSeconds, ...why, stuck, ...drain };
 }
 
 function sum(numbers: readonly number[]): number {

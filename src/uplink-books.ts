@@ -1,11 +1,11 @@
 import type { Books } from './audit/books.ts';
 import type { LogRecord } from './base/reading.ts';
-import type { Booking } from './uplink/lane.ts';
+import type { Booking } from './uplink/cut.ts';
 
 /** Records of one partition and one bucket that were sent together. */
 interface Row {
-  readonly record: LogRecord;
   readonly bucket: object;
+  readonly times: Pick<LogRecord, 'deviceTimeMs' | 'receivedAtMs'>;
   readonly partition: number;
   readonly offsets: number[];
 }
@@ -24,16 +24,17 @@ export function booking(books: Books, stream: string): Booking | undefined {
       const bucket = own.bucketAt(deviceTimeMs, receivedAtMs);
       bucket.counts.forwarded += 1;
       const row = rows.find((one) => one.bucket === bucket && one.partition === partition);
-      if (row === undefined) rows.push({ record, bucket, partition, offsets: [offset] });
+      const times = { deviceTimeMs, receivedAtMs };
+      if (row === undefined) rows.push({ bucket, times, partition, offsets: [offset] });
       else row.offsets.push(offset);
     }
     return () => {
-      for (const { record, partition, offsets } of rows) {
+      for (const { times, partition, offsets } of rows) {
         // Before that retention has dropped it, and it was counted as expired.
         const least = own.expiredTo[partition] ?? 0;
         const count = least === 0 ? offsets.length : offsets.filter((one) => one >= least).length;
         if (count === 0) continue;
-        const { deviceTimeMs, receivedAtMs } = record;
+        const { deviceTimeMs, receivedAtMs } = times;
         own.bucketAt(deviceTimeMs, receivedAtMs).counts.cloudAcked += count;
       }
     };

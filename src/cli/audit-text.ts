@@ -21,7 +21,13 @@ const HEADS: ReadonlyArray<[name: CountName | 'backlog', head: string]> = [
   ['parked', 'PARKED'],
   ['backlog', 'BACKLOG'],
 ];
-const OF_UPLINK: ReadonlySet<string> = new Set(['forwarded', 'cloudAcked', 'expired', 'parked', 'backlog']);
+const OF_UPLINK: ReadonlySet<string> = new Set([
+  'forwarded',
+  'cloudAcked',
+  'expired',
+  'parked',
+  'backlog',
+]);
 const MAX_GAPS_SHOWN = 20;
 
 function timeText(ms: number): string {

@@ -1,6 +1,8 @@
 import { codeOf, messageOf } from '../base/errors.ts';
+import type { Config } from '../ops/config.ts';
 import { defaultConfigYaml } from '../ops/config-docs.ts';
 import { readNamedFiles } from '../ops/named-files.ts';
+import { uplinkSummary } from '../ops/preset-rules.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
 import { ConfigError, readSettings } from './settings.ts';
@@ -33,7 +35,9 @@ export const check: Command = {
       if (problems.length > 0) throw new ConfigError(problems, file);
       if (json) {
         const from = file ?? null;
-        io.print(JSON.stringify({ ok: true, problems: [], file: from, data: data.root, config }));
+        const uplink = uplinkSummary(config);
+        const found = { ok: true, problems: [], file: from, data: data.root, uplink, config };
+        io.print(JSON.stringify(found));
       } else {
         const { host, port } = config.mqtt;
         io.print(`configuration  ${file ?? 'embedded default'}`);
@@ -42,7 +46,7 @@ export const check: Command = {
         for (const [name, { topics }] of Object.entries(config.streams)) {
           io.print(`stream         ${name}: ${topics.join(', ')}`);
         }
-        io.print(`uplink         ${config.uplink.url || 'off'}`);
+        for (const line of uplinkLines(config)) io.print(line);
         for (const { path } of later) {
           io.print(`not looked at  ${path.join('.')}: systemd hands it over at the start`);
         }
@@ -62,3 +66,24 @@ export const check: Command = {
     }
   },
 };
+
+function uplinkLines(config: Config): string[] {
+  const { preset, url, topic, clientId, protocolVersion, alpn, limits, notes } =
+    uplinkSummary(config);
+  if (url === '') return ['uplink         off'];
+  const { maxBytes, window, publishesPerSecond, kbitPerSecond } = limits;
+  const some = [
+    `${window} on their way`,
+    maxBytes > 0 ? `${maxBytes} bytes a publish` : '',
+    publishesPerSecond > 0 ? `${publishesPerSecond} publishes/s` : '',
+    kbitPerSecond > 0 ? `${kbitPerSecond} kbit/s` : '',
+  ];
+  const version = protocolVersion === 5 ? '5' : '3.1.1';
+  return [
+    `uplink         ${preset === 'none' ? '' : `${preset}: `}${url}`,
+    `  as           ${clientId}, MQTT ${version}${alpn === '' ? '' : `, ALPN ${alpn}`}`,
+    `  topic        ${topic}`,
+    `  limits       ${some.filter((part) => part !== '').join(', ')}`,
+    ...notes.map((note) => `  note         ${note}`),
+  ];
+}

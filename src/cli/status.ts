@@ -33,6 +33,33 @@ function uplinkLine({ link, sinceSeconds, lastError }: Status['uplink']): string
   return `${link} for ${sinceSeconds} s${link === 'down' ? `: ${lastError ?? ''}` : ''}`;
 }
 
+function age(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+/** How it gets on, and what it costs. */
+function drainLines({ backlog, uplink }: Status): Array<[name: string, value: string]> {
+  const { recordsPerSecond, backlogAgeSeconds, etaSeconds, metered, sentBytes } = uplink;
+  if (recordsPerSecond === undefined || sentBytes === undefined) return [];
+  const { bytesPerRecord, mbPerDayOf100Sensors: mbPerDay } = uplink;
+  const oldest =
+    backlogAgeSeconds === undefined ? '' : `, the oldest ${age(backlogAgeSeconds)} old`;
+  const end = etaSeconds === undefined ? 'does not get smaller' : `gone in ${age(etaSeconds)}`;
+  const waits = metered === true ? '; metered hours: it waits' : '';
+  const drain = `${recordsPerSecond} records/s; ${backlog} wait${oldest}, ${end}${waits}`;
+  const per = bytesPerRecord === undefined ? '' : `, ${bytesPerRecord} bytes a record`;
+  const day = mbPerDay === undefined ? '' : `: ${mbPerDay} MB a day for 100 sensors at 1 Hz`;
+  return [
+    ['  drain', backlog === 0 ? `${recordsPerSecond} records/s` : drain],
+    ['  sent', `${megabytes(sentBytes)} since the start${per}${day}`],
+  ];
+}
+
+function parkedLine({ parked }: Status): string {
+  return `${parked} (the cloud did not take them: headgate dead-letter ls)`;
+}
+
 function auditLine({ openBuckets, closedBuckets }: Status['audit']): string {
   return `${openBuckets} buckets open, ${closedBuckets} closed; headgate audit shows them`;
 }
@@ -74,11 +101,13 @@ function lines(status: Status): Array<[name: string, value: string]> {
     ['unrouted', `${status.unrouted} (on topics of no stream: not kept)`],
     ...gapLines(status),
     ['forwarded', `${status.forwarded} (records of all streams)`],
+    ...(status.parked === 0 ? [] : [['  parked', parkedLine(status)] as [string, string]]),
     ...downlinkLines(status),
     ['backlog', String(status.backlog)],
     ['expired', `${status.expired} (dropped by retention before the cloud had them)`],
     ['audit', auditLine(status.audit)],
     ['uplink', uplinkLine(uplink)],
+    ...drainLines(status),
     ...(uplink.stuck ?? []).map(({ stream, reason }): [string, string] => [
       '  stuck',
       `${stream}: ${reason}`,

@@ -69,8 +69,8 @@ export function checkpointHandled(
   if (checkpoint === undefined) return undefined;
   const { offsets, ahead = [] } = checkpoint;
   const within = next.map((end, p) =>
-    (ahead[p] ?? []).flatMap(([from, to]): Array<[number, number]> =>
-      from < end ? [[from, Math.min(to, end)]] : [],
+    (ahead[p] ?? []).flatMap(
+      ([from, to]): Array<[number, number]> => (from < end ? [[from, Math.min(to, end)]] : []),
     ),
   );
   return new HandledOffsets(

@@ -15,6 +15,8 @@ export interface SplitConsumerOptions {
   readonly files: Files;
   /** What `checkpoint` gave, as it was stored; undefined for a consumer that never was. */
   readonly stored: string | undefined;
+  /** Of what waited, so many of the newest go with what is fresh; 256 unless given. */
+  readonly newest?: number;
 }
 
 /** One of the two ways to read: records come in commit order, each once until it is rewound. */
@@ -26,11 +28,12 @@ export interface Source {
   handled(partition: number, span: Span): void;
   /** It was received before the split. */
   isHistorical(record: LogRecord): boolean;
+  /** It is not handled, and is on this side of the split. */
+  owns(record: LogRecord): boolean;
   /** Reads again from the first one that is not handled. */
   rewind(): void;
 }
 
-/** Of what waited, so many of the newest go with what is fresh. */
 const NEWEST = 256;
 /** Spans of a partition between which there are holes; with so many, no further one is made. */
 const MAX_SPANS = 64;
@@ -64,18 +67,21 @@ export class SplitConsumer {
     this.#handled = checkpointHandled(stored, journal.logId, next) ?? new Handled(begin);
     this.#freshFrom = [...this.#handled.positions];
     this.#historicalTo = this.#freshFrom;
-    this.#fresh = new Reading(options, this.#handled, () => ({ from: this.#freshFrom }));
+    this.#fresh = new Reading(options, this.#handled, () => this.#nextFresh());
     this.#behind = new Reading(options, this.#handled, (given) => this.#nextHoles(given));
-    this.fresh = this.#sourceOf(this.#fresh);
-    this.behind = this.#sourceOf(this.#behind);
+    this.fresh = this.#sourceOf(this.#fresh, true);
+    this.behind = this.#sourceOf(this.#behind, false);
   }
 
-  #sourceOf(reading: Reading): Source {
+  #sourceOf(reading: Reading, isFresh: boolean): Source {
     return {
       stream: this.stream,
       read: (maxRecords, signal) => reading.read(maxRecords, signal),
       handled: (partition, span) => this.#handled.add(partition, span),
       isHistorical: ({ partition, offset }) => offset < (this.#historicalTo[partition] ?? 0),
+      owns: ({ partition, offset }) =>
+        offset >= (this.#freshFrom[partition] ?? 0) === isFresh &&
+        !this.#handled.has(partition, offset),
       rewind: () => reading.rewind(),
     };
   }
@@ -85,9 +91,10 @@ export class SplitConsumer {
    * anew: nothing that they gave may still be on its way.
    */
   split(order: 'fresh' | 'strict'): void {
-    const next = this.#options.journal.nextOffsets(this.stream);
+    const { journal, newest: inAll = NEWEST } = this.#options;
+    const next = journal.nextOffsets(this.stream);
     this.#historicalTo = [...next];
-    const newest = Math.ceil(NEWEST / next.length);
+    const newest = Math.ceil(inAll / next.length);
     this.#freshFrom = next.map((end, p) => {
       const position = this.#handled.position(p);
       if (order === 'strict') return position;
@@ -99,6 +106,16 @@ export class SplitConsumer {
     this.#behind.rewind();
   }
 
+  /** What is fresh and not handled: the lane may begin anew long after the split. */
+  #nextFresh(): Place {
+    const to = Number.MAX_SAFE_INTEGER;
+    const from = this.#freshFrom.map((first, p) => {
+      const [hole] = this.#handled.holes(p, { from: first, to });
+      return hole?.from ?? first;
+    });
+    return { from };
+  }
+
   /** The first hole of each partition that lies before what is fresh and was not given out. */
   #nextHoles(given: readonly number[]): Place | undefined {
     const earliest = earliestOffsets(this.#options.journal, this.stream);
@@ -106,7 +123,9 @@ export class SplitConsumer {
     const to: number[] = [];
     let isAny = false;
     for (const [p, end] of this.#freshFrom.entries()) {
-      const least = Math.max(given[p] ?? 0, earliest[p] ?? 0);
+      // What retention has dropped is owed to nobody any more: it was counted before.
+      this.#handled.add(p, { from: this.#handled.position(p), to: earliest[p] ?? 0 });
+      const least = given[p] ?? 0;
       const [hole] = this.#handled.holes(p, { from: least, to: end });
       from.push(hole?.from ?? end);
       to.push(hole?.to ?? end);
@@ -175,7 +194,7 @@ class Reading {
       }
       const records = await reader.read(maxRecords, signal);
       if (reader !== this.#reader) continue;
-      const wanted = this.#handled.hasAhead ? records.filter(this.#isWanted) : records;
+      const wanted = records.filter(this.#isWanted);
       if (wanted.length > 0) return wanted;
       if (reader.isDone) this.#leave();
     }

@@ -1,7 +1,7 @@
 import { coversFilter, filtersMeet, wildcardsOf } from '../base/topic-filter.ts';
 import { DEFAULT_TOPICS } from '../uplink/envelope.ts';
 import type { Config } from './config.ts';
-import type { RuleFault } from './config-rules.ts';
+import type { RuleFault } from './config-rule.ts';
 import { DEVICE_LEVEL, OWN_STREAMS } from './config-text.ts';
 
 /** What the settings of the downlink must agree with: see `config-rules.ts`. */
@@ -102,11 +102,11 @@ const RULES: readonly RouteRule[] = [wildcardsAgree, isAllowed, noReadings, noEc
 
 function needsMqtt({ uplink, downlink }: Config): RuleFault | undefined {
   if (Object.keys(downlink.routes).length === 0) return undefined;
-  if (/^mqtts?:\/\//.test(uplink.url)) return undefined;
+  if (/^(mqtts?|wss?):\/\//.test(uplink.url)) return undefined;
   const message =
     uplink.url === ''
       ? 'downlink.routes is set and uplink.url is not: there is nobody to listen to'
-      : 'downlink.routes is set, and only a cloud of mqtt:// or mqtts:// can send commands';
+      : 'downlink.routes is set, and only a cloud of MQTT can send commands';
   const mend = 'set uplink.url to an MQTT broker, or leave downlink.routes out';
   return { path: ['downlink', 'routes'], others: [['uplink', 'url']], message, mend };
 }

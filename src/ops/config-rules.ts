@@ -1,20 +1,8 @@
 import { protocolOf } from '../uplink/uplink-url.ts';
 import type { Config } from './config.ts';
+import type { Rule, RuleFault } from './config-rule.ts';
 import { DEVICE_LEVEL, isLoopback, OWN_STREAMS } from './config-text.ts';
-
-/** What no single setting can say: settings that must agree with each other. */
-export interface RuleFault {
-  /** Where to point. */
-  readonly path: readonly string[];
-  /**
-   * Settings that the rule looked at as well; if one of them is wrong by itself, the rule is mute.
-   */
-  readonly others: ReadonlyArray<readonly string[]>;
-  readonly message: string;
-  readonly mend?: string;
-}
-
-type Rule = (config: Config) => RuleFault | readonly RuleFault[] | undefined;
+import { presetFaults } from './preset-rules.ts';
 
 const openListener: Rule = ({ mqtt }) => {
   if (isLoopback(mqtt.host) || mqtt.allowAnonymous) return undefined;
@@ -161,6 +149,7 @@ const certificateNeedsKey: Rule = ({ uplink }) => {
 /** What to write instead of a scheme that is not encrypted. */
 const ENCRYPTED: Readonly<Record<string, string>> = {
   'mqtt:': 'mqtts:// in uplink.url (the port is 8883 as a rule)',
+  'ws:': 'wss:// in uplink.url (the port is another one as a rule)',
   'nats:': 'tls:// in uplink.url',
   'kafka:': 'kafkas:// in uplink.url (the port is another one as a rule)',
 };
@@ -169,7 +158,7 @@ const filesNeedTls: Rule = ({ uplink }) => {
   const scheme = uplink.url.slice(0, uplink.url.indexOf('//'));
   const better = ENCRYPTED[scheme];
   if (better === undefined) return undefined;
-  return (['caFile', 'certFile', 'keyFile'] as const).flatMap((name) =>
+  return (['caFile', 'certFile', 'keyFile', 'serverName', 'alpn'] as const).flatMap((name) =>
     uplink[name] === ''
       ? []
       : {
@@ -198,6 +187,21 @@ const propertiesNeedPlace: Rule = ({ uplink }) => {
       'record it is',
     mend: 'set uplink.protocolVersion to 5, or leave uplink.identity out',
   };
+};
+
+/** The clients of the others ask for none. */
+const tlsNamesNeedMqtt: Rule = ({ uplink }) => {
+  if (protocolOf(uplink.url) === 'mqtt') return undefined;
+  return (['serverName', 'alpn'] as const).flatMap((name) =>
+    uplink[name] === ''
+      ? []
+      : {
+          path: ['uplink', name],
+          others: [['uplink', 'url']],
+          message: `uplink.${name} is set, and only an uplink over MQTT asks for it`,
+          mend: 'leave it out',
+        },
+  );
 };
 
 /** True if every topic that `inner` matches is one that `outer` matches, level by level. */
@@ -368,6 +372,7 @@ const RULES: readonly Rule[] = [
   passwordNeedsUser,
   certificateNeedsKey,
   filesNeedTls,
+  tlsNamesNeedMqtt,
   propertiesNeedPlace,
   takenTopics,
   topicsInLevels,
@@ -377,5 +382,5 @@ const RULES: readonly Rule[] = [
 ];
 
 export function faultsBetween(config: Config): RuleFault[] {
-  return RULES.flatMap((rule) => rule(config) ?? []);
+  return [...RULES.flatMap((rule) => rule(config) ?? []), ...presetFaults(config)];
 }

@@ -79,7 +79,13 @@ export function meteredHoursFault(text: string): string | undefined {
   return 'hours are written like 06:00-22:00';
 }
 
-const SCHEMES = ['mqtt', 'mqtts', 'nats', 'tls', 'kafka', 'kafkas'];
+/** A protocol to ask for in the TLS handshake (RFC 7301), or empty. */
+export function alpnFault(text: string): string | undefined {
+  if (/^[!-~]{0,255}$/.test(text)) return undefined;
+  return 'a protocol name is 1 to 255 visible ASCII characters';
+}
+
+const SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss', 'nats', 'tls', 'kafka', 'kafkas'];
 const SCHEMES_TEXT = `${SCHEMES.slice(0, -1).join('://, ')}:// or ${SCHEMES.at(-1)}://`;
 
 /** The address of the far side. Empty is allowed: no uplink. */
@@ -96,14 +102,16 @@ function addressFault(text: string): string | undefined {
   if (!SCHEMES.includes(url.protocol.slice(0, -1))) {
     return `the address must start with ${SCHEMES_TEXT}`;
   }
-  if (url.username !== '' || url.password !== '') {
+  // A password with a slash in it makes a path of what is behind.
+  if (url.username !== '' || url.password !== '' || url.pathname.includes('@')) {
     return 'user and password do not belong here; use uplink.username and uplink.passwordFile';
   }
   if (url.hostname === '') return 'a host is needed';
   if (url.hostname.includes(',')) return 'only NATS and Kafka take several hosts';
   if (url.port === '0') return 'port 0 cannot be connected to';
-  if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
-    return 'only host and port may follow the //';
+  if (url.search !== '' || url.hash !== '') return 'no ? and no # may follow the host';
+  if (url.pathname !== '' && url.pathname !== '/' && !url.protocol.startsWith('ws')) {
+    return 'only host and port may follow the //; a path is for ws:// and wss://';
   }
   return undefined;
 }

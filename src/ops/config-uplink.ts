@@ -1,16 +1,28 @@
 import * as v from 'valibot';
+import { PRESET_NAMES } from './cloud-presets.ts';
 import { choice, decimal, matching, PATH, text, whole } from './config-kinds.ts';
 import { MAX_STREAMS } from './config-streams.ts';
-import { meteredHoursFault, uplinkTopicFault, uplinkUrlFault } from './config-text.ts';
+import {
+  alpnFault,
+  hostFault,
+  meteredHoursFault,
+  uplinkTopicFault,
+  uplinkUrlFault,
+} from './config-text.ts';
 
 /** The settings of the uplink: see `config.ts`. */
 
 const USER = matching(/^\P{Cc}{0,256}$/u, 'up to 256 characters');
 const URL_TEXT = {
   allowed:
-    'mqtt://host:port or mqtts://host:port; nats://, tls://, kafka:// or kafkas:// and hosts ' +
-    'with commas between them; or empty',
+    'mqtt://host:port or mqtts://host:port; ws://host:port/path or wss://; nats://, tls://, ' +
+    'kafka:// or kafkas:// and hosts with commas between them; or empty',
   fault: uplinkUrlFault,
+};
+const ALPN = { allowed: 'a protocol name, or empty', fault: alpnFault };
+const SERVER_NAME = {
+  allowed: 'a host name, or empty',
+  fault: (name: string) => (name === '' ? undefined : hostFault(name)),
 };
 const CLOUD_TOPIC = {
   allowed: 'an MQTT topic; {gateway}, {stream} and {device} are filled in; or empty',
@@ -23,6 +35,12 @@ const budget = v.strictObject({
     0,
     1_000_000,
     'Thousands of bits a second that the uplink may send, counted over some seconds. 0: no limit.',
+  ),
+  publishesPerSecond: decimal(
+    0,
+    0,
+    100_000,
+    'Publishes a second that the uplink may send, counted over some seconds. 0: no limit.',
   ),
   mbPerDay: decimal(
     0,
@@ -59,9 +77,19 @@ const budget = v.strictObject({
 });
 
 export const uplink = v.strictObject({
+  preset: choice(
+    PRESET_NAMES,
+    'none',
+    'The cloud, if it is one of these: fills in what is left empty here (port, user name, topic, ' +
+      'limits), and what that cloud would refuse is an error (docs/presets.md).',
+  ),
   url: text('', URL_TEXT, 'The far side (docs/uplink.md). Empty: readings stay on the gateway.'),
-  clientId: text('', USER, 'MQTT client id. Empty: `headgate-` and the id of the gateway.'),
-  username: text('', USER, 'MQTT user name.'),
+  clientId: text(
+    '',
+    USER,
+    'MQTT client id; `{gateway}` is filled in. Empty: `headgate-` and the id of the gateway.',
+  ),
+  username: text('', USER, 'MQTT user name; `{gateway}` is filled in.'),
   passwordFile: text(
     '',
     PATH,
@@ -100,7 +128,7 @@ export const uplink = v.strictObject({
     'Topic in the cloud. Empty: `headgate/{gateway}/{stream}/{device}` in shape `raw` and ' +
       '`headgate/{gateway}/{stream}` in shape `batch`.',
   ),
-  window: whole(64, 1, 1000, 'Publishes on their way at one time.'),
+  window: whole(1000, 1, 60_000, 'Publishes on their way at one time.'),
   maxInFlightBytes: whole(
     262_144,
     1024,
@@ -161,4 +189,14 @@ export const uplink = v.strictObject({
   caFile: text('', PATH, 'CA certificates (PEM) to trust instead of the built-in ones.'),
   certFile: text('', PATH, 'Certificate (PEM) of this gateway, for mutual TLS.'),
   keyFile: text('', PATH, 'Private key (PEM) of this gateway, for mutual TLS.'),
+  serverName: text(
+    '',
+    SERVER_NAME,
+    'Name that TLS asks for (SNI) and looks for in the certificate. Empty: the host of the URL.',
+  ),
+  alpn: text(
+    '',
+    ALPN,
+    'Protocol that TLS asks for (ALPN), where a port is shared by several. Empty: none.',
+  ),
 });

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { presetApplied } from './cloud-presets.ts';
 import { type Config, ConfigSchema, deepFreeze } from './config.ts';
 import { downlinkFaults } from './config-downlink-rules.ts';
 import {
@@ -62,7 +63,7 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object') return 'a map';
   if (typeof value !== 'string') return String(value);
-  const safe = value.replace(/\/\/.*@/, '//***@');
+  const safe = value.replace(/\/\/.*@/, '//***@').replace(/(\/\/.*?)\?.*/, '$1?***');
   const short =
     safe.length > MAX_SHOWN_CHARACTERS ? `${safe.slice(0, MAX_SHOWN_CHARACTERS)}…` : safe;
   return `the text ${JSON.stringify(short)}`;
@@ -184,7 +185,7 @@ class Loading {
    */
   finish(): Config | undefined {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const result = v.safeParse(ConfigSchema, this.#tree);
+      const result = v.safeParse(ConfigSchema, presetApplied(this.#tree));
       if (result.success) {
         this.#checkBetween(result.output);
         return deepFreeze(result.output);

@@ -64,6 +64,7 @@ export class Budget {
   readonly #options: BudgetOptions;
   readonly #bytes: Bucket[] = [];
   readonly #publishes: Bucket | undefined;
+  readonly #isFree: boolean;
   #sentBytes = 0;
 
   constructor(options: BudgetOptions) {
@@ -81,6 +82,8 @@ export class Budget {
       const most = Math.max(1, publishesPerSecond);
       this.#publishes = new Bucket(publishesPerSecond / 1000, most, most, now);
     }
+    const isCounted = this.#bytes.length > 0 || this.#publishes !== undefined;
+    this.#isFree = !isCounted && options.meteredHours.length === 0;
   }
 
   /** Bytes that were sent since the start, with what the network adds. */
@@ -96,6 +99,7 @@ export class Budget {
 
   /** How long a publish of this lane has to wait, in ms; 0: it may go. */
   waitMs(priority: LanePriority): number {
+    if (this.#isFree) return 0;
     const now = this.#options.clock.monoMs();
     const rate = this.#publishes?.waitMs(now) ?? 0;
     // Nobody wants to learn tomorrow that the cold store has been warm today.

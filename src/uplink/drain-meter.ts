@@ -1,45 +1,22 @@
-import type { Clock } from '../base/clock.ts';
+/** So many samples, a second apart. */
+const SAMPLES = 30;
+export const SAMPLE_MS = 1_000;
 
-const SLOTS = 30;
-const SLOT_MS = 1_000;
-
-/** How many records a second the cloud takes, over the last half minute. */
+/** How quickly a counter goes up, over the last half minute: it is looked at once a second. */
 export class DrainMeter {
-  readonly #clock: Clock;
-  readonly #counts = new Array<number>(SLOTS).fill(0);
-  readonly #startedMs: number;
-  #slot: number;
+  /** The last ones, the oldest first. */
+  readonly #samples: Array<{ readonly count: number; readonly monoMs: number }> = [];
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#startedMs = clock.monoMs();
-    this.#slot = this.#slotNow();
+  sample(count: number, monoMs: number): void {
+    this.#samples.push({ count, monoMs });
+    if (this.#samples.length > SAMPLES) this.#samples.shift();
   }
 
-  #slotNow(): number {
-    return Math.floor((this.#clock.monoMs() - this.#startedMs) / SLOT_MS);
-  }
-
-  add(records: number): void {
-    this.#moveOn();
-    const at = this.#slot % SLOTS;
-    this.#counts[at] = (this.#counts[at] ?? 0) + records;
-  }
-
-  /** Of the whole slots before this one. */
-  get recordsPerSecond(): number {
-    this.#moveOn();
-    const whole = Math.min(this.#slot, SLOTS - 1);
-    if (whole === 0) return 0;
-    const now = this.#counts[this.#slot % SLOTS] ?? 0;
-    return (this.#counts.reduce((sum, one) => sum + one, 0) - now) / whole;
-  }
-
-  #moveOn(): void {
-    const now = this.#slotNow();
-    for (let slot = Math.max(this.#slot + 1, now - SLOTS + 1); slot <= now; slot++) {
-      this.#counts[slot % SLOTS] = 0;
-    }
-    this.#slot = Math.max(this.#slot, now);
+  /** A second; 0 until there are two samples. */
+  get perSecond(): number {
+    const first = this.#samples[0];
+    const last = this.#samples.at(-1);
+    if (first === undefined || last === undefined || last.monoMs <= first.monoMs) return 0;
+    return ((last.count - first.count) / (last.monoMs - first.monoMs)) * 1000;
   }
 }

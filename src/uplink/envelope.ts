@@ -27,9 +27,10 @@ export function encodeEnvelope(
   { gateway, log }: Origin,
   historical = false,
 ): Buffer {
-  const flag = historical ? { historical } : {};
-  const envelope: Envelope = { gateway, log, ...flag, ...recordJson(record) };
-  return Buffer.from(JSON.stringify(envelope));
+  const text = JSON.stringify(recordJson(record));
+  const flag = historical ? ',"historical":true' : '';
+  const head = `{"gateway":${JSON.stringify(gateway)},"log":${JSON.stringify(log)}${flag},`;
+  return Buffer.from(head + text.slice(1));
 }
 
 /** (gateway, log, stream, partition, offset) as one text. No name of the five holds a slash. */
@@ -53,7 +54,7 @@ function propertiesOf(
 const NO_BYTES = new Uint8Array();
 
 export interface RawShape {
-  /** With `{gateway}`, `{stream}` and `{device}` in it. */
+  /** As `cloudTopic` makes it. */
   readonly topic: string;
   readonly identity: 'wrapper' | 'properties';
   readonly historical: boolean;
@@ -64,7 +65,7 @@ export function recordMessage(record: LogRecord, origin: Origin, shape: RawShape
   const { topic, identity, historical } = shape;
   const isWrapped = identity === 'wrapper';
   return {
-    topic: cloudTopic(topic, record, origin.gateway),
+    topic,
     payload: isWrapped ? encodeEnvelope(record, origin, historical) : record.payload,
     key: record.device,
     id: identityText(origin, record),

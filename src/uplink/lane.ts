@@ -1,77 +1,24 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Backoff } from '../base/backoff.ts';
-import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Span } from '../base/handled-offsets.ts';
 import type { LogRecord } from '../base/reading.ts';
 import type { LanePriority } from './budget.ts';
-import { type CloudMessage, CloudRefusal } from './cloud-link.ts';
-import { Probe } from './probe.ts';
-import type { MessageBound, Shape } from './shape.ts';
-
-/** Where a lane's records come from: `log/split-consumer.ts`. */
-export interface LaneSource {
-  readonly stream: string;
-  /** At most `maxRecords`; waits until there is one. Empty only when `signal` has aborted. */
-  read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]>;
-  /** Offsets of this span are done with. */
-  handled(partition: number, span: Span): void;
-  isHistorical(record: LogRecord): boolean;
-  /** Reads again from the first record that is not handled. */
-  rewind(): void;
-}
-
-/** Notes in the books what goes out; what it returns notes that the cloud has it. */
-export type Booking = (records: readonly LogRecord[]) => () => void;
-
-/** Makes a dead letter of a record that the cloud does not take; resolves when it is on flash. */
-export type Park = (record: LogRecord, refusal: CloudRefusal) => Promise<void>;
-
-/** Records on their way to the cloud together. */
-export interface Cut {
-  readonly records: number;
-  /** In the order in which the lane's cuts are to be published. */
-  readonly messages: readonly CloudMessage[] | Promise<readonly CloudMessage[]>;
-  /** False once the lane has begun anew: it comes again then. */
-  isWanted(): boolean;
-  /** The cloud has acknowledged all of it. */
-  done(): void;
-  /** The cloud did not take it. Returns whether that is news: the lane has begun anew then. */
-  refused(refusal: CloudRefusal): boolean;
-}
-
-export interface LaneOptions {
-  readonly source: LaneSource;
-  readonly shape: Shape;
-  readonly priority: LanePriority;
-  /** How long the lane rests when its oldest record is not taken. */
-  readonly backoff: Backoff;
-  readonly clock: Clock;
-  readonly book?: Booking;
-  readonly park: Park;
-}
+import { CloudRefusal } from './cloud-link.ts';
+import type { Booking, Cut, LaneLink, LaneOptions } from './cut.ts';
+import { type Finding, Probe } from './probe.ts';
+import { Waiting } from './waiting.ts';
 
 interface Sent {
   /** Of each partition, the records of it. */
   readonly spans: ReadonlyMap<number, Span>;
-  readonly oldest: LogRecord | undefined;
+  /** Arrival of the oldest of them, ms since 1970. */
+  readonly oldestMs: number;
+  /** The record, if it is one: it may have to be parked. Many would be held for long. */
+  readonly alone: LogRecord | undefined;
   /** How many of them the cloud will have, and the books of these. */
   count: number;
   acked: () => void;
   isAcked: boolean;
-}
-
-/** The link that is up. */
-export interface LaneLink extends MessageBound {
-  /** Cuts on their way at one time. */
-  readonly window: number;
-  /** The lane may be ready. */
-  readonly onMore: () => void;
-  /**
-   * So many records are done: none while a cut before them lacks its acknowledgement, and then all
-   * up to the next that does.
-   */
-  readonly onCompleted: (records: number) => void;
 }
 
 const NO_LINK: LaneLink = {
@@ -82,6 +29,8 @@ const NO_LINK: LaneLink = {
   onCompleted: () => {},
 };
 const RECORDS_PER_READ = 256;
+/** Cuts that are being packed: each holds all its records until then. */
+const MAX_PACKING = 2;
 /** So many records are looked at one by one where the cloud refuses. */
 const PROBED = 8;
 /** After so many refusals that ask for patience, one record may be the cause. */
@@ -96,15 +45,12 @@ const PATIENCE = 5;
  */
 export class Lane {
   readonly #options: LaneOptions;
-  #waiting: LogRecord[] = [];
-  #next = 0;
-  #waitingBytes = 0;
-  #sinceMonoMs = 0;
-  #lingering: NodeJS.Timeout | undefined;
+  readonly #waiting: Waiting;
   /** From the first one that lacks its acknowledgement. */
-  #sent: Sent[] = [];
+  #sent = new Set<Sent>();
   /** Resolves when all cuts before have been packed: what is smaller must not overtake. */
   #packing: Promise<unknown> = Promise.resolve();
+  #packingCount = 0;
   #link = NO_LINK;
   #onRoom: () => void = () => {};
   /** Something was completed since the link began. */
@@ -125,6 +71,13 @@ export class Lane {
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    const { shape, clock, source } = options;
+    this.#waiting = new Waiting({
+      shape,
+      clock,
+      isHistorical: (record) => source.isHistorical(record),
+      onLingered: () => this.#link.onMore(),
+    });
   }
 
   get priority(): LanePriority {
@@ -140,15 +93,18 @@ export class Lane {
     return this.#trouble;
   }
 
-  /** The oldest record at hand that the cloud has not acknowledged. */
-  get oldest(): LogRecord | undefined {
-    return this.#sent[0]?.oldest ?? this.#waiting[this.#next];
+  /** Arrival of the oldest record at hand that the cloud has not acknowledged, ms since 1970. */
+  get oldestMs(): number | undefined {
+    const [oldest] = this.#sent;
+    return oldest?.oldestMs ?? this.#waiting.first?.receivedAtMs;
   }
 
   /** A new link, from the first record that lacks its acknowledgement. */
   begin(link: LaneLink): void {
     this.#link = link;
     this.#hasMoved = false;
+    this.#probe?.keep((record) => this.#options.source.owns(record));
+    this.#lookAtProbe();
   }
 
   /**
@@ -159,12 +115,13 @@ export class Lane {
     this.#probe?.ended(why);
     this.#lookAtProbe();
     // It may be what ended the link: a record that is too large, say. Once, it was hardly that.
-    const isStuck = this.#sent.length > 0 && !this.#hasMoved;
+    const isStuck = this.#sent.size > 0 && !this.#hasMoved;
     if (isStuck && this.#wasStuck) {
       this.#trouble = `the link ended before an answer: ${why}`;
-      this.#wantsProbe = true;
+      // One that is under way knows which records have ended a link.
+      if (this.#probe === undefined) this.#wantsProbe = true;
     }
-    // A lane that rested for as long as the link was up has learnt nothing.
+    // One that rested for as long as the link was up has learnt nothing.
     if (isStuck || this.#hasMoved) this.#wasStuck = isStuck;
     this.#restMs = isStuck ? this.#options.backoff.nextMs() : 0;
     this.#restart();
@@ -183,12 +140,8 @@ export class Lane {
     this.#reading.abort();
     this.#probe?.abandon();
     this.#options.source.rewind();
-    this.#waiting = [];
-    this.#next = 0;
-    this.#waitingBytes = 0;
-    this.#sent = [];
-    clearTimeout(this.#lingering);
-    this.#lingering = undefined;
+    this.#waiting.clear();
+    this.#sent = new Set();
     this.#onRoom();
   }
 
@@ -216,7 +169,7 @@ export class Lane {
         const records = await source.read(RECORDS_PER_READ, reading.signal);
         // Read before the source was rewound: they come again.
         if (reading.signal.aborted) return;
-        this.#take(records);
+        this.#waiting.push(records);
         this.#link.onMore();
       }
     } finally {
@@ -224,36 +177,8 @@ export class Lane {
     }
   }
 
-  #take(records: readonly LogRecord[]): void {
-    if (this.#isEmpty()) this.#beginLinger();
-    if (this.#next > 0) this.#waiting.splice(0, this.#next);
-    this.#next = 0;
-    this.#waiting.push(...records);
-    for (const { payload } of records) this.#waitingBytes += payload.length;
-  }
-
-  #beginLinger(): void {
-    const { shape, clock } = this.#options;
-    this.#sinceMonoMs = clock.monoMs();
-    clearTimeout(this.#lingering);
-    if (shape.lingerMs > 0) {
-      this.#lingering = setTimeout(() => this.#link.onMore(), shape.lingerMs);
-      this.#lingering.unref();
-    }
-  }
-
-  #isEmpty(): boolean {
-    return this.#next >= this.#waiting.length;
-  }
-
   #hasEnough(): boolean {
-    return !this.#isEmpty() && this.#isFull();
-  }
-
-  #isFull(): boolean {
-    const count = this.#waiting.length - this.#next;
-    const { shape } = this.#options;
-    return count >= this.#mostRecords || shape.isFull(count, this.#waitingBytes, this.#link.maxBytes);
+    return this.#waiting.count >= this.#mostRecords || this.#waiting.isFull(this.#link.maxBytes);
   }
 
   /** Resolves when there is room for more again, or when the signal aborts. */
@@ -272,16 +197,10 @@ export class Lane {
 
   /** A cut can be taken. */
   get ready(): boolean {
-    if (this.#isResting || this.#isEmpty()) return false;
-    if (this.#probe !== undefined || this.#wantsProbe) return this.#sent.length === 0;
-    if (this.#sent.length >= this.#link.window) return false;
-    return this.#isFull() || this.#hasLingered();
-  }
-
-  #hasLingered(): boolean {
-    const { shape, clock } = this.#options;
-    // Timers may come a little early.
-    return clock.monoMs() - this.#sinceMonoMs >= shape.lingerMs - 1;
+    if (this.#isResting || this.#waiting.count === 0) return false;
+    if (this.#probe !== undefined || this.#wantsProbe) return this.#sent.size === 0;
+    if (this.#sent.size >= this.#link.window || this.#packingCount >= MAX_PACKING) return false;
+    return this.#hasEnough() || this.#waiting.hasLingered;
   }
 
   /** The next records to send, of `maxBytes` at most; undefined while the lane is not ready. */
@@ -291,67 +210,65 @@ export class Lane {
     const probed = this.#probe?.next();
     if (this.#probe !== undefined && probed === undefined) return undefined;
     const records = probed === undefined ? this.#cutWaiting(maxBytes) : [probed];
-    const { shape, book, source } = this.#options;
-    const historical = records[0] !== undefined && source.isHistorical(records[0]);
-    const sent: Sent = {
-      spans: spansOf(records),
-      oldest: records[0],
-      count: records.length,
-      acked: book?.(records) ?? (() => {}),
-      isAcked: false,
-    };
-    this.#sent.push(sent);
-    const packed = this.#packed(() => shape.pack({ records, historical, bound: this.#link }));
+    const sent = sentOf(records, this.#options.book);
+    this.#sent.add(sent);
+    const guessedBytes = this.#options.shape.guessBytes(records);
+    return this.#cutOf(sent, guessedBytes, this.#pack(records));
+  }
+
+  /** Apart from `take`, whose records must not be held until the cloud has them. */
+  #cutOf(sent: Sent, guessedBytes: number, messages: Cut['messages']): Cut {
+    const { count } = sent;
     return {
-      records: records.length,
-      messages: packed,
-      isWanted: () => this.#sent.includes(sent),
+      guessedBytes,
+      messages,
+      isWanted: () => this.#sent.has(sent),
       // Of an earlier link it changes nothing: the record stands in the row of this one again.
       done: () => this.#done(sent),
       refused: (refusal) => {
         // One refusal sends the whole row again, so the others of that row say nothing new.
-        if (!this.#sent.includes(sent)) return false;
-        this.#refused(refusal, sent, records);
+        if (!this.#sent.has(sent)) return false;
+        this.#refused(refusal, sent, count);
         return true;
       },
     };
   }
 
-  #packed(pack: () => ReturnType<Shape['pack']>): Cut['messages'] {
+  #pack(records: readonly LogRecord[]): Cut['messages'] {
+    const { shape, source } = this.#options;
+    const historical = records[0] !== undefined && source.isHistorical(records[0]);
     try {
-      const packed = pack();
-      if (!(packed instanceof Promise)) return packed;
-      const inTurn = Promise.all([packed, this.#packing]).then(([messages]) => messages);
-      this.#packing = inTurn.catch(() => {
-        // Whoever sends it is told.
-      });
-      return inTurn;
+      const packed = shape.pack({ records, historical, bound: this.#link });
+      return packed instanceof Promise ? this.#inTurn(packed) : packed;
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
+  async #inTurn<T>(packed: Promise<T>): Promise<T> {
+    const before = this.#packing;
+    let isOver: () => void = () => {};
+    this.#packing = new Promise<void>((resolve) => {
+      isOver = resolve;
+    });
+    this.#packingCount += 1;
+    try {
+      return await packed;
+    } finally {
+      this.#packingCount -= 1;
+      await before;
+      isOver();
+    }
+  }
+
   #cutWaiting(maxBytes: number): LogRecord[] {
-    const { shape, source } = this.#options;
-    const from = this.#next;
-    const most = from + Math.min(this.#mostRecords, shape.cut(this.#waiting, from, maxBytes));
-    const isLike = (at: number) => {
-      const record = this.#waiting[at];
-      return record !== undefined && source.isHistorical(record);
-    };
-    // A message is historical as a whole, or not.
-    let end = from + 1;
-    while (end < most && isLike(end) === isLike(from)) end += 1;
-    const records = this.#waiting.slice(from, end);
-    for (const { payload } of records) this.#waitingBytes -= payload.length;
-    this.#next = end;
-    if (!this.#isEmpty() && !this.#isFull()) this.#beginLinger();
+    const records = this.#waiting.cut(this.#mostRecords, maxBytes);
     if (!this.#hasEnough()) this.#onRoom();
     return records;
   }
 
   #done(sent: Sent): void {
-    if (!this.#sent.includes(sent)) return;
+    if (!this.#sent.has(sent)) return;
     sent.isAcked = true;
     this.#advance();
     if (this.#probe === undefined) return;
@@ -365,13 +282,13 @@ export class Lane {
     let count = 0;
     for (const sent of this.#sent) {
       if (!sent.isAcked) break;
+      this.#sent.delete(sent);
       for (const [partition, span] of sent.spans) source.handled(partition, span);
       sent.acked();
       cuts += 1;
       count += sent.count;
     }
     if (cuts === 0) return;
-    this.#sent.splice(0, cuts);
     this.#hasMoved = true;
     backoff.reset();
     this.#patience = 0;
@@ -380,18 +297,20 @@ export class Lane {
     this.#link.onCompleted(count);
   }
 
-  #refused(refusal: CloudRefusal, sent: Sent, records: readonly LogRecord[]): void {
+  /** `count`: of records in the cut. */
+  #refused(refusal: CloudRefusal, sent: Sent, count: number): void {
     const { kind, message } = refusal;
-    const [first] = records;
     if (kind === 'too-large') {
-      this.#mostRecords = Math.max(1, Math.floor(records.length / 2));
-      if (records.length > 1) this.#restart();
+      this.#mostRecords = Math.max(1, Math.floor(count / 2));
+      if (count > 1) this.#restart();
       // It alone is the cause, and the others of the row are on their way.
-      else if (first !== undefined) void this.#parkSent(first, refusal, sent);
+      else if (sent.alone !== undefined) void this.#parkSent(sent.alone, refusal, sent);
     } else if (this.#probe !== undefined) {
-      this.#sent = [];
-      this.#probe.refused(message);
+      this.#sent = new Set();
+      this.#probe.refused(message, kind === 'never');
       this.#lookAtProbe();
+      // Others are taken, and this one may be in a while.
+      if (kind === 'later' && this.#probe?.hasTaken === true) this.rest(message);
     } else {
       this.#patience += 1;
       this.#wantsProbe = kind === 'never' || this.#patience >= PATIENCE;
@@ -408,6 +327,7 @@ export class Lane {
     if (!(await this.#park(record, refusal))) return;
     sent.count = 0;
     sent.acked = () => {};
+    this.#probe?.dropped();
     this.#done(sent);
     this.#link.onMore();
   }
@@ -427,24 +347,24 @@ export class Lane {
 
   #beginProbe(): void {
     this.#wantsProbe = false;
-    this.#probe = new Probe(this.#waiting.slice(this.#next, this.#next + PROBED));
+    this.#probe = new Probe(this.#waiting.peek(PROBED));
   }
 
   #lookAtProbe(): void {
     const finding = this.#probe?.finding();
     if (finding === undefined) return;
-    const { acked, culprits } = finding;
+    const { goesOn, culprits } = finding;
     const reason = this.#probe?.reason ?? '';
     this.#probe = undefined;
     this.#patience = 0;
-    if (acked.length === 0) {
+    if (!goesOn) {
       // None of them is taken: it is no record that is the cause. Looked at again after a rest.
       this.#wantsProbe = true;
       this.rest(reason);
     } else void this.#parkAll(culprits);
   }
 
-  async #parkAll(culprits: ReadonlyArray<Culprit>): Promise<void> {
+  async #parkAll(culprits: Finding<LogRecord>['culprits']): Promise<void> {
     this.#isResting = true;
     for (const { record, reason } of culprits) {
       if (!(await this.#park(record, new CloudRefusal('never', reason)))) return;
@@ -455,12 +375,19 @@ export class Lane {
   }
 }
 
-interface Culprit {
-  readonly record: LogRecord;
-  readonly reason: string;
+function sentOf(records: readonly LogRecord[], book: Booking | undefined): Sent {
+  const [oldest] = records;
+  return {
+    spans: spansOf(records),
+    oldestMs: oldest?.receivedAtMs ?? 0,
+    alone: records.length === 1 ? oldest : undefined,
+    count: records.length,
+    acked: book?.(records) ?? (() => {}),
+    isAcked: false,
+  };
 }
 
-/** The records of a cut, by partition. Between two of them lies nothing that is still to be sent. */
+/** The records of a cut, by partition. Between two of them nothing is left to be sent. */
 function spansOf(records: readonly LogRecord[]): ReadonlyMap<number, Span> {
   const spans = new Map<number, Span>();
   for (const { partition, offset } of records) {

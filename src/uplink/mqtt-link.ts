@@ -30,8 +30,13 @@ export interface CloudOptions {
   /** Asks for a session, in which the cloud keeps what it has for us while the link is down. */
   readonly session?: SessionOptions;
   readonly clock: Clock;
-  readonly tls: Readonly<Partial<Record<'ca' | 'cert' | 'key', string | undefined>>>;
+  readonly tls: TlsOptions;
 }
+
+/** Texts of PEM files, the name to ask for instead of the host's, and the protocol to ask for. */
+export type TlsOptions = Readonly<
+  Partial<Record<'ca' | 'cert' | 'key' | 'serverName' | 'alpn', string | undefined>>
+>;
 
 /** MQTT 5 tells the cloud these; with 3.1.1 it has limits of its own. */
 export interface SessionOptions {
@@ -53,6 +58,7 @@ const KINDS: Readonly<Record<number, RefusalKind>> = {
  * itself, so each link begins with nothing in flight.
  */
 function clientOptions(options: CloudOptions): IClientOptions {
+  const tls = tlsOptions(options.tls);
   return {
     clientId: options.clientId,
     protocolVersion: options.protocolVersion,
@@ -64,8 +70,28 @@ function clientOptions(options: CloudOptions): IClientOptions {
     resubscribe: false,
     ...(options.username === '' ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
-    ...Object.fromEntries(Object.entries(options.tls).filter(([, text]) => text !== undefined)),
+    ...tls,
+    // Of these options the library hands only some to a websocket; and it takes the brackets off
+    // an IPv6 address. Batches are compressed already.
+    wsOptions: { ...tls, perMessageDeflate: false },
+    transformWsUrl: () => options.url,
   };
+}
+
+function tlsOptions({ ca, cert, key, serverName, alpn }: TlsOptions): IClientOptions {
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(serverName ? { servername: serverName } : {}),
+    ...(alpn ? { ALPNProtocols: [alpn] } : {}),
+  };
+}
+
+/** MQTT 5, 3.2.2.3.4: what the cloud says of itself that no record can be sent with. */
+function unfitness({ properties }: IConnackPacket): string | undefined {
+  if (properties?.maximumQoS !== 0) return undefined;
+  return 'the cloud takes QoS 0 alone: it would acknowledge nothing, and losses could not be seen';
 }
 
 /** A session holds nothing of ours: what was unacknowledged is sent again out of the log. */
@@ -301,6 +327,11 @@ export function mqttCloud(options: CloudOptions): OpenLink {
         client.off('close', onClose);
       };
       const onConnect = (connack: IConnackPacket) => {
+        const unfit = unfitness(connack);
+        if (unfit !== undefined) {
+          giveUp(unfit);
+          return;
+        }
         letGo();
         resolve(new MqttLink({ client, inbox, options }, connack));
         client.off('error', onError);
@@ -312,6 +343,10 @@ export function mqttCloud(options: CloudOptions): OpenLink {
         reject(new Error(failure));
       };
       signal.addEventListener('abort', onAbort, { once: true });
+      // A websocket that is refused, say for its path, ends a stream, and the library is silent.
+      client.stream.on('error', (error) => {
+        failure = textOf(error);
+      });
       client.on('error', onError);
       client.on('close', onClose);
       client.on('connect', onConnect);

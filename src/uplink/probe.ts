@@ -1,37 +1,44 @@
 /** What became of a record that was sent alone. */
 interface Suspect<T> {
   readonly record: T;
-  refusals: number;
+  isAcked: boolean;
+  /** Refused, whatever for. */
+  isRefused: boolean;
   /** Links that ended while it was on its way. */
   kills: number;
-  isAcked: boolean;
+  /** What speaks against it since another one was taken. */
+  proofs: number;
   reason: string;
 }
 
 export interface Finding<T> {
-  /** The cloud has taken them. */
-  readonly acked: readonly T[];
+  /** The cloud has taken some, or there is none left; else no record is the cause. */
+  readonly goesOn: boolean;
   /** The cloud takes others, and not these. */
   readonly culprits: ReadonlyArray<{ readonly record: T; readonly reason: string }>;
 }
 
-/** Links that a record must have ended before it is a culprit: a bad line ends links too. */
+/** Links that one may end while none is taken: then it can't be told what ends them. */
 const KILLS = 3;
+/**
+ * Makes a culprit. A refusal for good is all of it. One that asks for patience is a part, as the
+ * cloud may be busy, and so is a link that ended, as a bad line ends links too.
+ */
+const PROOFS = 3;
 
 /**
  * Finds the record that the cloud does not take, by sending a few one at a time. A refusal alone
- * proves nothing about a record: quota and rights concern all of them. So one is a culprit only
- * once the cloud has taken another one of the same few. Pure.
+ * proves nothing about a record: quota and rights concern all of them, and may change meanwhile.
+ * So only what comes after the cloud has taken another one of the same few speaks against it. Pure.
  */
 export class Probe<T> {
-  readonly #suspects: Array<Suspect<T>>;
+  #suspects: Array<Suspect<T>>;
   #current: Suspect<T> | undefined;
 
   /** `records`: the oldest first. */
   constructor(records: readonly T[]) {
-    this.#suspects = records.map((record) => {
-      return { record, refusals: 0, kills: 0, isAcked: false, reason: '' };
-    });
+    const clean = { isAcked: false, isRefused: false, kills: 0, proofs: 0, reason: '' };
+    this.#suspects = records.map((record) => ({ record, ...clean }));
   }
 
   /** The next one to send, alone; undefined: one is on its way, or all is known that can be. */
@@ -42,18 +49,34 @@ export class Probe<T> {
   }
 
   #candidates(): Array<Suspect<T>> {
-    const open = this.#suspects.filter(({ isAcked, refusals }) => !isAcked && refusals === 0);
-    // Those that have ended the fewest links first: so the others are heard before a second try.
-    const isAnyAcked = this.#suspects.some(({ isAcked }) => isAcked);
-    const least = Math.min(...open.map(({ kills }) => kills));
-    const some = open.filter(({ kills }) => kills < KILLS);
+    const open = this.#suspects.filter(({ isAcked, proofs }) => !isAcked && proofs < PROOFS);
     // Once another one was taken there is nothing to learn from those that were never sent.
-    if (isAnyAcked) return some.filter(({ kills }) => kills > 0);
-    return some.filter(({ kills }) => kills === least);
+    if (this.hasTaken) return open.filter(({ isRefused, kills }) => isRefused || kills > 0);
+    // Those that have ended the fewest links first: so the others are heard before a second try.
+    const unheard = open.filter(({ isRefused, kills }) => !isRefused && kills < KILLS);
+    const least = Math.min(...unheard.map(({ kills }) => kills));
+    return unheard.filter(({ kills }) => kills === least);
+  }
+
+  /** The cloud has taken one of them. */
+  get hasTaken(): boolean {
+    return this.#suspects.some(({ isAcked }) => isAcked);
   }
 
   /** Nothing was learnt of the one on its way: it is sent again. */
   abandon(): void {
+    this.#current = undefined;
+  }
+
+  /** The others are not looked at any more. */
+  keep(isWanted: (record: T) => boolean): void {
+    this.#suspects = this.#suspects.filter(({ record, isAcked }) => isAcked || isWanted(record));
+    this.#current = undefined;
+  }
+
+  /** What was on its way is done with, and says nothing of the others. */
+  dropped(): void {
+    this.#suspects = this.#suspects.filter((one) => one !== this.#current);
     this.#current = undefined;
   }
 
@@ -62,19 +85,22 @@ export class Probe<T> {
     this.#current = undefined;
   }
 
-  refused(reason: string): void {
-    if (this.#current !== undefined) {
-      this.#current.refusals += 1;
-      this.#current.reason = reason;
-    }
-    this.#current = undefined;
+  /** `isForGood`: it did not ask for patience. */
+  refused(reason: string, isForGood: boolean): void {
+    if (this.#current !== undefined) this.#current.isRefused = true;
+    this.#note(reason, isForGood ? PROOFS : 1);
   }
 
-  /** The link is gone; what was on its way is taken for the cause if `ended` says so. */
+  /** The link is gone, and what was on its way may be the cause. */
   ended(reason: string): void {
+    if (this.#current !== undefined) this.#current.kills += 1;
+    this.#note(`the link ended each time it was sent: ${reason}`, 1);
+  }
+
+  #note(reason: string, proofs: number): void {
     if (this.#current !== undefined) {
-      this.#current.kills += 1;
-      this.#current.reason = `the link ended each time it was sent: ${reason}`;
+      this.#current.reason = reason;
+      if (this.hasTaken) this.#current.proofs += proofs;
     }
     this.#current = undefined;
   }
@@ -82,16 +108,14 @@ export class Probe<T> {
   /** Undefined while something more is to be sent or waited for. */
   finding(): Finding<T> | undefined {
     if (this.#current !== undefined) return undefined;
-    const acked = this.#suspects.filter(({ isAcked }) => isAcked).map(({ record }) => record);
     const [oldest] = this.#suspects;
-    // What was to be found out: it goes on.
-    const goesOn = oldest?.isAcked === true;
-    if (!goesOn && this.#candidates().length > 0) return undefined;
-    if (acked.length === 0) return { acked, culprits: [] };
+    // What was to be found out: the oldest goes.
+    if (oldest?.isAcked !== true && this.#candidates().length > 0) return undefined;
+    const goesOn = this.hasTaken || oldest === undefined;
     const culprits = this.#suspects
-      .filter(({ isAcked, refusals, kills }) => !isAcked && (refusals > 0 || kills >= KILLS))
+      .filter(({ isAcked, proofs }) => !isAcked && proofs >= PROOFS)
       .map(({ record, reason }) => ({ record, reason }));
-    return { acked, culprits };
+    return { goesOn, culprits };
   }
 
   /** Why the oldest one was not taken. */

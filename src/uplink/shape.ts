@@ -18,6 +18,8 @@ export interface Shape {
   cut(records: readonly LogRecord[], from: number, maxBytes: number): number;
   /** The records that wait are as many as one message holds. */
   isFull(count: number, payloadBytes: number, maxBytes: number): boolean;
+  /** Bytes of the messages that `pack` makes of them, about. */
+  guessBytes(records: readonly LogRecord[]): number;
   /** Rejects, or throws, a CloudRefusal `too-large` where one record alone is beyond the bound. */
   pack(load: Load): readonly CloudMessage[] | Promise<readonly CloudMessage[]>;
 }
@@ -41,13 +43,30 @@ function checkSize(message: CloudMessage, { maxBytes, sizeOf }: MessageBound): v
   throw new CloudRefusal('too-large', reason);
 }
 
-/** Each record is one message. */
+/** Devices come again and again. */
+const MAX_TOPICS = 1_000;
+/** Around a payload, about. */
+const WRAPPER_BYTES = 250;
+
+/** Each record of a stream is one message. */
 export class RawShape implements Shape {
   readonly lingerMs = 0;
   readonly #options: ShapeOptions & { readonly identity: 'wrapper' | 'properties' };
+  /** By device: of one stream. */
+  readonly #topics = new Map<string, string>();
 
   constructor(options: ShapeOptions & { readonly identity: 'wrapper' | 'properties' }) {
     this.#options = options;
+  }
+
+  #topicOf(record: LogRecord): string {
+    const known = this.#topics.get(record.device);
+    if (known !== undefined) return known;
+    const { topic: template, origin } = this.#options;
+    const topic = cloudTopic(template, record, origin.gateway);
+    if (this.#topics.size >= MAX_TOPICS) this.#topics.clear();
+    this.#topics.set(record.device, topic);
+    return topic;
   }
 
   cut(): number {
@@ -58,9 +77,14 @@ export class RawShape implements Shape {
     return true;
   }
 
+  guessBytes(records: readonly LogRecord[]): number {
+    return records.reduce((sum, { payload }) => sum + payload.length + WRAPPER_BYTES, 0);
+  }
+
   pack({ records, historical, bound }: Load): readonly CloudMessage[] {
-    const { origin, topic, identity } = this.#options;
+    const { origin, identity } = this.#options;
     return records.map((record) => {
+      const topic = this.#topicOf(record);
       const message = recordMessage(record, origin, { topic, identity, historical });
       if (bound.maxBytes !== Number.POSITIVE_INFINITY) checkSize(message, bound);
       return message;
@@ -68,9 +92,6 @@ export class RawShape implements Shape {
   }
 }
 
-/** Of a document before it is compressed: what a reader of it has to have in memory. */
-const MAX_DOCUMENT_BYTES = 1024 * 1024;
-const MAX_RECORDS = 8_192;
 /** Beside its payload, a record takes so many bytes of a document, or fewer. */
 const RECORD_BYTES = 64;
 /** A little below the bound: what comes out can't be known before. */
@@ -83,6 +104,8 @@ const RATIO_WEIGHT = 0.3;
 export interface BatchOptions extends ShapeOptions {
   readonly lingerMs: number;
   readonly compression: 'deflate' | 'none';
+  /** Of a document before it is compressed, about. */
+  readonly maxDocumentBytes: number;
 }
 
 /**
@@ -101,22 +124,25 @@ export class BatchShape implements Shape {
   }
 
   #documentBytes(maxBytes: number): number {
-    return Math.min(MAX_DOCUMENT_BYTES, (maxBytes * FILL) / this.#ratio);
+    return Math.min(this.#options.maxDocumentBytes, (maxBytes * FILL) / this.#ratio);
   }
 
   cut(records: readonly LogRecord[], from: number, maxBytes: number): number {
     const most = this.#documentBytes(maxBytes);
-    const end = Math.min(records.length, from + MAX_RECORDS);
     let bytes = 0;
-    for (let at = from; at < end; at++) {
+    for (let at = from; at < records.length; at++) {
       bytes += RECORD_BYTES + (records[at]?.payload.length ?? 0);
       if (bytes > most) return Math.max(1, at - from);
     }
-    return end - from;
+    return records.length - from;
   }
 
   isFull(count: number, payloadBytes: number, maxBytes: number): boolean {
-    return count >= MAX_RECORDS || payloadBytes + count * RECORD_BYTES > this.#documentBytes(maxBytes);
+    return payloadBytes + count * RECORD_BYTES > this.#documentBytes(maxBytes);
+  }
+
+  guessBytes(records: readonly LogRecord[]): number {
+    return documentBytes(records) * this.#ratio;
   }
 
   async pack(load: Load): Promise<readonly CloudMessage[]> {
@@ -126,7 +152,7 @@ export class BatchShape implements Shape {
     if (first === undefined) return [];
     const document = encodeBatch(records, origin, historical);
     const payload = compression === 'none' ? document : await deflated(document);
-    const guess = records.reduce((sum, one) => sum + one.payload.length + RECORD_BYTES, 0);
+    const guess = documentBytes(records);
     this.#ratio += (payload.length / guess - this.#ratio) * RATIO_WEIGHT;
     const message: CloudMessage = {
       topic: cloudTopic(topic, { stream: first.stream, device: '' }, origin.gateway),
@@ -145,6 +171,10 @@ export class BatchShape implements Shape {
     }
     return [message];
   }
+}
+
+function documentBytes(records: readonly LogRecord[]): number {
+  return records.reduce((sum, { payload }) => sum + payload.length + RECORD_BYTES, 0);
 }
 
 function deflated(document: Uint8Array): Promise<Buffer> {

@@ -82,6 +82,24 @@ describe('check', () => {
     expect(answer).toMatchObject({ ok: true, problems: [], config: { mqtt: { port: 3883 } } });
   });
 
+  it('says what a preset comes to, and what it refuses', async () => {
+    const uplink = 'uplink:\n  preset: emqx-cloud\n  url: a.emqxsl.com\n  username: u\n';
+    const bare = await headgate(['check', '--config', fileWith(uplink)]);
+    expect(bare.code).toBe(1);
+    expect(bare.lines[0]).toContain('uplink.username and uplink.passwordFile');
+    const file = fileWith(`${uplink}  passwordFile: ${fileWith('secret')}\n`);
+    const { code, stdout } = await headgate(['check', '--config', file]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('emqx-cloud: mqtts://a.emqxsl.com:8883');
+    expect(stdout).toContain('10 publishes/s');
+    expect(stdout).toContain('note         10 publishes a second are 10 records');
+    const json = await headgate(['check', '--config', file, '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      uplink: { preset: 'emqx-cloud', limits: { publishesPerSecond: 10 } },
+      config: { uplink: { url: 'mqtts://a.emqxsl.com:8883', protocolVersion: 5 } },
+    });
+  });
+
   it('lets the environment override the file', async () => {
     const env = { HEADGATE_MQTT_PORT: '4883', HEADGATE_CONFIG: fileWith('mqtt:\n  port: 2883\n') };
     expect((await headgate(['check'], env)).stdout).toContain('127.0.0.1:4883');

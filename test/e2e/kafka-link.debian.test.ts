@@ -9,11 +9,13 @@ import { openCloud } from '../../src/uplink/open-cloud.ts';
 import { freePort } from '../support/free-port.ts';
 import { cleanUp } from '../support/gateway-process.ts';
 import { KafkaMock } from '../support/kafka-mock.ts';
+import { ScriptedKafka } from '../support/scripted-kafka.ts';
 
 // The driver for Kafka alone, against the brokers in Debian's kcat.
 
 const NEVER = new AbortController().signal;
 const links: CloudLink[] = [];
+const brokers: ScriptedKafka[] = [];
 let kafka: KafkaMock;
 
 beforeAll(async () => {
@@ -22,6 +24,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   for (const link of links.splice(0)) await link.close();
+  for (const broker of brokers.splice(0)) broker.close();
 });
 
 afterAll(async () => {
@@ -158,6 +161,59 @@ describe('a link', () => {
     expect(await link.ended).toBe('the connection was closed');
     await expect(link.publish(message('closed/gw'))).rejects.toThrow('the connection was closed');
   });
+});
+
+describe('a refusal', () => {
+  const settled = async (all: ReadonlyArray<Promise<void>>) =>
+    (await Promise.allSettled(all)).map((one) =>
+      one.status === 'fulfilled' ? 'taken' : (one.reason as { kind?: string }).kind,
+    );
+
+  async function refusing(errorOf: ScriptedKafka['errorOf']) {
+    const broker = await ScriptedKafka.start();
+    broker.errorOf = errorOf;
+    const link = await open({ url: `kafka://127.0.0.1:${broker.port}` });
+    brokers.push(broker);
+    return { broker, link };
+  }
+
+  it('is of the one record that is too large, and not of those that went with it', async () => {
+    const { broker, link } = await refusing(({ bytes }) => (bytes > 1000 ? 10 : 0));
+    const large = message('t', { payload: Buffer.alloc(1000) });
+    const all = [message('t'), large, message('t')].map((one) => link.publish(one));
+    expect(await settled(all)).toEqual(['taken', 'too-large', 'taken']);
+    expect(broker.requests.map(([first]) => first?.records)).toEqual([3, 1, 1, 1]);
+  });
+
+  it('is of the topic without the right to it, and not of another', async () => {
+    const { link } = await refusing(({ topic }) => (topic === 'forbidden' ? 29 : 0));
+    const all = ['t', 'forbidden', 't'].map((topic) => link.publish(message(topic)));
+    expect(await settled(all)).toEqual(['taken', 'never', 'taken']);
+  });
+
+  it.each([
+    ['no replica in sync', 19],
+    ['another leader', 6],
+    ['no such topic', 3],
+    ['an error that is not known', 999],
+  ])('is for now: %s', async (_, code) => {
+    const { broker, link } = await refusing(() => code);
+    const all = [message('t'), message('t')].map((one) => link.publish(one));
+    expect(await settled(all)).toEqual(['later', 'later']);
+    // Not tried again within the link, and the link is as good as before.
+    expect(broker.requests).toHaveLength(1);
+    broker.errorOf = () => 0;
+    expect(await settled([link.publish(message('t'))])).toEqual(['taken']);
+  });
+});
+
+it('sends one request at a time, with all that came meanwhile, up to a size', async () => {
+  const broker = await ScriptedKafka.start();
+  const link = await open({ url: `kafka://127.0.0.1:${broker.port}` });
+  brokers.push(broker);
+  const payload = Buffer.alloc(100_000);
+  await Promise.all(Array.from({ length: 5 }, () => link.publish(message('t', { payload }))));
+  expect(broker.requests.map(([first]) => first?.records)).toEqual([2, 2, 1]);
 });
 
 describe('brokers that go away', () => {

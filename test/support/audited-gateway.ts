@@ -5,21 +5,32 @@ import { type AuditReport, addBacklog, type Backlog, reportOf } from '../../src/
 import { Backoff } from '../../src/base/backoff.ts';
 import { seededRandom } from '../../src/base/clock.ts';
 import { type Counters, newCounters } from '../../src/base/counters.ts';
+import { HandledOffsets } from '../../src/base/handled-offsets.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
 import type { LogRecord } from '../../src/base/reading.ts';
 import { Bookkeeper } from '../../src/bookkeeper.ts';
 import { Checkpoints } from '../../src/checkpoints.ts';
 import { Dedup } from '../../src/dedup/dedup.ts';
-import { booking, forwardedStreams } from '../../src/forwarding.ts';
+import { forwardedStreams } from '../../src/forwarding.ts';
 import { checkpointKey } from '../../src/log/checkpoint.ts';
 import { Journal } from '../../src/log/journal.ts';
 import { UPLINK } from '../../src/log/own-consumers.ts';
 import { readRange } from '../../src/log/record-range.ts';
-import { StreamConsumer } from '../../src/log/stream-consumer.ts';
+import { type Source, SplitConsumer } from '../../src/log/split-consumer.ts';
 import { Pipeline } from '../../src/pipeline.ts';
 import { readLast } from '../../src/refill.ts';
 import { topicsOf } from '../../src/topics.ts';
-import { Lane, type Sendable } from '../../src/uplink/lane.ts';
+import {
+  ALERT_LANE,
+  BACKLOG_LANE,
+  FRESH_LANE,
+  type LanePriority,
+} from '../../src/uplink/budget.ts';
+import { CloudRefusal } from '../../src/uplink/cloud-link.ts';
+import type { Cut, LaneLink } from '../../src/uplink/cut.ts';
+import { Lane } from '../../src/uplink/lane.ts';
+import { RawShape } from '../../src/uplink/shape.ts';
+import { booking, bookParked } from '../../src/uplink-books.ts';
 import { configOf } from './config-loading.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeFiles, type Life, NO_POWER } from './fake-files.ts';
@@ -34,18 +45,27 @@ import { autoRules } from './reading-rules.ts';
 
 export const LATE_MS = 120_000;
 const SEGMENT_BYTES = 32 * 1024;
+const LINK: LaneLink = {
+  window: 8,
+  maxBytes: Number.POSITIVE_INFINITY,
+  sizeOf: ({ payload }) => payload.length,
+  onMore: () => {},
+  onCompleted: () => {},
+};
 
 export interface AuditedOptions {
   readonly uplink?: boolean;
   readonly bucketMs?: number;
   readonly maxBytes?: number;
   readonly logger?: Logger;
+  /** Of what waits at a new link, what goes with the fresh. */
+  readonly newest?: number;
 }
 
 interface InFlight {
   /** Stream, partition and offset. */
   readonly key: string;
-  readonly sendable: Sendable;
+  readonly cut: Cut;
 }
 
 interface Parts {
@@ -56,7 +76,7 @@ interface Parts {
   readonly keeper: Bookkeeper;
   readonly pipeline: Pipeline;
   readonly counters: Counters;
-  readonly consumers: readonly StreamConsumer[];
+  readonly consumers: readonly SplitConsumer[];
   readonly lanes: readonly Lane[];
 }
 
@@ -67,6 +87,11 @@ export class AuditedGateway {
   /** Identities that the cloud has acknowledged, and how often each record was put on the wire. */
   readonly acked = new Set<string>();
   readonly sent = new Map<string, number>();
+  /** Records that went by the lane of what waited. */
+  sentBehind = 0;
+  /** Dead letters of what the cloud refused. */
+  parkedLetters = 0;
+  readonly #parking = new Set<Promise<unknown>>();
   /** As it was after each write. */
   readonly #history: Array<ReadonlyMap<string, string>> = [];
   #parts: Parts | undefined;
@@ -80,9 +105,11 @@ export class AuditedGateway {
 
   async start(options: AuditedOptions = this.#options): Promise<void> {
     this.#options = options;
-    const { uplink = true, bucketMs = 60_000, maxBytes = 1e9, logger = silentLogger } = options;
+    const { uplink = true, bucketMs = 60_000, maxBytes = 1e9 } = options;
+    const { logger = silentLogger, newest = 256 } = options;
     const life = this.files.live();
     const { files } = life;
+    const origin = { gateway: 'g', log: 'l' };
     const config = configOf(`audit: { bucketMs: ${bucketMs}, lateMs: ${LATE_MS} }
 streams: { readings: { topics: [s/<device>], partitions: 2 } }
 uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
@@ -121,24 +148,31 @@ uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
       streams: new Map([['readings', { ...target, ack: 'durable' as const }]]),
       deadLetters: events.stream('dead-letter'),
     });
-    const consumers: StreamConsumer[] = [];
+    const consumers: SplitConsumer[] = [];
     for (const { stream, journal: of } of uplink ? forwardedStreams(config, stores) : []) {
       const stored = await state.get(checkpointKey(UPLINK, stream));
-      const source = { files, journal: of, stream, stored, start: 'earliest' as const };
-      consumers.push(new StreamConsumer({ name: UPLINK, ...source }));
+      const source = { files, journal: of, stream, stored, newest };
+      consumers.push(new SplitConsumer({ name: UPLINK, ...source }));
     }
-    const lanes = consumers.map((consumer) => {
-      const backoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
-      const origin = { gateway: 'g', log: 'l' };
-      const booked = booking(books, consumer.stream);
-      const lane = new Lane({ consumer, origin, topic: 't', backoff, ...booked });
-      lane.begin(8);
-      return lane;
+    const lanes = consumers.flatMap(({ fresh, behind, stream }) => {
+      const book = booking(books, stream);
+      const lane = (from: Source, priority: LanePriority) =>
+        new Lane({
+          source: from,
+          shape: new RawShape({ origin, topic: 't', identity: 'wrapper' }),
+          priority,
+          backoff: new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) }),
+          clock: this.clock,
+          ...(book === undefined ? {} : { book }),
+          park: (record) => this.#park(record),
+        });
+      if (stream === 'alerts') return [lane(fresh, ALERT_LANE)];
+      return [lane(fresh, FRESH_LANE), lane(behind, BACKLOG_LANE)];
     });
     checkpoints.add(() => new Map(consumers.flatMap((one) => [...one.checkpoint()])));
     await checkpoints.save();
     keeper.begin({
-      position: (stream, p) => consumers.find((one) => one.stream === stream)?.position(p),
+      acked: (stream) => consumers.find((one) => one.stream === stream)?.progress,
     });
     await telemetry.startUpkeep();
     await events.startUpkeep();
@@ -146,6 +180,36 @@ uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
     this.#parts = {
       ...{ life, telemetry, events, checkpoints, keeper, pipeline, counters, consumers, lanes },
     };
+    this.#beginLink('fresh');
+  }
+
+  /** As a new link does. */
+  #beginLink(order: 'fresh' | 'strict'): void {
+    const { consumers, lanes } = this.parts;
+    for (const one of consumers) one.split(one.stream === 'alerts' ? 'strict' : order);
+    for (const lane of lanes) lane.begin(LINK);
+  }
+
+  /** A dead letter, and then the books: as the uplink does it. */
+  #park(record: LogRecord): Promise<void> {
+    const { events, keeper } = this.parts;
+    const { stream, device, topic, payload, monoMs } = record;
+    const letter = { device, topic, payload, monoMs, reason: 'CLOUD_TOO_LARGE' };
+    const parked = new Promise<void>((resolve, reject) => {
+      if (stream === 'dead-letter') resolve();
+      else {
+        events.append(events.stream('dead-letter'), 0, letter, (error) => {
+          if (error !== undefined) reject(error);
+          else {
+            this.parkedLetters += 1;
+            resolve();
+          }
+        });
+      }
+    }).then(() => bookParked(keeper.books, record));
+    const settled = parked.catch(() => {}).finally(() => this.#parking.delete(settled));
+    this.#parking.add(settled);
+    return parked;
   }
 
   /** A process that is dead writes nothing any more. */
@@ -167,52 +231,62 @@ uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
     });
   }
 
-  /** Puts up to `count` records on the wire. */
+  /** Puts up to `count` records of each lane on the wire. */
   async send(count: number): Promise<void> {
     for (const lane of this.parts.lanes) {
       const enough = new AbortController();
+      await lane.rested(enough.signal);
       const filled = lane.fill(enough.signal);
       for (let i = 0; i < 20; i++) await turn();
       enough.abort();
       await filled;
       for (let i = 0; i < count; i++) {
-        const sendable = lane.take();
-        if (sendable === undefined) break;
-        const { log: _, ...of } = JSON.parse(Buffer.from(sendable.message.payload).toString());
-        const key = `${of.stream}/${of.partition}/${of.offset}`;
-        this.sent.set(key, (this.sent.get(key) ?? 0) + 1);
-        this.#inFlight.push({ key, sendable });
+        const cut = lane.take();
+        if (cut === undefined) break;
+        for (const { payload } of await cut.messages) {
+          const { log: _, ...of } = JSON.parse(Buffer.from(payload).toString());
+          const key = `${of.stream}/${of.partition}/${of.offset}`;
+          this.sent.set(key, (this.sent.get(key) ?? 0) + 1);
+          if (lane.priority === BACKLOG_LANE) this.sentBehind += 1;
+          this.#inFlight.push({ key, cut });
+        }
       }
     }
   }
 
   /** The cloud acknowledges some of what is on its way, in any order. */
   ack(picks: (index: number) => boolean): void {
-    const rest: InFlight[] = [];
-    for (const [i, one] of this.#inFlight.entries()) {
-      if (!picks(i)) rest.push(one);
-      else {
-        this.acked.add(one.key);
-        one.sendable.done();
-      }
+    for (const { key, cut } of this.#take(picks)) {
+      this.acked.add(key);
+      cut.done();
     }
-    this.#inFlight = rest;
+  }
+
+  /** It refuses some; resolves when those that are set aside have been. */
+  async refuse(kind: 'later' | 'too-large' | 'never', picks: (index: number) => boolean) {
+    for (const { cut } of this.#take(picks)) cut.refused(new CloudRefusal(kind, 'no'));
+    while (this.#parking.size > 0) await Promise.all(this.#parking);
+    await turn();
+  }
+
+  #take(picks: (index: number) => boolean): readonly InFlight[] {
+    const all = this.#inFlight;
+    this.#inFlight = all.filter((_, i) => !picks(i));
+    return all.filter((_, i) => picks(i));
   }
 
   /** The link ends: what is not acknowledged goes out again. */
-  breakLink(): void {
+  breakLink(order: 'fresh' | 'strict' = 'fresh'): void {
     this.#inFlight = [];
-    for (const lane of this.parts.lanes) {
-      lane.end('gone');
-      lane.begin(8);
-    }
+    for (const lane of this.parts.lanes) lane.end('gone');
+    this.#beginLink(order);
   }
 
   /** Until the cloud has acknowledged all there is. */
   async drain(): Promise<void> {
     this.breakLink();
     for (let i = 0; i < 10_000; i++) {
-      if (this.parts.lanes.every((lane) => lane.backlog() === 0)) return;
+      if (this.parts.consumers.every((one) => one.backlog() === 0)) return;
       await this.send(8);
       this.ack(() => true);
     }
@@ -232,7 +306,7 @@ uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
   async stop(): Promise<void> {
     const { telemetry, events, checkpoints, keeper, consumers } = this.parts;
     keeper.stop();
-    for (const consumer of consumers) await consumer.close();
+    for (const consumer of consumers) consumer.close();
     await telemetry.close();
     await events.close();
     await checkpoints.stop();
@@ -282,7 +356,11 @@ uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
       const view = name === 'readings' ? telemetry : events;
       if (!stream.forwarded) continue;
       const range = { files: this.files, view, stream: name, from, until };
-      for await (const records of readRange(range)) addBacklog(backlog, stream, records);
+      const cloudHas = new HandledOffsets(from, stream.ahead);
+      for await (const records of readRange(range)) {
+        const owed = records.filter(({ partition, offset }) => !cloudHas.has(partition, offset));
+        addBacklog(backlog, stream, owed);
+      }
     }
     return reportOf({ snapshot, entries: await this.entries(), backlog });
   }

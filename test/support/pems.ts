@@ -1,4 +1,4 @@
-/** Two certificates that sign themselves, good for a hundred years, and the keys of both. */
+/** Certificates that sign themselves, good for a hundred years, each with its key. */
 
 export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIBcDCCARWgAwIBAgIUYXu30tcbyuqGCnuqU6+nudeqvuEwCgYIKoZIzj0EAwIw
@@ -35,5 +35,26 @@ export const OTHER_KEY = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJ+zPzkhowJiVTh4C
 9TRGVNbo4p2jMam9hix2PIDnvyyhRANCAAT9wtqQUg55Ij2NsUekyGtsqn9kbCoN
 wwFEx/M/oOzjb82gUK3K7V7v+ItoVFUh6luHQt19mBMOOOo4PuDQ9Qgh
+-----END PRIVATE KEY-----
+`;
+
+/** Of localhost and 127.0.0.1. */
+export const LOCAL_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUIfPrU9SmzIw3K34vHosZwTKn+ukwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNTA3MDQwNloYDzIxMjYxMTAx
+MDcwNDA2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASx70v3faGmC2HpY5l2zjtAIOJslaMT9RGxyUxSDd/tbk5oXKZ/STec
+XWTZkskRxmr2tFjdlVm9Clh4sySLsk03o28wbTAdBgNVHQ4EFgQUxoiWhW5iqegH
+jS5vq72UPn+ajFswHwYDVR0jBBgwFoAUxoiWhW5iqegHjS5vq72UPn+ajFswDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIhAJjsS/yEeFFRWDG1Vp9PQo4Qa0LNXlboadPluqB9T4SUAiBz
+NmVeAzlgTkErPEcYLY2H86DABlUZFSild/YFV7ezjw==
+-----END CERTIFICATE-----
+`;
+
+export const LOCAL_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgEpn7lkMudkhvF4f6
+/SDToPQez/kQW29HbsKL2nPrgLShRANCAASx70v3faGmC2HpY5l2zjtAIOJslaMT
+9RGxyUxSDd/tbk5oXKZ/STecXWTZkskRxmr2tFjdlVm9Clh4sySLsk03
 -----END PRIVATE KEY-----
 `;

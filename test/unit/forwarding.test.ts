@@ -5,10 +5,11 @@ import { seededRandom, systemClock } from '../../src/base/clock.ts';
 import { newCounters } from '../../src/base/counters.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { Checkpoints } from '../../src/checkpoints.ts';
-import { booking, Forwarding } from '../../src/forwarding.ts';
+import { Forwarding } from '../../src/forwarding.ts';
 import { checkpointKey } from '../../src/log/checkpoint.ts';
 import type { Journal } from '../../src/log/journal.ts';
 import { textsOfNamedFiles } from '../../src/ops/named-files.ts';
+import { booking } from '../../src/uplink-books.ts';
 import { configOf } from '../support/config-loading.ts';
 import { FakeFiles } from '../support/fake-files.ts';
 import { append, openTestJournal, reading } from '../support/journals.ts';
@@ -193,13 +194,17 @@ it('books no acknowledgement of what retention had dropped: it was counted as ex
   const stream = { name: 'readings', log: 'a1', takesMessages: true };
   const head = { booked: [9], expiredTo: [5], forwards: true };
   const { books: own } = books.open(stream, head);
-  const { onAcked } = booking(books, 'readings');
+  const book = booking(books, 'readings');
   const record = {
     ...{ stream: 'readings', partition: 0, device: 'd', topic: 't', payload: new Uint8Array() },
     ...{ monoMs: 0, boot: '00', runMs: 0, receivedAtMs: 0 },
   };
-  onAcked?.({ ...record, offset: 4 });
-  expect(own.buckets.size).toBe(0);
-  onAcked?.({ ...record, offset: 5 });
-  expect(own.buckets.get(0)?.counts.cloudAcked).toBe(1);
+  // Together, and apart.
+  const both = book?.([4, 5].map((offset) => ({ ...record, offset })));
+  const dropped = book?.([{ ...record, offset: 4 }]);
+  const counts = () => own.buckets.get(0)?.counts;
+  dropped?.();
+  expect([counts()?.forwarded, counts()?.cloudAcked]).toEqual([3, 0]);
+  both?.();
+  expect([counts()?.forwarded, counts()?.cloudAcked]).toEqual([3, 1]);
 });

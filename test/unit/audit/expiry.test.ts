@@ -2,6 +2,7 @@ import { beforeEach, expect, it } from 'vitest';
 import { Books } from '../../../src/audit/books.ts';
 import { Expiry } from '../../../src/audit/expiry.ts';
 import type { StreamBooks } from '../../../src/audit/stream-books.ts';
+import { HandledOffsets } from '../../../src/base/handled-offsets.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
@@ -9,7 +10,7 @@ const MINUTE_MS = 60_000;
 
 let own: StreamBooks;
 let expiry: Expiry;
-let positions: number[];
+let acked: HandledOffsets;
 let saves: number;
 let canSave: boolean;
 let whileReading: () => void;
@@ -26,13 +27,13 @@ beforeEach(() => {
   const stream = { name: 'readings', log: 'a1', takesMessages: true };
   const head = { booked: [100, 100], expiredTo: [0, 0], forwards: true };
   own = books.open(stream, head).books;
-  positions = [0, 0];
+  acked = new HandledOffsets([0, 0]);
   saves = 0;
   canSave = true;
   whileReading = () => {};
   expiry = new Expiry({
     books,
-    position: ({ partition }) => positions[partition] ?? 0,
+    acked: () => acked,
     save: async () => {
       saves += 1;
       return canSave;
@@ -56,7 +57,7 @@ const expired = () =>
   ]);
 
 it('counts by bucket what the cloud has not had, saved before it goes', async () => {
-  positions = [2, 0];
+  acked = new HandledOffsets([2, 0]);
   await drop(0, 10);
   expect(expired()).toEqual([
     [0, 2],
@@ -76,14 +77,27 @@ it('counts nothing a second time: after a crash the same is dropped again', asyn
 
 it('counts nothing that the cloud acknowledged while it was read', async () => {
   whileReading = () => {
-    positions = [6, 0];
+    acked = new HandledOffsets([6, 0]);
   };
   await drop(0, 8);
   expect(expired()).toEqual([[1, 2]]);
 });
 
+it('counts what lies between what the cloud acknowledged ahead of it', async () => {
+  acked = new HandledOffsets([1, 0], [[[3, 6]], []]);
+  whileReading = () => acked.add(0, { from: 8, to: 10 });
+  await drop(0, 12);
+  // 1 and 2; 6 and 7; 10 and 11.
+  expect(expired()).toEqual([
+    [0, 2],
+    [1, 2],
+    [2, 2],
+  ]);
+  expect(own.expiredTo).toEqual([12, 0]);
+});
+
 it('counts nothing of a stream that no uplink sends, and nothing that it has sent', async () => {
-  positions = [8, 0];
+  acked = new HandledOffsets([8, 0]);
   await drop(0, 8);
   own.setForwards(false);
   await drop(8, 8);

@@ -3,6 +3,7 @@ import { Books } from '../../../src/audit/books.ts';
 import { noCounts } from '../../../src/audit/counts.ts';
 import { entryReading } from '../../../src/audit/entry.ts';
 import { openBooks } from '../../../src/audit/open-books.ts';
+import { HandledOffsets } from '../../../src/base/handled-offsets.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
@@ -23,7 +24,7 @@ it('tells books that begin anew nothing of the entries of those that were lost',
     streams: [
       {
         ...{ name: 'readings', log: 'a1', takesMessages: true, forwards: true },
-        ...{ earliest: [0], end: [5], position: [2] },
+        ...{ earliest: [0], end: [5], acked: new HandledOffsets([2]) },
         records: async function* () {
           yield [2, 3, 4].map(record);
         },

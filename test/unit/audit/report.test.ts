@@ -10,8 +10,8 @@ const MINUTE_MS = 60_000;
 function streamOf(more: Partial<StreamSnapshot> = {}): StreamSnapshot {
   return {
     ...{ stream: 'readings', log: 'a1', takesMessages: true, forwarded: true },
-    ...{ bucketMs: MINUTE_MS, mergedBeforeMs: 0, from: [0], end: [9], buckets: [] },
-    ...{ lostOffsets: [], gaps: [], gapDevices: 0, gapNumbers: 0 },
+    ...{ bucketMs: MINUTE_MS, mergedBeforeMs: 0, from: [0], end: [9], ahead: [] },
+    ...{ buckets: [], lostOffsets: [], gaps: [], gapDevices: 0, gapNumbers: 0 },
     ...more,
   };
 }

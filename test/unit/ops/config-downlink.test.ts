@@ -102,8 +102,10 @@ test('only an uplink over MQTT has a downlink', () => {
   expect(problemOf(bare)).toMatchObject({ path: 'downlink.routes' });
   const config = configOf(text());
   expect(downlinkFaults(config)).toEqual([]);
+  const socket = { ...config.uplink, url: 'wss://cloud.example/mqtt' };
+  expect(downlinkFaults({ ...config, uplink: socket })).toEqual([]);
   const uplink = { ...config.uplink, url: 'nats://cloud.example' };
   expect(downlinkFaults({ ...config, uplink })).toMatchObject([
-    { path: ['downlink', 'routes'], message: expect.stringContaining('mqtt:// or mqtts://') },
+    { path: ['downlink', 'routes'], message: expect.stringContaining('only a cloud of MQTT') },
   ]);
 });

@@ -147,6 +147,9 @@ describe('settings that do not fit together', () => {
     ['uplink:\n  certFile: /c', 'uplink.certFile', 2, 'uplink.keyFile'],
     ['uplink:\n  keyFile: /k', 'uplink.keyFile', 2, 'uplink.certFile'],
     ['uplink:\n  url: mqtt://c\n  caFile: /c', 'uplink.caFile', 3, 'mqtts://'],
+    ['uplink:\n  url: ws://c\n  caFile: /c', 'uplink.caFile', 3, 'wss://'],
+    ['uplink:\n  url: tls://c\n  serverName: d', 'uplink.serverName', 3, 'leave it out'],
+    ['uplink:\n  url: mqtt://c\n  alpn: mqtt', 'uplink.alpn', 3, 'mqtts://'],
     ['uplink:\n  url: nats://c\n  caFile: /c', 'uplink.caFile', 3, 'tls://'],
     ['uplink:\n  url: kafka://c\n  caFile: /c', 'uplink.caFile', 3, 'kafkas://'],
     ['uplink:\n  passwordFile: /p\n  url: kafka://c', 'uplink.passwordFile', 2, 'uplink.username'],
@@ -181,7 +184,7 @@ describe('settings that do not fit together', () => {
 
 describe('the address and topic of the cloud', () => {
   test.each([
-    ['http://c', 'must start with mqtt://, mqtts://,'],
+    ['http://c', 'must start with mqtt://, mqtts://, ws://,'],
     ['nats://a:4222,b:0', 'port 0'],
     ['nats://a,', 'a host is needed'],
     ['kafka://a:9092,b:9092/topic', 'only host and port'],
@@ -191,6 +194,8 @@ describe('the address and topic of the cloud', () => {
     ['mqtt://c:99999', 'not an address'],
     ['mqtt://c:0', 'port 0'],
     ['mqtts://c/path', 'only host and port'],
+    ['wss://c/mqtt?token=hunter2', 'no ? and no #'],
+    ['wss://me:12/ter2@c:8883', 'uplink.passwordFile'],
     ['mqtts://me:hun/ter2@c:8883', 'uplink.passwordFile'],
     ['mqtts://me:hunter2@c:8883', 'uplink.passwordFile'],
   ])('url %j', (url, says) => {
@@ -209,10 +214,17 @@ describe('the address and topic of the cloud', () => {
     expect(problemOf(`uplink:\n  topic: '${topic}'`).message).toContain(says);
   });
 
+  test('what TLS asks for', () => {
+    expect(problemOf('uplink: { alpn: "a b" }').message).toContain('visible ASCII');
+    expect(problemOf('uplink: { serverName: a/b }').message).toContain('host name');
+  });
+
   test('good ones pass', () => {
     const text = 'uplink: { url: "mqtts://c.example:8883", topic: "$aws/rules/x/{device}" }';
     expect(configOf(text).uplink.url).toBe('mqtts://c.example:8883');
     expect(load('uplink: { url: "mqtt://[::1]:1883" }').ok).toBe(true);
+    const socket = configOf('uplink: { url: "wss://c.example/mqtt", serverName: d, alpn: x-mqtt }');
+    expect(socket.uplink).toMatchObject({ url: 'wss://c.example/mqtt', alpn: 'x-mqtt' });
   });
 
   test.each([

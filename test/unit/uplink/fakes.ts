@@ -1,12 +1,20 @@
 import { Backoff } from '../../../src/base/backoff.ts';
 import { type Random, seededRandom } from '../../../src/base/clock.ts';
 import { newCounters } from '../../../src/base/counters.ts';
+import type { Span } from '../../../src/base/handled-offsets.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
-import type { Consumer } from '../../../src/log/consumer.ts';
-import type { CloudLink, CloudMessage, OpenLink } from '../../../src/uplink/cloud-link.ts';
+import { ALERT_LANE, Budget, FRESH_LANE } from '../../../src/uplink/budget.ts';
+import type {
+  CloudLink,
+  CloudMessage,
+  CloudRefusal,
+  OpenLink,
+} from '../../../src/uplink/cloud-link.ts';
+import type { LaneSource } from '../../../src/uplink/cut.ts';
 import type { Envelope } from '../../../src/uplink/envelope.ts';
 import { Lane } from '../../../src/uplink/lane.ts';
+import { RawShape } from '../../../src/uplink/shape.ts';
 import { Uplink, type UplinkOptions } from '../../../src/uplink/uplink.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { identityOf } from '../../support/identity.ts';
@@ -68,6 +76,8 @@ export class FakeLink implements CloudLink {
         },
         refuse: (error) => {
           leave();
+          const { doubted } = this.#cloud;
+          doubted.set(identity, (doubted.get(identity) ?? 0) + 1);
           reject(error);
         },
       };
@@ -95,6 +105,8 @@ export class FakeCloud {
   /** Every publish, over all links. */
   readonly arrived: Arrival[] = [];
   readonly acked = new Set<string>();
+  /** How often one was refused, or on its way when a link ended. */
+  readonly doubted = new Map<string, number>();
   readonly links: FakeLink[] = [];
   readonly receiveMaximum: number | undefined;
   tries = 0;
@@ -131,23 +143,27 @@ export class FakeCloud {
   }
 }
 
-/** What a stream asks of the far side: has it acknowledged this record at all? */
+/** What a stream asks of the far side. */
 interface Acknowledged {
+  /** Has it acknowledged this record at all? */
   readonly acked: Pick<Set<string>, 'has'>;
+  /** Has it refused it once, or did a link end on it? Only over such ones may others go on. */
+  readonly doubted: Pick<Set<string>, 'has'>;
 }
 
 /** A stream in memory. Throws at whatever a checkpoint must never do. */
-export class FakeConsumer implements Consumer {
-  readonly name = 'uplink';
+export class FakeSource implements LaneSource {
   readonly stream: string;
-  /** Records handled, from the first. */
-  handledCount = 0;
   rewinds = 0;
   /** Most records read and not handled at any time: what the uplink holds of this stream. */
   mostHeld = 0;
+  /** Records that were made dead letters. */
+  readonly parked = new Set<string>();
   readonly #cloud: Acknowledged;
   readonly #random: Random;
   readonly #records: LogRecord[] = [];
+  readonly #handled = new Set<string>();
+  readonly #held = new Set<string>();
   #next = 0;
   #wake: () => void = () => {};
 
@@ -181,12 +197,17 @@ export class FakeConsumer implements Consumer {
     return this.#records.length;
   }
 
+  /** Records handled. */
+  get handledCount(): number {
+    return this.#handled.size;
+  }
+
   identities(): string[] {
     return this.#records.map((record) => this.#identity(record));
   }
 
-  #identity({ stream, partition, offset }: LogRecord): string {
-    return `${ORIGIN.gateway}/${ORIGIN.log}/${stream}/${partition}/${offset}`;
+  #identity({ partition, offset }: Pick<LogRecord, 'partition' | 'offset'>): string {
+    return `${ORIGIN.gateway}/${ORIGIN.log}/${this.stream}/${partition}/${offset}`;
   }
 
   backlog(): number {
@@ -199,10 +220,13 @@ export class FakeConsumer implements Consumer {
       const left = this.#records.length - this.#next;
       if (left > 0) {
         const count = 1 + Math.floor(this.#random() * Math.min(left, maxRecords));
-        const records = this.#records.slice(this.#next, this.#next + count);
+        const given = this.#records.slice(this.#next, this.#next + count);
         this.#next += count;
-        this.mostHeld = Math.max(this.mostHeld, this.#next - this.handledCount);
-        return records;
+        const records = given.filter((record) => !this.#handled.has(this.#identity(record)));
+        for (const record of records) this.#held.add(this.#identity(record));
+        this.mostHeld = Math.max(this.mostHeld, this.#held.size);
+        if (records.length > 0) return records;
+        continue;
       }
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -212,46 +236,93 @@ export class FakeConsumer implements Consumer {
     return [];
   }
 
-  handled(record: LogRecord): void {
-    const identity = this.#identity(record);
-    const expected = this.#records[this.handledCount];
-    if (record !== expected) throw new Error(`${identity} was handled out of turn`);
-    if (!this.#cloud.acked.has(identity)) throw new Error(`${identity} was never acknowledged`);
-    this.handledCount += 1;
+  handled(partition: number, { from, to }: Span): void {
+    for (let offset = from; offset < to; offset++)
+      this.#handle(this.#identity({ partition, offset }));
+  }
+
+  #handle(identity: string): void {
+    if (this.#handled.has(identity)) return;
+    const isParked = this.parked.has(identity);
+    if (!isParked && !this.#cloud.acked.has(identity)) {
+      throw new Error(`${identity} was never acknowledged`);
+    }
+    for (const record of this.#records) {
+      const before = this.#identity(record);
+      if (before === identity || isParked) break;
+      if (!this.#handled.has(before) && !this.#cloud.doubted.has(before)) {
+        throw new Error(`${identity} was handled out of turn`);
+      }
+    }
+    this.#handled.add(identity);
+    this.#held.delete(identity);
+  }
+
+  /** A dead letter says what became of it. */
+  park(record: LogRecord): void {
+    this.parked.add(this.#identity(record));
+  }
+
+  isHistorical(): boolean {
+    return false;
+  }
+
+  owns(record: LogRecord): boolean {
+    return !this.#handled.has(this.#identity(record));
   }
 
   rewind(): void {
     this.rewinds += 1;
-    this.#next = this.handledCount;
-  }
-
-  checkpoint(): ReadonlyMap<string, string> {
-    return new Map();
+    this.#held.clear();
+    const first = this.#records.findIndex((one) => !this.#handled.has(this.#identity(one)));
+    this.#next = first < 0 ? this.#records.length : first;
   }
 }
 
-/** An uplink over fakes. Waits between links are as short as timers allow. */
+interface More extends Partial<UplinkOptions> {
+  readonly laneBackoff?: () => Backoff;
+  /** Before a record is parked. */
+  readonly beforePark?: (record: LogRecord, refusal: CloudRefusal) => Promise<void>;
+}
+
+/** An uplink over fakes, one lane a stream. Waits between links are as short as timers allow. */
 export function uplinkOver(
   cloud: { readonly open: OpenLink },
-  consumers: readonly Consumer[],
-  more: Partial<UplinkOptions> & { readonly laneBackoff?: () => Backoff } = {},
+  sources: readonly FakeSource[],
+  { laneBackoff, beforePark, ...more }: More = {},
 ) {
   const counters = newCounters();
   const clock = new FakeClock();
   const topic = 'headgate/{gateway}/{stream}/{device}';
   const noWait = () => new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
-  const { laneBackoff = noWait } = more;
-  const lanes = consumers.map(
-    (consumer) => new Lane({ consumer, origin: ORIGIN, topic, backoff: laneBackoff() }),
+  const lanes = sources.map(
+    (source) =>
+      new Lane({
+        source,
+        shape: new RawShape({ origin: ORIGIN, topic, identity: 'wrapper' }),
+        priority: source.stream === 'alerts' ? ALERT_LANE : FRESH_LANE,
+        backoff: laneBackoff?.() ?? noWait(),
+        clock,
+        park: async (record, refusal) => {
+          await beforePark?.(record, refusal);
+          source.park(record);
+        },
+      }),
   );
   const backoff = noWait();
   /** Why each link was given up. */
   const reasons: unknown[] = [];
   const logger: Logger = { ...silentLogger, warn: ({ reason }) => reasons.push(reason) };
+  const unlimited = { bytesPerSecond: 0, bytesPerDay: 0, publishesPerSecond: 0 };
   const uplink = new Uplink({
     open: cloud.open,
     lanes,
     window: 8,
+    maxInFlightBytes: Number.POSITIVE_INFINITY,
+    maxBytes: Number.POSITIVE_INFINITY,
+    backlogShare: 0.5,
+    budget: new Budget({ clock, ...unlimited, meteredHours: [], meteredLanes: 'fresh' }),
+    backlog: () => sources.reduce((sum, source) => sum + source.backlog(), 0),
     backoff,
     counters,
     clock,
@@ -266,10 +337,10 @@ export function ackAll(link: FakeLink): void {
   for (const { ack } of [...link.pending]) ack();
 }
 
-/** Acknowledges all that comes, until every consumer is done. */
-export async function drain(cloud: FakeCloud, consumers: readonly FakeConsumer[]): Promise<void> {
+/** Acknowledges all that comes, until every stream is done. */
+export async function drain(cloud: FakeCloud, sources: readonly FakeSource[]): Promise<void> {
   cloud.away = false;
-  while (consumers.some((consumer) => consumer.backlog() > 0)) {
+  while (sources.some((source) => source.backlog() > 0)) {
     ackAll(await cloud.link());
     await settle();
   }

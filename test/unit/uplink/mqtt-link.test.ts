@@ -7,7 +7,7 @@ import { type CloudOptions, mqttCloud } from '../../../src/uplink/mqtt-link.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { freePort } from '../../support/free-port.ts';
 import { until } from '../../support/until.ts';
-import { FakeConsumer, settle, uplinkOver } from './fakes.ts';
+import { FakeSource, settle, uplinkOver } from './fakes.ts';
 import { ScriptedBroker } from './scripted-broker.ts';
 
 const clock = new FakeClock();
@@ -343,7 +343,7 @@ describe('no link', () => {
 describe('the uplink over real links', () => {
   test.each([4, 5] as const)('MQTT %i: five cuts, nothing lost, order kept', async (version) => {
     // The broker acknowledges by itself, so there is no book of what it has.
-    const stream = new FakeConsumer('readings', { acked: { has: () => true } });
+    const stream = new FakeSource('readings', { acked: { has: () => true }, doubted: new Set() });
     const open = cloudAt(broker.url, { protocolVersion: version });
     const { uplink, counters } = uplinkOver({ open }, [stream]);
     uplink.start();

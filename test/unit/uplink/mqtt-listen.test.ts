@@ -81,7 +81,7 @@ describe.each([4, 5] as const)('MQTT %i', (protocolVersion) => {
     expect(broker.acked).toEqual(['1', '2', '3']);
   });
 
-  test('what was not acknowledged comes again on the next link, and what was sent since', async () => {
+  test('what was not acknowledged comes again, and then what was sent since', async () => {
     const first = await openLink({ protocolVersion });
     const before = taker();
     await first.listen?.(['down/#'], before.onCommand);

@@ -3,7 +3,7 @@ import { Backoff } from '../../../src/base/backoff.ts';
 import { seededRandom } from '../../../src/base/clock.ts';
 import { CloudRefusal } from '../../../src/uplink/cloud-link.ts';
 import type { Uplink } from '../../../src/uplink/uplink.ts';
-import { ackAll, drain, FakeCloud, FakeConsumer, settle, uplinkOver } from './fakes.ts';
+import { ackAll, drain, FakeCloud, FakeSource, settle, uplinkOver } from './fakes.ts';
 
 const running: Uplink[] = [];
 
@@ -21,9 +21,9 @@ afterEach(async () => {
 describe('when a stream gets no further', () => {
   test('a refused record is sent again first, in order, on the same link', async () => {
     const cloud = new FakeCloud();
-    const consumer = new FakeConsumer('readings', cloud, () => 0.999);
-    consumer.append(5);
-    const { reasons, uplink } = start(cloud, [consumer]);
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(5);
+    const { reasons, uplink } = start(cloud, [source]);
     const link = await cloud.link();
     await settle();
     cloud.arrived.length = 0;
@@ -34,18 +34,18 @@ describe('when a stream gets no further', () => {
     expect(link.closed).toBe(false);
     expect(reasons).toEqual(['the cloud refused a record with reason 0x97']);
     expect(uplink.status().stuck).toEqual([{ stream: 'readings', reason: reasons[0] }]);
-    await drain(cloud, [consumer]);
-    expect(cloud.arrived.map(({ identity }) => identity)).toEqual(consumer.identities());
+    await drain(cloud, [source]);
+    expect(cloud.arrived.map(({ identity }) => identity)).toEqual(source.identities());
     expect(uplink.status().stuck).toEqual([]);
   });
 
   test('refusals of one row are one refusal: one line, one rest', async () => {
     const cloud = new FakeCloud();
-    const consumer = new FakeConsumer('readings', cloud, () => 0.999);
-    consumer.append(5);
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(5);
     const laneBackoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
     const rests = vi.spyOn(laneBackoff, 'nextMs');
-    const { reasons } = start(cloud, [consumer], { laneBackoff: () => laneBackoff });
+    const { reasons } = start(cloud, [source], { laneBackoff: () => laneBackoff });
     const link = await cloud.link();
     await settle();
     for (const { refuse } of [...link.pending])
@@ -57,7 +57,7 @@ describe('when a stream gets no further', () => {
 
   test('the others go on while it rests, and nothing of it is sent', async () => {
     const cloud = new FakeCloud();
-    const [alerts, readings] = ['alerts', 'readings'].map((name) => new FakeConsumer(name, cloud));
+    const [alerts, readings] = ['alerts', 'readings'].map((name) => new FakeSource(name, cloud));
     if (alerts === undefined || readings === undefined) throw new Error('two were made');
     alerts.append(3);
     const long = () => new Backoff({ baseMs: 600_000, maxMs: 600_000, random: seededRandom(1) });
@@ -65,7 +65,7 @@ describe('when a stream gets no further', () => {
     const link = await cloud.link();
     await settle();
     link.pending[0]?.refuse(
-      new CloudRefusal('never', 'the cloud refused a record with reason 0x87'),
+      new CloudRefusal('later', 'the cloud refused a record with reason 0x97'),
     );
     ackAll(link);
     readings.append(20);
@@ -77,7 +77,7 @@ describe('when a stream gets no further', () => {
 
   test('a record that ends every link lets the other streams have theirs', async () => {
     const cloud = new FakeCloud();
-    const [alerts, readings] = ['alerts', 'readings'].map((name) => new FakeConsumer(name, cloud));
+    const [alerts, readings] = ['alerts', 'readings'].map((name) => new FakeSource(name, cloud));
     if (alerts === undefined || readings === undefined) throw new Error('two were made');
     alerts.append(1);
     readings.append(20);
@@ -94,9 +94,9 @@ describe('when a stream gets no further', () => {
 
   test('a record that ends every link is named from the second on, until it is taken', async () => {
     const cloud = new FakeCloud();
-    const consumer = new FakeConsumer('readings', cloud);
-    consumer.append(3);
-    const { uplink } = start(cloud, [consumer]);
+    const source = new FakeSource('readings', cloud);
+    source.append(3);
+    const { uplink } = start(cloud, [source]);
     const reason = 'the link ended before an answer: the packet is too large';
     for (const stuck of [[], [{ stream: 'readings', reason }], [{ stream: 'readings', reason }]]) {
       const link = await cloud.link();
@@ -105,19 +105,19 @@ describe('when a stream gets no further', () => {
       await settle();
       expect(uplink.status().stuck).toEqual(stuck);
     }
-    await drain(cloud, [consumer]);
+    await drain(cloud, [source]);
     expect(uplink.status().stuck).toEqual([]);
   });
 
   test('a stream that moved on an earlier link only is named as well', async () => {
     const cloud = new FakeCloud();
-    const consumer = new FakeConsumer('readings', cloud, () => 0.999);
-    consumer.append(20);
-    const { uplink } = start(cloud, [consumer]);
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(20);
+    const { uplink } = start(cloud, [source]);
     for (const stuckCount of [0, 0, 1]) {
       const link = await cloud.link();
       await settle();
-      if (consumer.handledCount === 0) link.pending[0]?.ack();
+      if (source.handledCount === 0) link.pending[0]?.ack();
       await settle();
       link.end('cut off');
       await settle();
@@ -127,11 +127,11 @@ describe('when a stream gets no further', () => {
 
   test('a link that ends while the lane rests changes nothing about that', async () => {
     const cloud = new FakeCloud();
-    const consumer = new FakeConsumer('readings', cloud);
-    consumer.append(3);
+    const source = new FakeSource('readings', cloud);
+    source.append(3);
     const laneBackoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
     vi.spyOn(laneBackoff, 'nextMs').mockReturnValueOnce(600_000);
-    const { uplink } = start(cloud, [consumer], { laneBackoff: () => laneBackoff });
+    const { uplink } = start(cloud, [source], { laneBackoff: () => laneBackoff });
     const sent: number[] = [];
     for (let i = 0; i < 3; i++) {
       const link = await cloud.link();
@@ -147,7 +147,7 @@ describe('when a stream gets no further', () => {
   test('a refusal gives its place in the window to another stream', async () => {
     const cloud = new FakeCloud();
     const [alerts, readings] = ['alerts', 'readings'].map(
-      (name) => new FakeConsumer(name, cloud, () => 0.999),
+      (name) => new FakeSource(name, cloud, () => 0.999),
     );
     if (alerts === undefined || readings === undefined) throw new Error('two were made');
     alerts.append(2);
@@ -165,23 +165,23 @@ describe('when a stream gets no further', () => {
 
   test('what was read before a refusal is not sent after it', async () => {
     const cloud = new FakeCloud();
-    const consumer = new FakeConsumer('readings', cloud, () => 0.999);
-    consumer.append(2);
-    const read = consumer.read.bind(consumer);
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(2);
+    const read = source.read.bind(source);
     let come = () => {};
     const slow = new Promise<void>((resolve) => (come = resolve));
     let reads = 0;
-    vi.spyOn(consumer, 'read').mockImplementation(async (...given) => {
+    vi.spyOn(source, 'read').mockImplementation(async (...given) => {
       reads += 1;
       const isSlow = reads === 2;
       const records = await read(...given);
       if (isSlow) await slow;
       return records;
     });
-    start(cloud, [consumer]);
+    start(cloud, [source]);
     const link = await cloud.link();
     await settle();
-    consumer.append(2);
+    source.append(2);
     await settle();
     expect(link.pending).toHaveLength(2);
     for (const { refuse } of [...link.pending])
@@ -189,15 +189,15 @@ describe('when a stream gets no further', () => {
     await settle();
     cloud.arrived.length = 0;
     come();
-    await drain(cloud, [consumer]);
-    expect(cloud.arrived.map(({ identity }) => identity)).toEqual(consumer.identities());
+    await drain(cloud, [source]);
+    expect(cloud.arrived.map(({ identity }) => identity)).toEqual(source.identities());
   });
 
   test('a refusal while the lane waits for the next record wakes it', async () => {
     const cloud = new FakeCloud();
-    const consumer = new FakeConsumer('readings', cloud);
-    consumer.append(1);
-    start(cloud, [consumer]);
+    const source = new FakeSource('readings', cloud);
+    source.append(1);
+    start(cloud, [source]);
     const link = await cloud.link();
     await settle();
     link.pending[0]?.refuse(
@@ -209,12 +209,174 @@ describe('when a stream gets no further', () => {
 
   test('a log that cannot be read is read again, on the same link', async () => {
     const cloud = new FakeCloud();
-    const consumer = new FakeConsumer('readings', cloud);
-    consumer.append(3);
-    vi.spyOn(consumer, 'read').mockRejectedValueOnce(new Error('EIO'));
-    const { reasons } = start(cloud, [consumer]);
-    await drain(cloud, [consumer]);
+    const source = new FakeSource('readings', cloud);
+    source.append(3);
+    vi.spyOn(source, 'read').mockRejectedValueOnce(new Error('EIO'));
+    const { reasons } = start(cloud, [source]);
+    await drain(cloud, [source]);
     expect(reasons).toEqual(['the log cannot be read: EIO']);
     expect(cloud.links).toHaveLength(1);
+  });
+});
+
+const FIRST = 'gw/a1b2/readings/0/0';
+const NEVER = new CloudRefusal('never', 'the cloud refused a record with reason 0x87');
+const LATER = new CloudRefusal('later', 'the cloud refused a record with reason 0x97');
+
+/** Answers all that is there now, those of `refused` with that refusal. */
+async function answer(cloud: FakeCloud, refusal: CloudRefusal, refused: (of: string) => boolean) {
+  const link = await cloud.link();
+  for (const { identity, ack, refuse } of [...link.pending]) {
+    if (refused(identity)) refuse(refusal);
+    else ack();
+  }
+  await settle(10);
+}
+
+describe('when one record is the cause', () => {
+  test('it is parked once the cloud has taken another, and the stream goes on', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(6);
+    const { uplink, counters, reasons } = start(cloud, [source]);
+    const link = await cloud.link();
+    await settle();
+    link.pending[0]?.refuse(NEVER);
+    await settle();
+    // Alone, and again: a refusal says nothing about the record while none is taken.
+    const [, second] = source.identities();
+    const last = () => link.pending.at(-1);
+    for (const identity of [FIRST, second, FIRST]) {
+      expect(last()?.identity).toBe(identity);
+      expect([...source.parked]).toEqual([]);
+      expect(uplink.status().stuck).toHaveLength(1);
+      if (identity === FIRST) last()?.refuse(NEVER);
+      else last()?.ack();
+      await settle(10);
+    }
+    expect([...source.parked]).toEqual([FIRST]);
+    await drain(cloud, [source]);
+    expect(cloud.acked).toEqual(new Set(source.identities().slice(1)));
+    expect([counters.forwarded, cloud.links.length]).toEqual([5, 1]);
+    expect(uplink.status().stuck).toEqual([]);
+    expect(reasons).toEqual([NEVER, NEVER, NEVER].map(({ message }) => message));
+  });
+
+  test('none is parked while the cloud refuses all of them: the lane rests', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(20);
+    const laneBackoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
+    const rests = vi.spyOn(laneBackoff, 'nextMs');
+    const { uplink } = start(cloud, [source], { laneBackoff: () => laneBackoff });
+    for (let i = 0; i < 100; i++) await answer(cloud, NEVER, () => true);
+    expect(rests.mock.calls.length).toBeGreaterThan(5);
+    expect([...source.parked]).toEqual([]);
+    expect(source.handledCount).toBe(0);
+    expect(uplink.status().stuck).toEqual([{ stream: 'readings', reason: NEVER.message }]);
+    // In the middle of a look, too.
+    await drain(cloud, [source]);
+    expect([...source.parked]).toEqual([]);
+    expect(uplink.status().stuck).toEqual([]);
+  });
+
+  test('one that was refused for a while is not parked when the others are taken', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(6);
+    start(cloud, [source]);
+    await settle();
+    // So often that it is looked at alone, and there once more: then the quota is there again.
+    for (let i = 0; i < 6; i++) await answer(cloud, LATER, (identity) => identity === FIRST);
+    await drain(cloud, [source]);
+    expect([...source.parked]).toEqual([]);
+    expect(cloud.acked).toEqual(new Set(source.identities()));
+  });
+
+  test('one that is refused time after time while others are taken is parked', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(6);
+    start(cloud, [source]);
+    await settle();
+    for (let i = 0; i < 30; i++) await answer(cloud, LATER, (identity) => identity === FIRST);
+    expect([...source.parked]).toEqual([FIRST]);
+    expect(source.backlog()).toBe(0);
+  });
+
+  test('one that ends every link is parked after three, and others are heard before', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(6);
+    const { uplink } = start(cloud, [source]);
+    const sentAlone: string[] = [];
+    for (let i = 0; i < 40 && source.backlog() > 0; i++) {
+      const link = await cloud.link();
+      await settle();
+      const [one] = link.pending;
+      if (link.pending.length === 1 && one !== undefined) sentAlone.push(one.identity);
+      if (link.pending.some(({ identity }) => identity === FIRST)) link.end('too large a packet');
+      else ackAll(link);
+      await settle(10);
+    }
+    const [first, second] = source.identities();
+    expect(sentAlone.slice(0, 4)).toEqual([first, second, first, first]);
+    expect([...source.parked]).toEqual([FIRST]);
+    expect(cloud.acked).toEqual(new Set(source.identities().slice(1)));
+    expect(uplink.status().stuck).toEqual([]);
+  });
+
+  test('one that is too large alone is parked at once; its row is kept', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(4);
+    const { counters } = start(cloud, [source]);
+    const link = await cloud.link();
+    await settle();
+    const tooLarge = new CloudRefusal('too-large', 'the cloud refused a record with reason 0x95');
+    link.pending[2]?.refuse(tooLarge);
+    await settle();
+    const third = source.identities()[2];
+    expect([...source.parked]).toEqual([third]);
+    ackAll(link);
+    await settle();
+    expect(source.backlog()).toBe(0);
+    expect(cloud.arrived.map(({ identity }) => identity)).toEqual(source.identities());
+    expect(counters.forwarded).toBe(3);
+  });
+
+  test('one that is too large when it is looked at alone is parked', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(1);
+    const laneBackoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
+    const rests = vi.spyOn(laneBackoff, 'nextMs');
+    const { uplink } = start(cloud, [source], { laneBackoff: () => laneBackoff });
+    await settle();
+    await answer(cloud, NEVER, () => true);
+    await answer(cloud, new CloudRefusal('too-large', 'too large'), () => true);
+    expect([...source.parked]).toEqual([FIRST]);
+    expect(uplink.status().stuck).toEqual([]);
+    expect(rests).not.toHaveBeenCalled();
+  });
+
+  test('one that cannot be made a dead letter is sent again, after a rest', async () => {
+    const cloud = new FakeCloud();
+    const source = new FakeSource('readings', cloud, () => 0.999);
+    source.append(3);
+    const beforePark = vi.fn().mockRejectedValueOnce(new Error('ENOSPC')).mockResolvedValue(0);
+    const { uplink } = start(cloud, [source], { beforePark });
+    const link = await cloud.link();
+    await settle();
+    const tooLarge = new CloudRefusal('too-large', 'too large');
+    link.pending[0]?.refuse(tooLarge);
+    await settle();
+    expect([...source.parked]).toEqual([]);
+    const reason = 'too large; it could not be made a dead letter: ENOSPC';
+    expect(uplink.status().stuck).toEqual([{ stream: 'readings', reason }]);
+    await answer(cloud, tooLarge, (identity) => identity === FIRST);
+    expect([...source.parked]).toEqual([FIRST]);
+    await drain(cloud, [source]);
+    expect(uplink.status().stuck).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import type { OpenLink } from '../../../src/uplink/cloud-link.ts';
-import { FakeCloud, FakeConsumer, uplinkOver } from './fakes.ts';
+import { FakeCloud, FakeSource, uplinkOver } from './fakes.ts';
 
 test('why there is no link is said once, until the reason changes or there was one', async () => {
   const cloud = new FakeCloud();
@@ -10,7 +10,7 @@ test('why there is no link is said once, until the reason changes or there was o
     const reason = reasons[tries++];
     return reason === '' || reason === undefined ? cloud.open() : Promise.reject(new Error(reason));
   };
-  const { uplink, reasons: told } = uplinkOver({ open }, [new FakeConsumer('readings', cloud)]);
+  const { uplink, reasons: told } = uplinkOver({ open }, [new FakeSource('readings', cloud)]);
   uplink.start();
   (await cloud.link()).end('cable pulled');
   await vi.waitFor(() => expect(tries).toBeGreaterThan(6));
