@@ -75,6 +75,14 @@ async function startFar(name: string): Promise<void> {
   await far.start();
 }
 
+async function startSink(): Promise<void> {
+  sink = new Running(process.execPath, [
+    SINK,
+    ...['--from', `mqtt://127.0.0.1:${far.port}`, '--postgres', postgres.url, '--create-table'],
+  ]);
+  await until('the sink has subscribed', () => subscriptions() > 0, 30_000);
+}
+
 function subscriptions(): number {
   return sink.stderr.split('connected, ').length - 1;
 }
@@ -167,6 +175,12 @@ const TROUBLES: Readonly<Record<string, () => Promise<void>>> = {
     await startGateway();
   },
 
+  sinkKilled: async () => {
+    sink.kill('SIGKILL');
+    await sink.ended;
+    await startSink();
+  },
+
   /** The clock is set while it runs: hours ahead, then a day back, then right again. */
   clock: async () => {
     for (const seconds of [3 * 3_600, -86_400, 0]) {
@@ -187,11 +201,7 @@ beforeAll(async () => {
   console.info(`seed ${SEED}, shape ${SHAPE}`);
   await startFar('far');
   postgres = await Postgres.create(join(folder, 'postgres'), await freePort());
-  sink = new Running(process.execPath, [
-    SINK,
-    ...['--from', `mqtt://127.0.0.1:${far.port}`, '--postgres', postgres.url, '--create-table'],
-  ]);
-  await until('the sink has subscribed', () => subscriptions() > 0, 30_000);
+  await startSink();
   proxy = await LossyProxy.start({ toPort: far.port, seed: SEED });
   port = await freePort();
   await startGateway();
