@@ -18,7 +18,7 @@ export interface ConsumerOptions {
 }
 
 /**
- * A consumer of one stream of this gateway's journal: a reader, and how far what it gave is handled.
+ * A consumer of one stream of this gateway's journal: a reader, and how far it is handled.
  */
 export class StreamConsumer implements Consumer {
   readonly name: string;

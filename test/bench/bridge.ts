@@ -1,4 +1,4 @@
-/** Debian's mosquitto with its own bridge, as it would be set up on a gateway to keep everything. */
+/** Debian's mosquitto with its own bridge, set up as on a gateway that keeps everything. */
 import { Mosquitto } from '../support/mosquitto.ts';
 
 export interface BridgeSettings {

@@ -10,7 +10,7 @@
  * link opens. The time runs from the first connection of the gateway that goes through to the last
  * reading at a subscriber of the far broker, so that nobody is charged for the wait between two
  * attempts. What arrives is decoded
- * when it is all there. Bytes are those of TCP's payload both ways on the link, connecting and acknowledgements
+ * when it is all there. Bytes are those of TCP's payload both ways, connecting and acknowledgements
  * included.
  */
 import { join } from 'node:path';
