@@ -166,7 +166,8 @@ export class Lane {
     try {
       while (!this.#hasEnough() && !signal.aborted) {
         const { source } = this.#options;
-        const records = await source.read(RECORDS_PER_READ, reading.signal);
+        const noneFollows = () => this.#waiting.noneFollows();
+        const records = await source.read(RECORDS_PER_READ, reading.signal, noneFollows);
         // Read before the source was rewound: they come again.
         if (reading.signal.aborted) return;
         this.#waiting.push(records);
