@@ -17,8 +17,8 @@ const log: Status['log']['telemetry'] = {
   pendingBytes: 7,
   segments: 2,
   sizeBytes: 8_388_608,
-  tornBytes: 0,
-  corruptBlocks: 0,
+  tornBytes: 19,
+  corruptBlocks: 23,
   lost: [],
 };
 
@@ -30,14 +30,14 @@ const BARE: Status = {
   pid: 1,
   uptimeSeconds: 12,
   health: 'ok',
-  backlog: 0,
-  expired: 0,
+  backlog: 31,
+  expired: 29,
   bytesWritten: 8_192,
   stateBytesWritten: 300,
   flash: {
-    writtenTodayBytes: 0,
-    payloadTodayBytes: 0,
-    projectedBytesPerDay: 0,
+    writtenTodayBytes: 11,
+    payloadTodayBytes: 13,
+    projectedBytesPerDay: 17,
     budgetBytesPerDay: 0,
     overBudget: false,
     lingerMs: 5,
@@ -142,6 +142,48 @@ describe('the metrics', () => {
       headgate_audit_last_closed_timestamp_seconds: 1_767_225_600.5,
       'headgate_log_size_bytes{store=events}': 8_388_608,
     });
+  });
+
+  it('each have their own figure of the status', () => {
+    expect(Object.fromEntries(scraped(metricsText(FULL)))).toMatchObject({
+      headgate_uptime_seconds: 12,
+      headgate_resident_memory_bytes: 9e7,
+      headgate_mqtt_connections: 4,
+      headgate_backlog_records: 31,
+      headgate_expired_total: 29,
+      headgate_uplink_state_seconds: 30,
+      headgate_uplink_backlog_age_seconds: 90,
+      headgate_uplink_eta_seconds: 7,
+      headgate_uplink_sent_bytes_total: 5_000,
+      headgate_uplink_bytes_per_record: 12.1,
+      'headgate_log_segments{store=telemetry}': 2,
+      'headgate_log_pending_bytes{store=telemetry}': 7,
+      'headgate_log_written_bytes_total{store=telemetry}': 4_096,
+      'headgate_log_payload_bytes_total{store=telemetry}': 1_000,
+      'headgate_log_commits_total{store=telemetry}': 3,
+      'headgate_log_torn_bytes{store=telemetry}': 19,
+      'headgate_log_corrupt_blocks{store=telemetry}': 23,
+      headgate_state_written_bytes_total: 300,
+      headgate_flash_written_today_bytes: 11,
+      headgate_flash_payload_today_bytes: 13,
+      headgate_flash_amplification_ratio: 2.5,
+      headgate_flash_projected_bytes_per_day: 17,
+      headgate_active_alerts: 1,
+      headgate_detect_series: 6,
+      headgate_detect_unwatched_total: 2,
+      headgate_dedup_ids: 50,
+      headgate_dedup_stored_ids: 60,
+      headgate_dedup_devices: 3,
+      headgate_dedup_resets_total: 1,
+      headgate_audit_open_buckets: 2,
+      headgate_audit_closed_buckets_total: 9,
+    });
+  });
+
+  it.each(Object.keys(newCounters()))('count what the status counts: %s', (field) => {
+    const name = field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const values = scraped(metricsText({ ...BARE, [field]: 4_711 }));
+    expect(values.get(`headgate_${name}_total`)).toBe(4_711);
   });
 
   it('that are not known are left out: no uplink, no budget, no payload yet', () => {
