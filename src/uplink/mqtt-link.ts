@@ -57,6 +57,7 @@ function clientOptions(options: CloudOptions, ids: PacketIds): IClientOptions {
     queueQoSZero: false,
     resubscribe: false,
     messageIdProvider: ids,
+    reschedulePings: false,
     // Else each packet looks a dozen times whether somebody listens.
     log: () => {},
     ...(options.username === '' ? {} : { username: options.username }),
@@ -151,10 +152,17 @@ class MqttLink implements CloudLink {
       protocolVersion,
       ids,
       watch: this.#watch,
-      write: (packets) => client.stream.write(packets),
+      write: (packets) => {
+        client.stream.write(packets);
+        // Of the library's own packets it does so by itself, and of each acknowledgement.
+        if (hasHeard) client.reschedulePing(true);
+        hasHeard = false;
+      },
     });
+    let hasHeard = false;
     client.on('packetreceive', (packet) => {
       if (packet.cmd !== 'puback' || packet.messageId === undefined) return;
+      hasHeard = true;
       this.#outbox.answered(packet.messageId, packet.reasonCode);
     });
     client.on('error', (error) => this.#giveUp(textOf(error)));
