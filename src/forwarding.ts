@@ -62,6 +62,8 @@ export interface ForwardingStatus extends UplinkStatus, DrainStatus {
 
 const NOTHING: ReadonlyMap<string, string> = new Map();
 const CONNECT_TIMEOUT_MS = 10_000;
+/** So long after a reading the next one may come any moment. */
+const BUSY_MS = 100;
 /** Of a batch, unless the configuration or the cloud says so: what most clouds take. */
 const BATCH_BYTES = 131_072;
 /**
@@ -87,9 +89,9 @@ export class Forwarding {
   /** Of what comes in. */
   readonly #arrived = new DrainMeter();
   #sampling: NodeJS.Timeout | undefined;
-  /** Readings came in between the last two samples. */
-  #isBusy = false;
-  #lastStored = 0;
+  /** When `isBusy` last saw that readings had come in. */
+  #storedSeen = 0;
+  #busyUntilMonoMs = 0;
   readonly #lanes: readonly Lane[];
   readonly #uplink: Uplink;
   #given = '';
@@ -119,7 +121,7 @@ export class Forwarding {
       maxBytes: maxBytesOf(config),
       backlogShare: uplink.backlogShare,
       budget: this.#budget,
-      isBusy: () => this.#isBusy,
+      isBusy: () => this.#isBusy(),
       backoff,
       counters,
       clock,
@@ -150,10 +152,17 @@ export class Forwarding {
   #sample(): void {
     const { counters, clock } = this.#options;
     const now = clock.monoMs();
-    this.#isBusy = counters.stored > this.#lastStored;
-    this.#lastStored = counters.stored;
     this.#drained.sample(counters.forwarded + counters.parked, now);
     this.#arrived.sample(counters.stored + counters.deadLettered + counters.alerts, now);
+  }
+
+  /** Readings have come in just now. Asked before each publish of the backlog. */
+  #isBusy(): boolean {
+    const { counters, clock } = this.#options;
+    const now = clock.monoMs();
+    if (counters.stored > this.#storedSeen) this.#busyUntilMonoMs = now + BUSY_MS;
+    this.#storedSeen = counters.stored;
+    return now < this.#busyUntilMonoMs;
   }
 
   /** What comes in from here on is fresh; alerts are few, and keep their order. */

@@ -22,8 +22,11 @@ export interface SplitConsumerOptions {
 /** One of the two ways to read: records come in commit order, each once until it is rewound. */
 export interface Source {
   readonly stream: string;
-  /** At most `maxRecords`; waits until there is one. Empty only when `signal` has aborted. */
-  read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]>;
+  /**
+   * At most `maxRecords`; waits until there is one, and calls `onWait` before it does. Empty only
+   * when `signal` has aborted.
+   */
+  read(maxRecords: number, signal: AbortSignal, onWait?: () => void): Promise<readonly LogRecord[]>;
   /** Offsets from `from` on and before `to` are handled. */
   handled(partition: number, span: Span): void;
   /** It was received before the split. */
@@ -76,7 +79,7 @@ export class SplitConsumer {
   #sourceOf(reading: Reading, isFresh: boolean): Source {
     return {
       stream: this.stream,
-      read: (maxRecords, signal) => reading.read(maxRecords, signal),
+      read: (maxRecords, signal, onWait) => reading.read(maxRecords, signal, onWait),
       handled: (partition, span) => this.#handled.add(partition, span),
       isHistorical: ({ partition, offset }) => offset < (this.#historicalTo[partition] ?? 0),
       owns: ({ partition, offset }) =>
@@ -185,14 +188,19 @@ class Reading {
     this.#nextPlace = nextPlace;
   }
 
-  async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
+  async read(
+    maxRecords: number,
+    signal: AbortSignal,
+    onWait?: () => void,
+  ): Promise<readonly LogRecord[]> {
     while (!signal.aborted) {
       const reader = this.#reader ?? this.#open();
       if (reader === undefined) {
+        onWait?.();
         await this.#rewound.rings(signal);
         continue;
       }
-      const records = await reader.read(maxRecords, signal);
+      const records = await reader.read(maxRecords, signal, onWait);
       if (reader !== this.#reader) continue;
       const wanted = records.filter(this.#isWanted);
       if (wanted.length > 0) return wanted;

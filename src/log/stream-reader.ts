@@ -80,10 +80,14 @@ export class StreamReader {
   }
 
   /**
-   * The next records in commit order, at most `maxRecords`; waits until there is one. Empty only
-   * when it is done, or when `signal` has aborted.
+   * The next records in commit order, at most `maxRecords`; waits until there is one, and calls
+   * `onWait` before it does. Empty only when it is done, or when `signal` has aborted.
    */
-  async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
+  async read(
+    maxRecords: number,
+    signal: AbortSignal,
+    onWait?: () => void,
+  ): Promise<readonly LogRecord[]> {
     while (!signal.aborted && !this.#isClosed) {
       if (this.#rest.length > 0) {
         const records = this.#give(maxRecords);
@@ -92,7 +96,9 @@ export class StreamReader {
       }
       if (this.isDone) return [];
       if (this.#liveBytes === undefined) await this.#readOn();
-      if (this.#rest.length === 0 && !this.isDone) await this.#bell.rings(signal);
+      if (this.#rest.length > 0 || this.isDone) continue;
+      onWait?.();
+      await this.#bell.rings(signal);
     }
     return [];
   }

@@ -11,8 +11,11 @@ import type { MessageBound, Shape } from './shape.ts';
 /** Where a lane's records come from: `log/split-consumer.ts`. */
 export interface LaneSource {
   readonly stream: string;
-  /** At most `maxRecords`; waits until there is one. Empty only when `signal` has aborted. */
-  read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]>;
+  /**
+   * At most `maxRecords`; waits until there is one, and calls `onWait` before it does. Empty only
+   * when `signal` has aborted.
+   */
+  read(maxRecords: number, signal: AbortSignal, onWait?: () => void): Promise<readonly LogRecord[]>;
   /** Offsets of this span are done with. */
   handled(partition: number, span: Span): void;
   isHistorical(record: LogRecord): boolean;

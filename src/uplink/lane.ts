@@ -1,25 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
-import type { Span } from '../base/handled-offsets.ts';
 import type { LogRecord } from '../base/reading.ts';
 import type { LanePriority } from './budget.ts';
 import { CloudRefusal } from './cloud-link.ts';
-import type { Booking, Cut, LaneLink, LaneOptions } from './cut.ts';
+import type { Cut, LaneLink, LaneOptions } from './cut.ts';
 import { type Finding, Probe } from './probe.ts';
+import { type Sent, sentOf } from './sent.ts';
 import { Waiting } from './waiting.ts';
-
-interface Sent {
-  /** Of each partition, the records of it. */
-  readonly spans: ReadonlyMap<number, Span>;
-  /** Arrival of the oldest of them, ms since 1970. */
-  readonly oldestMs: number;
-  /** The record, if it is one: it may have to be parked. Many would be held for long. */
-  readonly alone: LogRecord | undefined;
-  /** How many of them the cloud will have, and the books of these. */
-  count: number;
-  acked: () => void;
-  isAcked: boolean;
-}
 
 const NO_LINK: LaneLink = {
   window: 0,
@@ -166,7 +153,8 @@ export class Lane {
     try {
       while (!this.#hasEnough() && !signal.aborted) {
         const { source } = this.#options;
-        const records = await source.read(RECORDS_PER_READ, reading.signal);
+        const noneFollows = () => this.#waiting.noneFollows();
+        const records = await source.read(RECORDS_PER_READ, reading.signal, noneFollows);
         // Read before the source was rewound: they come again.
         if (reading.signal.aborted) return;
         this.#waiting.push(records);
@@ -373,26 +361,4 @@ export class Lane {
     this.#isResting = false;
     this.#restart();
   }
-}
-
-function sentOf(records: readonly LogRecord[], book: Booking | undefined): Sent {
-  const [oldest] = records;
-  return {
-    spans: spansOf(records),
-    oldestMs: oldest?.receivedAtMs ?? 0,
-    alone: records.length === 1 ? oldest : undefined,
-    count: records.length,
-    acked: book?.(records) ?? (() => {}),
-    isAcked: false,
-  };
-}
-
-/** The records of a cut, by partition. Between two of them nothing is left to be sent. */
-function spansOf(records: readonly LogRecord[]): ReadonlyMap<number, Span> {
-  const spans = new Map<number, Span>();
-  for (const { partition, offset } of records) {
-    const from = spans.get(partition)?.from ?? offset;
-    spans.set(partition, { from, to: offset + 1 });
-  }
-  return spans;
 }

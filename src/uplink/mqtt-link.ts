@@ -1,22 +1,18 @@
-import {
-  connect,
-  type IClientOptions,
-  type IClientPublishOptions,
-  type IConnackPacket,
-  type MqttClient,
-} from 'mqtt';
+import { connect, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
 import type { Clock } from '../base/clock.ts';
 import { codeOf } from '../base/errors.ts';
-import {
-  type CloudCommand,
-  type CloudLink,
-  type CloudMessage,
-  CloudRefusal,
-  type OpenLink,
-  type RefusalKind,
-  type RefusedFilter,
+import { AckWatch } from './ack-watch.ts';
+import type {
+  CloudCommand,
+  CloudLink,
+  CloudMessage,
+  OpenLink,
+  RefusedFilter,
 } from './cloud-link.ts';
 import { MAX_HELD, MqttInbox } from './mqtt-inbox.ts';
+import { MqttOutbox } from './mqtt-outbox.ts';
+import { publishBytes } from './mqtt-packets.ts';
+import { PacketIds } from './packet-ids.ts';
 
 export interface CloudOptions {
   readonly url: string;
@@ -45,19 +41,11 @@ export interface SessionOptions {
   readonly maxPacketBytes: number;
 }
 
-/** MQTT 5, 3.4.2.1: what each refusing reason of a PUBACK asks for; the others: never. */
-const KINDS: Readonly<Record<number, RefusalKind>> = {
-  128: 'later',
-  131: 'later',
-  149: 'too-large',
-  151: 'later',
-};
-
 /**
  * The client's own queue and store are off: the log is the only queue. It never connects again by
  * itself, so each link begins with nothing in flight.
  */
-function clientOptions(options: CloudOptions): IClientOptions {
+function clientOptions(options: CloudOptions, ids: PacketIds): IClientOptions {
   const tls = tlsOptions(options.tls);
   return {
     clientId: options.clientId,
@@ -68,6 +56,10 @@ function clientOptions(options: CloudOptions): IClientOptions {
     reconnectPeriod: 0,
     queueQoSZero: false,
     resubscribe: false,
+    messageIdProvider: ids,
+    reschedulePings: false,
+    // Else each packet looks a dozen times whether somebody listens.
+    log: () => {},
     ...(options.username === '' ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
     ...tls,
@@ -127,14 +119,11 @@ function inboxOf(client: MqttClient): MqttInbox {
   return inbox;
 }
 
-interface Pending {
-  readonly reject: (error: Error) => void;
-}
-
 const CLOSED = 'the connection was closed';
 
 interface LinkParts {
   readonly client: MqttClient;
+  readonly ids: PacketIds;
   /** There is one where there is a session. */
   readonly inbox: MqttInbox | undefined;
   readonly options: CloudOptions;
@@ -147,29 +136,43 @@ class MqttLink implements CloudLink {
   readonly #client: MqttClient;
   readonly #options: CloudOptions;
   readonly #inbox: MqttInbox | undefined;
-  /** In the order in which they were published, so the first is the oldest. */
-  readonly #pending = new Set<Pending>();
-  /** Since when the oldest is the oldest. */
-  #oldestSinceMonoMs = 0;
+  readonly #watch: AckWatch;
+  readonly #outbox: MqttOutbox;
   #reason = CLOSED;
 
-  constructor({ client, inbox, options }: LinkParts, { properties }: IConnackPacket) {
+  constructor({ client, inbox, ids, options }: LinkParts, { properties }: IConnackPacket) {
     this.#client = client;
     this.#inbox = inbox;
     this.#options = options;
     this.receiveMaximum = properties?.receiveMaximum;
     this.maximumSizeBytes = properties?.maximumPacketSize;
+    const { clock, ackTimeoutMs, protocolVersion } = options;
+    this.#watch = new AckWatch(clock, ackTimeoutMs, (reason) => this.#giveUp(reason));
+    this.#outbox = new MqttOutbox({
+      protocolVersion,
+      ids,
+      watch: this.#watch,
+      write: (packets) => {
+        client.stream.write(packets);
+        // Of the library's own packets it does so by itself, and of each acknowledgement.
+        if (hasHeard) client.reschedulePing(true);
+        hasHeard = false;
+      },
+    });
+    let hasHeard = false;
+    client.on('packetreceive', (packet) => {
+      if (packet.cmd !== 'puback' || packet.messageId === undefined) return;
+      hasHeard = true;
+      this.#outbox.answered(packet.messageId, packet.reasonCode);
+    });
     client.on('error', (error) => this.#giveUp(textOf(error)));
     client.on('disconnect', ({ reasonCode }) => {
       this.#giveUp(`the cloud ended it with reason 0x${(reasonCode ?? 0).toString(16)}`);
     });
-    const watch = setInterval(() => this.#giveUpIfDead(), options.ackTimeoutMs / 4);
-    watch.unref();
     this.ended = new Promise((resolve) => {
       client.once('close', () => {
-        clearInterval(watch);
-        for (const { reject } of this.#pending) reject(new Error(this.#reason));
-        this.#pending.clear();
+        this.#outbox.end();
+        this.#watch.end(this.#reason);
         resolve(this.#reason);
       });
     });
@@ -180,65 +183,13 @@ class MqttLink implements CloudLink {
     this.#client.end(true);
   }
 
-  /**
-   * A link on which acknowledgements stop coming is dead, whatever TCP believes. Those of a full
-   * window may take far longer than one: each has its own time from when it is the oldest.
-   */
-  #giveUpIfDead(): void {
-    const { clock, ackTimeoutMs } = this.#options;
-    if (this.#pending.size === 0) return;
-    if (clock.monoMs() - this.#oldestSinceMonoMs < ackTimeoutMs) return;
-    this.#giveUp(`no acknowledgement within ${ackTimeoutMs} ms`);
+  sizeOf(message: CloudMessage): number {
+    return publishBytes(message, this.#options.protocolVersion);
   }
 
-  #add(pending: Pending): void {
-    if (this.#pending.size === 0) this.#oldestSinceMonoMs = this.#options.clock.monoMs();
-    this.#pending.add(pending);
-  }
-
-  #delete(pending: Pending): void {
-    const [oldest] = this.#pending;
-    if (oldest === pending) this.#oldestSinceMonoMs = this.#options.clock.monoMs();
-    this.#pending.delete(pending);
-  }
-
-  /** PUBLISH of QoS 1: fixed header, topic, packet id, properties, payload. */
-  sizeOf({ topic, payload, properties }: CloudMessage): number {
-    let body = 2 + Buffer.byteLength(topic) + 2 + payload.length;
-    if (this.#options.protocolVersion === 5) {
-      let length = 0;
-      for (const [name, value] of Object.entries(properties)) {
-        length += 5 + Buffer.byteLength(name) + Buffer.byteLength(value);
-      }
-      body += length + lengthBytes(length);
-    }
-    return 1 + lengthBytes(body) + body;
-  }
-
-  publish({ topic, payload, properties }: CloudMessage): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (!this.#client.connected) {
-        reject(new Error(this.#reason));
-        return;
-      }
-      const pending = { reject };
-      this.#add(pending);
-      const { buffer, byteOffset, byteLength } = payload;
-      const bytes = Buffer.from(buffer, byteOffset, byteLength);
-      const options: IClientPublishOptions = { qos: 1 };
-      if (this.#options.protocolVersion === 5 && Object.keys(properties).length > 0) {
-        options.properties = { userProperties: { ...properties } };
-      }
-      this.#client.publish(topic, bytes, options, (error) => {
-        const refused = error ? refusalOf(error) : undefined;
-        // The link is ending. The library says so to some and to others never; the close says so
-        // to all of them, and knows why.
-        if (error && refused === undefined) return;
-        this.#delete(pending);
-        if (refused === undefined) resolve();
-        else reject(refused);
-      });
-    });
+  publish(message: CloudMessage): Promise<void> {
+    if (!this.#client.connected) return Promise.reject(new Error(this.#reason));
+    return this.#outbox.publish(message);
   }
 
   async listen(
@@ -260,15 +211,15 @@ class MqttLink implements CloudLink {
         reject(new Error(this.#reason));
         return;
       }
-      const pending = { reject };
-      this.#add(pending);
+      const asked = {};
+      this.#watch.add(asked, reject);
       // MQTT 5: what is retained comes only where the subscription is new.
       const options = { qos: 1 as const, rh: 1 };
       this.#client.subscribe(filter, options, (_error, _subscriptions, packet) => {
         // Without an answer the link is ending: the close says so.
         const [granted] = packet?.granted ?? [];
         if (typeof granted !== 'number') return;
-        this.#delete(pending);
+        this.#watch.delete(asked);
         resolve(refusalOfGrant(granted));
       });
     });
@@ -286,21 +237,6 @@ function refusalOfGrant(granted: number): string | undefined {
   return granted === 0 ? 'QoS 0 only: what is sent while the link is down is lost' : undefined;
 }
 
-/** The client library turns a refusing PUBACK into an error with its code. */
-function refusalOf(error: Error): CloudRefusal | undefined {
-  const { code } = error as { code?: unknown };
-  if (typeof code !== 'number' || code < 0x80) return undefined;
-  const reason = `the cloud refused a record with reason 0x${code.toString(16)}`;
-  return new CloudRefusal(KINDS[code] ?? 'never', reason);
-}
-
-/** Bytes of a length as MQTT writes it (1.5.5): seven bits each. */
-function lengthBytes(length: number): number {
-  if (length < 128) return 1;
-  if (length < 16_384) return 2;
-  return length < 2_097_152 ? 3 : 4;
-}
-
 /** A host name with several addresses fails with an error that has a code and no message. */
 function textOf(error: Error): string {
   return error.message === '' ? codeOf(error) : error.message;
@@ -311,7 +247,8 @@ export function mqttCloud(options: CloudOptions): OpenLink {
   return (signal) =>
     new Promise((resolve, reject) => {
       signal.throwIfAborted();
-      const client = connect(options.url, clientOptions(options));
+      const ids = new PacketIds();
+      const client = connect(options.url, clientOptions(options, ids));
       // Now: what a session kept comes right behind the CONNACK.
       const inbox = options.session === undefined ? undefined : inboxOf(client);
       let failure = CLOSED;
@@ -333,7 +270,7 @@ export function mqttCloud(options: CloudOptions): OpenLink {
           return;
         }
         letGo();
-        resolve(new MqttLink({ client, inbox, options }, connack));
+        resolve(new MqttLink({ client, inbox, ids, options }, connack));
         client.off('error', onError);
       };
       // The listener for errors stays: one that comes late has nobody else.

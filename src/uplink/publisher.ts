@@ -42,6 +42,11 @@ const WORK_MS = 1;
  */
 const REST = 16;
 
+/** One cut on its way. */
+interface Flight {
+  bytes: number;
+}
+
 /** Keeps the window of one link full, from the lane whose turn it is. */
 export class Publisher {
   /** Resolves with the first reason to publish nothing more. */
@@ -197,16 +202,19 @@ export class Publisher {
 
   #start(lane: Lane, cut: Cut): void {
     const { messages } = cut;
-    const sent: Promise<void> = (
-      messages instanceof Promise ? this.#sendLater(cut, messages) : this.#send(messages)
-    ).then(
+    const flight: Flight = { bytes: 0 };
+    const acked =
+      messages instanceof Promise
+        ? this.#sendLater(cut, messages, flight)
+        : this.#send(messages, flight);
+    const sent: Promise<void> = acked.then(
       () => {
-        this.#inFlight.delete(sent);
+        this.#land(sent, flight);
         cut.done();
         this.#publish();
       },
       (error: unknown) => {
-        this.#inFlight.delete(sent);
+        this.#land(sent, flight);
         if (!(error instanceof CloudRefusal)) this.stop(messageOf(error));
         // Nothing is skipped, and the others go on: the lane rests and sends it again, or parks it.
         else if (cut.refused(error)) this.#warn(lane, error.message);
@@ -216,40 +224,47 @@ export class Publisher {
     this.#inFlight.add(sent);
   }
 
+  #land(sent: Promise<void>, { bytes }: Flight): void {
+    this.#inFlight.delete(sent);
+    this.#inFlightBytes -= bytes;
+  }
+
+  #load(flight: Flight, bytes: number): void {
+    this.#inFlightBytes += bytes - flight.bytes;
+    flight.bytes = bytes;
+  }
+
   /** Once it is packed. Until then its bytes are a guess. */
-  async #sendLater(cut: Cut, packing: Promise<readonly CloudMessage[]>): Promise<unknown> {
-    const { guessedBytes } = cut;
-    this.#inFlightBytes += guessedBytes;
-    const messages = await packing.finally(() => {
-      this.#inFlightBytes -= guessedBytes;
-    });
+  async #sendLater(
+    cut: Cut,
+    packing: Promise<readonly CloudMessage[]>,
+    flight: Flight,
+  ): Promise<unknown> {
+    this.#load(flight, cut.guessedBytes);
+    const messages = await packing;
+    this.#load(flight, 0);
     // Nobody may take it for acknowledged: it comes again, on another link.
     if (this.#over.signal.aborted) throw new Error('the link ended before it was packed');
     // The lane has begun anew meanwhile, and hears nothing of this one.
     if (!cut.isWanted()) return;
-    const sent = this.#send(messages);
+    const sent = this.#send(messages, flight);
     // The lane may pack another one now.
     this.#publish();
     return sent;
   }
 
   /** Rejects when the cloud has not acknowledged all of them. */
-  #send(messages: readonly CloudMessage[]): Promise<unknown> {
+  #send(messages: readonly CloudMessage[], flight: Flight): Promise<unknown> {
     const [first] = messages;
-    if (messages.length === 1 && first !== undefined) return this.#sendOne(first);
-    return Promise.all(messages.map((message) => this.#sendOne(message)));
+    if (messages.length === 1 && first !== undefined) return this.#sendOne(first, flight);
+    return Promise.all(messages.map((message) => this.#sendOne(message, flight)));
   }
 
-  #sendOne(message: CloudMessage): Promise<void> {
+  #sendOne(message: CloudMessage, flight: Flight): Promise<void> {
     const bytes = this.#link.sizeOf(message);
     this.#options.budget.spend(bytes);
-    this.#inFlightBytes += bytes;
-    const release = () => {
-      this.#inFlightBytes -= bytes;
-    };
-    const acked = this.#link.publish(message);
-    acked.then(release, release);
-    return acked;
+    this.#load(flight, flight.bytes + bytes);
+    return this.#link.publish(message);
   }
 
   /** Resolves when nothing is in flight. Only once stopped: before, more follows. */

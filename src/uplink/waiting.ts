@@ -17,6 +17,8 @@ export class Waiting {
   #next = 0;
   #payloadBytes = 0;
   #sinceMonoMs = 0;
+  /** Nothing that could go with them is there yet. */
+  #isAlone = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: WaitingOptions) {
@@ -42,15 +44,24 @@ export class Waiting {
     return count > 0 && this.#options.shape.isFull(count, this.#payloadBytes, maxBytes);
   }
 
-  /** The first of them has waited for as long as it may. */
+  /** The first of them has waited for as long as it may. One of before the link has by now. */
   get hasLingered(): boolean {
     const { shape, clock } = this.#options;
+    if (this.count === 0) return false;
+    if (this.#isAlone && this.#isHistorical(this.#next)) return true;
     // Timers may come a little early.
-    return this.count > 0 && clock.monoMs() - this.#sinceMonoMs >= shape.lingerMs - 1;
+    return clock.monoMs() - this.#sinceMonoMs >= shape.lingerMs - 1;
+  }
+
+  /** There is nothing more to be read just now. */
+  noneFollows(): void {
+    this.#isAlone = true;
+    if (this.hasLingered) this.#options.onLingered();
   }
 
   push(records: readonly LogRecord[]): void {
     if (this.count === 0) this.#beginLinger();
+    this.#isAlone = false;
     if (this.#next > 0) this.#records.splice(0, this.#next);
     this.#next = 0;
     this.#records.push(...records);
