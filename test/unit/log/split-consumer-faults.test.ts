@@ -117,7 +117,7 @@ describe('a restart with spans ahead', () => {
     expect(await rest(consumer.behind)).toEqual([2, 3, 4, 8, 9, 10, 11, 13, 14, 15, 16, 20]);
   });
 
-  it('in order strict one side has all that is left, by offset, and the other nothing', async () => {
+  it('in order strict one side has all that is left, and the other nothing', async () => {
     const { open, store } = await setUp(10);
     const before = open();
     before.split('fresh');

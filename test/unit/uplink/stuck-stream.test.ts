@@ -293,7 +293,7 @@ describe('when one record is the cause', () => {
     expect(cloud.acked).toEqual(new Set(source.identities()));
   });
 
-  test('one that the cloud asks to wait with for hours is waited for, and never parked', async () => {
+  test('one that the cloud asks to be patient with is waited for, and never parked', async () => {
     const cloud = new FakeCloud();
     const source = new FakeSource('readings', cloud, () => 0.999);
     source.append(6);
