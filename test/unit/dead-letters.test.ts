@@ -390,39 +390,3 @@ it('notes of letters that retention has dropped are forgotten', async () => {
   ]);
   expect([...state.stored.values()]).toEqual([`[[${last},${last}]]`]);
 });
-
-describe('a record that the uplink set aside', () => {
-  const topic = 'sensors/d/t';
-  const text = '{"n":1,"id":"m-1"}';
-
-  async function setAside(reason: string): Promise<void> {
-    const messageId = { kind: 'id', text: 'm-1' } as const;
-    const payload = Buffer.from(text);
-    const monoMs = systemClock.monoMs();
-    const letter = { device: 'd', topic, payload, messageId, monoMs, reason };
-    await new Promise<void>((resolve, reject) => {
-      events.append(events.stream('dead-letter'), 0, letter, (error) =>
-        error === undefined ? resolve() : reject(error),
-      );
-    });
-  }
-
-  it.each(['CLOUD_REFUSED', 'CLOUD_TOO_LARGE'])('%s: goes to the cloud again, once', async (of) => {
-    const life = await live();
-    await send(life, topic, text);
-    await setAside(of);
-    expect(outcomes(await redrive(life, [0], { dryRun: true }))).toEqual(['stored']);
-    expect(outcomes(await redrive(life, [0]))).toEqual(['stored']);
-    expect(await stored()).toEqual([text, text]);
-    // Its device's own id would have passed for a repeat of the record that stands there.
-    const ids = (await readAll(files, readings)).map(({ messageId }) => messageId?.text);
-    expect(ids).toEqual(['m-1', `dead-letter:${events.logId}:0`]);
-    expect(outcomes(await redrive(life, [0]))).toEqual(['already-redriven']);
-    // Nor by force, nor after a restart without the note.
-    expect(outcomes(await redrive(life, [0], { again: true }))).toEqual(['duplicate']);
-    state.stored.clear();
-    expect(outcomes(await redrive(await live(), [0]))).toEqual(['duplicate']);
-    expect(await stored()).toHaveLength(2);
-    expectBalance(life.counters);
-  });
-});
