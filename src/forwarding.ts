@@ -4,7 +4,6 @@ import type { Clock, Random } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
 import type { HandledOffsets } from './base/handled-offsets.ts';
 import type { Logger } from './base/logger.ts';
-import type { LogRecord } from './base/reading.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { type Downlink, sessionOf } from './downlink.ts';
 import { checkpointKey } from './log/checkpoint.ts';
@@ -16,6 +15,7 @@ import type { Config } from './ops/config.ts';
 import type { NamedFiles } from './ops/named-files.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
+import { Parking } from './parking.ts';
 import { ALERTS, AUDIT, DEAD_LETTER, type Stores } from './stores.ts';
 import {
   ALERT_LANE,
@@ -24,7 +24,7 @@ import {
   FRESH_LANE,
   type LanePriority,
 } from './uplink/budget.ts';
-import type { CloudRefusal, OpenLink } from './uplink/cloud-link.ts';
+import type { OpenLink } from './uplink/cloud-link.ts';
 import { DrainMeter, SAMPLE_MS } from './uplink/drain-meter.ts';
 import { DEFAULT_TOPICS } from './uplink/envelope.ts';
 import { Lane } from './uplink/lane.ts';
@@ -32,7 +32,7 @@ import type { TlsOptions } from './uplink/mqtt-link.ts';
 import { openCloud } from './uplink/open-cloud.ts';
 import { BatchShape, RawShape, type Shape } from './uplink/shape.ts';
 import { Uplink, type UplinkStatus } from './uplink/uplink.ts';
-import { booking, bookParked } from './uplink-books.ts';
+import { booking } from './uplink-books.ts';
 import { type DrainStatus, drainOf } from './uplink-drain.ts';
 
 export interface ForwardingOptions {
@@ -83,6 +83,7 @@ interface Feed {
 export class Forwarding {
   readonly #options: ForwardingOptions;
   readonly #feeds: readonly Feed[];
+  readonly #parking: Parking;
   readonly #budget: Budget;
   /** Of what the cloud acknowledges. */
   readonly #drained = new DrainMeter();
@@ -96,9 +97,15 @@ export class Forwarding {
   readonly #uplink: Uplink;
   #given = '';
 
-  private constructor(options: ForwardingOptions, feeds: readonly Feed[], open: OpenLink) {
+  private constructor(
+    options: ForwardingOptions,
+    feeds: readonly Feed[],
+    parking: Parking,
+    open: OpenLink,
+  ) {
     this.#options = options;
     this.#feeds = feeds;
+    this.#parking = parking;
     const { config, clock, random, counters, logger } = options;
     const { uplink } = config;
     this.#budget = new Budget({
@@ -107,7 +114,7 @@ export class Forwarding {
       bytesPerDay: uplink.budget.mbPerDay * 1e6,
       ...uplink.budget,
     });
-    this.#lanes = lanesOf(options, feeds);
+    this.#lanes = lanesOf(options, feeds, parking);
     const backoff = new Backoff({
       baseMs: uplink.reconnectMinMs,
       maxMs: uplink.reconnectMaxMs,
@@ -137,7 +144,9 @@ export class Forwarding {
   static async start(options: ForwardingOptions): Promise<Forwarding> {
     const { config, logger, checkpoints } = options;
     const { url, shape, topic } = config.uplink;
-    const forwarding = new Forwarding(options, await openFeeds(options), await farSide(options));
+    const feeds = await openFeeds(options);
+    const parking = await openParking(options, feeds);
+    const forwarding = new Forwarding(options, feeds, parking, await farSide(options));
     const fields = { cloud: url, shape, topic: topic || DEFAULT_TOPICS[shape] };
     logger.info(fields, 'the uplink starts');
     // From the first moment there is a position: what retention drops is measured against it.
@@ -217,7 +226,8 @@ export class Forwarding {
 
   /** Where it has come to, if that is news. A crash sends a little again, and skips nothing. */
   #progress(): ReadonlyMap<string, string> {
-    const entries = new Map(this.#feeds.flatMap(({ consumer }) => [...consumer.checkpoint()]));
+    const sources = [...this.#feeds.map(({ consumer }) => consumer), this.#parking];
+    const entries = new Map(sources.flatMap((source) => [...source.checkpoint()]));
     const text = JSON.stringify([...entries]);
     if (text === this.#given) return NOTHING;
     this.#given = text;
@@ -257,7 +267,7 @@ function tlsNames({ serverName, alpn }: Config['uplink']): TlsOptions {
 }
 
 /** Of one stream: alerts have one lane, others one for what is fresh and one for the backlog. */
-function lanesOf(options: ForwardingOptions, feeds: readonly Feed[]): Lane[] {
+function lanesOf(options: ForwardingOptions, feeds: readonly Feed[], parking: Parking): Lane[] {
   const { config, random, clock, books } = options;
   const { reconnectMinMs: baseMs, reconnectMaxMs: maxMs } = config.uplink;
   return feeds.flatMap(({ consumer, journal }) => {
@@ -271,7 +281,7 @@ function lanesOf(options: ForwardingOptions, feeds: readonly Feed[]): Lane[] {
         backoff: new Backoff({ baseMs, maxMs, random }),
         clock,
         ...(book === undefined ? {} : { book }),
-        park: (record, refusal) => parkRecord(options, record, refusal),
+        park: (record, refusal) => parking.park(record, refusal),
       });
     const { fresh, behind, stream } = consumer;
     if (stream === ALERTS) return [lane(fresh, ALERT_LANE)];
@@ -288,36 +298,6 @@ function shapeOf({ config, gatewayId }: ForwardingOptions, { logId }: Journal): 
   const isBudgeted = kbitPerSecond > 0 || mbPerDay > 0 || publishesPerSecond > 0;
   const maxDocumentBytes = isBudgeted ? BUDGETED_DOCUMENT_BYTES : DOCUMENT_BYTES;
   return new BatchShape({ ...common, lingerMs, compression, maxDocumentBytes });
-}
-
-/**
- * A record that the cloud does not take stays in its stream, and a dead letter says so. One that is
- * a dead letter already is not made another: it would not be taken either. A crash after the letter
- * and before the next checkpoint makes it once more.
- */
-async function parkRecord(
-  { stores, counters, logger, books }: ForwardingOptions,
-  record: LogRecord,
-  refusal: CloudRefusal,
-): Promise<void> {
-  const { events } = stores;
-  const { stream, partition, offset, device } = record;
-  const reason = refusal.kind === 'too-large' ? 'CLOUD_TOO_LARGE' : 'CLOUD_REFUSED';
-  if (stream !== DEAD_LETTER) {
-    const { topic, payload, messageId, deviceTimeMs, monoMs } = record;
-    const letter = { device, topic, payload, messageId, deviceTimeMs, monoMs, reason };
-    await new Promise<void>((resolve, reject) => {
-      events.append(events.stream(DEAD_LETTER), 0, letter, (error) => {
-        if (error === undefined) resolve();
-        else reject(error);
-      });
-    });
-  }
-  counters.parked += 1;
-  bookParked(books, record);
-  const fields = { code: reason, stream, partition, offset, device, reason: refusal.message };
-  const repeatKey = `${stream}/${device}`;
-  logger.error({ ...fields, repeatKey }, 'the cloud does not take a record; it is set aside');
 }
 
 /** A stream that the uplink sends, and where it is. */
@@ -350,4 +330,14 @@ async function openFeeds({ config, stores, state, files }: ForwardingOptions): P
     feeds.push({ consumer, journal });
   }
   return feeds;
+}
+
+function openParking(options: ForwardingOptions, feeds: readonly Feed[]): Promise<Parking> {
+  const { stores, state, files, clock, logger, counters, books } = options;
+  const consumers = feeds.map(({ consumer }) => consumer);
+  const ends = new Map(
+    feeds.map(({ consumer: { stream }, journal }) => [stream, journal.nextOffsets(stream)]),
+  );
+  const about = { state, files, clock, logger, counters, books, consumers };
+  return Parking.open({ events: stores.events, ...about }, ends);
 }

@@ -22,6 +22,11 @@ export async function moveConsumer(
   return JSON.parse((await callControl(socket, { method: 'PUT', path, body })).text) as ConsumerRow;
 }
 
+function positionText({ position, end, ahead }: ConsumerRow['partitions'][number]): string {
+  const beyond = ahead === undefined ? '' : ` (+${ahead})`;
+  return `${position}/${end}${beyond}`;
+}
+
 export function printRows(rows: readonly ConsumerRow[], json: boolean, io: Io): void {
   if (json) {
     io.print(JSON.stringify(rows));
@@ -29,7 +34,7 @@ export function printRows(rows: readonly ConsumerRow[], json: boolean, io: Io): 
   }
   io.print('CONSUMER         STREAM                  LAG  POSITIONS (of the end)');
   for (const { consumer, stream, lag, partitions, own } of rows) {
-    const positions = partitions.map(({ position, end }) => `${position}/${end}`).join('  ');
+    const positions = partitions.map(positionText).join('  ');
     const name = own ? `${consumer} (own)` : consumer;
     const columns = [name.padEnd(16), stream.padEnd(16), String(lag).padStart(10)];
     io.print(`${columns.join(' ')}  ${positions}`);

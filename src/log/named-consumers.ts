@@ -1,6 +1,13 @@
 import { HeadgateError } from '../base/errors.ts';
+import { HandledOffsets } from '../base/handled-offsets.ts';
 import type { StateStore } from '../os/state-store.ts';
-import { checkpointKey, checkpointOffsets, consumerKeys, encodeCheckpoint } from './checkpoint.ts';
+import {
+  checkpointHandled,
+  checkpointKey,
+  checkpointOffsets,
+  consumerKeys,
+  encodeCheckpoint,
+} from './checkpoint.ts';
 import type { LocalStreams } from './local-streams.ts';
 import { earliestOffsets } from './log-reader.ts';
 import { isOwnConsumer } from './own-consumers.ts';
@@ -21,6 +28,8 @@ export interface ConsumerRow {
     readonly position: number;
     readonly earliest: number;
     readonly end: number;
+    /** Kept, handled and beyond the position, where newer ones went first; absent: none. */
+    readonly ahead?: number;
     readonly lag: number;
   }>;
 }
@@ -48,38 +57,48 @@ export class NamedConsumers {
     const rows: ConsumerRow[] = [];
     const names = new Set(this.#streams.rows().map(({ stream }) => stream));
     for (const { consumer, stream, text } of await consumerKeys(this.#state)) {
-      const offsets = names.has(stream) ? this.#offsetsIn(text, stream) : undefined;
-      if (offsets !== undefined) rows.push(this.#row(consumer, stream, offsets));
+      const handled = names.has(stream) ? this.#handledIn(text, stream) : undefined;
+      if (handled !== undefined) rows.push(this.#row(consumer, stream, handled));
     }
     return rows;
   }
 
   /** Throws CONSUMER_UNKNOWN, STREAM_UNKNOWN, REQUEST_INVALID. */
   async row(consumer: string, stream: string): Promise<ConsumerRow> {
-    const offsets = await this.offsets(consumer, stream);
-    if (offsets !== undefined) return this.#row(consumer, stream, offsets);
+    const handled = this.#handledIn(await this.#stored(consumer, stream), stream);
+    if (handled !== undefined) return this.#row(consumer, stream, handled);
     throw new HeadgateError('CONSUMER_UNKNOWN', `no consumer ${consumer} of ${stream}`);
   }
 
   /** First offset not handled, per partition; undefined: it has no position. */
   async offsets(consumer: string, stream: string): Promise<readonly number[] | undefined> {
+    return this.#offsetsIn(await this.#stored(consumer, stream), stream);
+  }
+
+  #stored(consumer: string, stream: string): Promise<string | undefined> {
     this.#checkName(consumer);
     this.#streams.journalOf(stream);
-    return this.#offsetsIn(await this.#state.get(checkpointKey(consumer, stream)), stream);
+    return this.#state.get(checkpointKey(consumer, stream));
   }
 
   #offsetsIn(text: string | undefined, stream: string): readonly number[] | undefined {
     return checkpointOffsets(text, this.#streams.journalOf(stream).logId);
   }
 
-  #row(consumer: string, stream: string, offsets: readonly number[]): ConsumerRow {
+  #handledIn(text: string | undefined, stream: string): HandledOffsets | undefined {
+    const journal = this.#streams.journalOf(stream);
+    return checkpointHandled(text, journal.logId, journal.nextOffsets(stream));
+  }
+
+  #row(consumer: string, stream: string, handled: HandledOffsets): ConsumerRow {
     const journal = this.#streams.journalOf(stream);
     const firsts = earliestOffsets(journal, stream);
     const partitions = journal.nextOffsets(stream).map((end, partition) => {
-      const position = offsets[partition] ?? 0;
+      const position = handled.position(partition);
       const earliest = firsts[partition] ?? 0;
-      const lag = Math.max(0, end - Math.max(position, earliest));
-      return { partition, position, earliest, end, lag };
+      const lag = handled.missing(partition, { from: earliest, to: end });
+      const ahead = Math.max(0, end - Math.max(position, earliest)) - lag;
+      return { partition, position, earliest, end, ...(ahead > 0 ? { ahead } : {}), lag };
     });
     const lag = partitions.reduce((sum, one) => sum + one.lag, 0);
     return { consumer, stream, log: journal.logId, own: isOwnConsumer(consumer), lag, partitions };
@@ -112,7 +131,7 @@ export class NamedConsumers {
       );
       const text = encodeCheckpoint({ log: journal.logId, offsets });
       await this.#state.write(new Map([[key, text]]));
-      return this.#row(consumer, stream, offsets);
+      return this.#row(consumer, stream, new HandledOffsets(offsets));
     });
   }
 

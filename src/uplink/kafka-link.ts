@@ -47,6 +47,8 @@ const KINDS: Readonly<Record<string, RefusalKind>> = {
   RECORD_LIST_TOO_LARGE: 'too-large',
   INVALID_TOPIC_EXCEPTION: 'never',
   INVALID_TIMESTAMP: 'never',
+  INVALID_RECORD: 'never',
+  UNSUPPORTED_FOR_MESSAGE_FORMAT: 'never',
   TOPIC_AUTHORIZATION_FAILED: 'never',
   CLUSTER_AUTHORIZATION_FAILED: 'never',
 };

@@ -20,7 +20,10 @@ const RECORDS_PER_READ = 256;
 const MAX_PACKING = 2;
 /** So many records are looked at one by one where the cloud refuses. */
 const PROBED = 8;
-/** After so many refusals that ask for patience, one record may be the cause. */
+/**
+ * After so many refusals that ask for patience, one record may be the cause: then few are sent
+ * again for nothing. It is waited for, and never parked for that.
+ */
 const PATIENCE = 5;
 
 /**

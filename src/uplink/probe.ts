@@ -21,8 +21,9 @@ export interface Finding<T> {
 /** Links that one may end while none is taken: then it can't be told what ends them. */
 const KILLS = 3;
 /**
- * Makes a culprit. A refusal for good is all of it. One that asks for patience is a part, as the
- * cloud may be busy, and so is a link that ended, as a bad line ends links too.
+ * Makes a culprit. A refusal for good is all of it; a link that ended is a part, as a bad line ends
+ * links too. A refusal that asks for patience is none, however often it comes: a quota, or a
+ * partition without enough replicas, may hold up one device for hours while others are taken.
  */
 const PROOFS = 3;
 
@@ -88,7 +89,7 @@ export class Probe<T> {
   /** `isForGood`: it did not ask for patience. */
   refused(reason: string, isForGood: boolean): void {
     if (this.#current !== undefined) this.#current.isRefused = true;
-    this.#note(reason, isForGood ? PROOFS : 1);
+    this.#note(reason, isForGood ? PROOFS : 0);
   }
 
   /** The link is gone, and what was on its way may be the cause. */

@@ -57,6 +57,8 @@ export class ScriptedKafka {
   /** Every request, in the order of arrival. */
   readonly requests: Produced[][] = [];
   errorOf: (produced: Produced) => number = () => 0;
+  /** Takes everything and answers nothing. */
+  isMute = false;
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -86,7 +88,7 @@ export class ScriptedKafka {
       while (left.length >= 4 && left.length >= 4 + left.readInt32BE()) {
         const end = 4 + left.readInt32BE();
         const answer = this.#answer(new Reader(left.subarray(4, end)));
-        socket.write(Buffer.concat([int(4, answer.length), answer]));
+        if (!this.isMute) socket.write(Buffer.concat([int(4, answer.length), answer]));
         left = left.subarray(end);
       }
     });

@@ -12,7 +12,7 @@ import { textsOfNamedFiles } from '../../src/ops/named-files.ts';
 import { booking } from '../../src/uplink-books.ts';
 import { configOf } from '../support/config-loading.ts';
 import { FakeFiles } from '../support/fake-files.ts';
-import { append, openTestJournal, reading } from '../support/journals.ts';
+import { append, openTestJournal, readAll, reading } from '../support/journals.ts';
 import { memoryState } from '../support/memory-state.ts';
 import { until } from '../support/until.ts';
 import { ScriptedBroker } from './uplink/scripted-broker.ts';
@@ -207,4 +207,24 @@ it('books no acknowledgement of what retention had dropped: it was counted as ex
   expect([counts()?.forwarded, counts()?.cloudAcked]).toEqual([3, 0]);
   both?.();
   expect([counts()?.forwarded, counts()?.cloudAcked]).toEqual([3, 1]);
+});
+
+it('sets aside what is too large, once, also when it is killed before a checkpoint', async () => {
+  await store('readings');
+  await append(telemetry, 0, reading('d', `"${'x'.repeat(4000)}"`), 'readings');
+  await store('readings');
+  const never = 'maxBytes: 2000, checkpointMs: 3600000, streams: [readings]';
+  const { forwarding, state } = await start(never);
+  await until('all is done', () => forwarding.backlog() === 0);
+  const letters = () => readAll(files, events, 'dead-letter');
+  expect((await letters()).map(({ reason }) => reason)).toEqual(['CLOUD_TOO_LARGE']);
+  expect(cloud.topics).toEqual(['readings', 'readings']);
+  // What a kill leaves: the state as it was at the start.
+  const left = memoryState(state.stored);
+  expect(offsetsOf(left, 'readings')).toEqual([0]);
+  const again = await start(never, left);
+  await until('all is done again', () => again.forwarding.backlog() === 0);
+  expect(await letters()).toHaveLength(1);
+  await again.forwarding.stop();
+  expect(offsetsOf(left, 'readings')).toEqual([3]);
 });

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { checkpointKey } from '../../../src/log/checkpoint.ts';
 import { LocalStreams } from '../../../src/log/local-streams.ts';
 import { NamedConsumers } from '../../../src/log/named-consumers.ts';
 import type { StateStore } from '../../../src/os/state-store.ts';
@@ -40,5 +41,33 @@ it('a change that cannot be stored is told, and the next one is made', async () 
   await expect(move()).rejects.toMatchObject({ code: 'ENOSPC' });
   isFull = false;
   expect(await move()).toMatchObject({ lag: 3 });
+  await boot.stop();
+});
+
+it('what was handled before its turn is not to come any more', async () => {
+  const state = memoryState();
+  const { boot, consumers } = await setUp(state);
+  for (let i = 0; i < 8; i++) await boot.put(0, 'x');
+  const { logId: log } = boot.journal;
+  // Beyond the end: of what a card lost.
+  const ahead = [
+    [
+      [3, 5],
+      [8, 90],
+    ],
+    [],
+  ];
+  const text = JSON.stringify({ log, offsets: [1, 90], ahead });
+  state.stored.set(checkpointKey('uplink', 'readings'), text);
+  const [row] = await consumers.rows();
+  expect(row).toEqual(await consumers.row('uplink', 'readings'));
+  expect(row).toMatchObject({
+    lag: 5,
+    partitions: [
+      { position: 1, end: 10, ahead: 4, lag: 5 },
+      { position: 2, end: 2, lag: 0 },
+    ],
+  });
+  expect(row?.partitions[1]).not.toHaveProperty('ahead');
   await boot.stop();
 });

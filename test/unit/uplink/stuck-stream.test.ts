@@ -293,15 +293,28 @@ describe('when one record is the cause', () => {
     expect(cloud.acked).toEqual(new Set(source.identities()));
   });
 
-  test('one that is refused time after time while others are taken is parked', async () => {
+  test('one that the cloud asks to be patient with is waited for, and never parked', async () => {
     const cloud = new FakeCloud();
     const source = new FakeSource('readings', cloud, () => 0.999);
     source.append(6);
-    start(cloud, [source]);
+    const laneBackoff = new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
+    const rests = vi.spyOn(laneBackoff, 'nextMs');
+    const { uplink } = start(cloud, [source], { laneBackoff: () => laneBackoff });
     await settle();
-    for (let i = 0; i < 30; i++) await answer(cloud, LATER, (identity) => identity === FIRST);
-    expect([...source.parked]).toEqual([FIRST]);
-    expect(source.backlog()).toBe(0);
+    // One partition lacks its replicas, say, and the others are as good as ever.
+    for (let i = 0; i < 20; i++) await answer(cloud, LATER, (identity) => identity === FIRST);
+    rests.mockClear();
+    cloud.arrived.length = 0;
+    for (let i = 0; i < 200; i++) await answer(cloud, LATER, (identity) => identity === FIRST);
+    expect([...source.parked]).toEqual([]);
+    expect(uplink.status().stuck).toEqual([{ stream: 'readings', reason: LATER.message }]);
+    // Alone, a rest each time: what it costs is one publish, and not what comes after it.
+    expect(new Set(cloud.arrived.map(({ identity }) => identity))).toEqual(new Set([FIRST]));
+    expect(rests.mock.calls.length).toBe(cloud.arrived.length);
+    await drain(cloud, [source]);
+    expect([...source.parked]).toEqual([]);
+    expect(cloud.acked).toEqual(new Set(source.identities()));
+    expect(uplink.status().stuck).toEqual([]);
   });
 
   test('one that ends every link is parked after three, and others are heard before', async () => {
