@@ -123,6 +123,14 @@ describe('bytes a day', () => {
     }
     expect(waits()).toEqual([0, 90 * 60_000 + 1, 90 * 60_000 + 1]);
   });
+
+  it('while only alerts go, no more than an hour is saved up either', () => {
+    const { budget, clock, waits } = budgetOf(RATE);
+    clock.advance(HOUR_MS * 10);
+    expect(budget.waitMs(ALERT_LANE)).toBe(0);
+    budget.spend(70_000 - AROUND);
+    expect(waits()).toEqual([0, 10 * 60_000 + 1, 10 * 60_000 + 1]);
+  });
 });
 
 describe('publishes a second', () => {
