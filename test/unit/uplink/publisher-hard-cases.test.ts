@@ -66,8 +66,8 @@ describe('the pace of the backlog', () => {
     sources.alerts.append(30);
     await settle();
     expect(far.streams.filter((one) => one !== 'backlog')).toHaveLength(60);
-    // They took longer than the rest, and were not held against the backlog.
-    expect(far.streams.filter((one) => one === 'backlog').length).toBeLessThanOrEqual(4);
+    // They took longer than the rest did, and are not held against the backlog.
+    expect(far.streams.filter((one) => one === 'backlog')).toHaveLength(4);
     const before = far.publishes.length;
     expect(await pass(16)).toBe(before + 2);
     await over();
@@ -257,7 +257,9 @@ describe.each([
     expectOnlyBadParked(made, link);
     // It was heard alone, and so was another one, before it was called the cause.
     const alone = far.publishes.filter(({ identities }) => identities.length === 1).map(holds);
-    expect(new Set(alone)).toEqual(new Set([true, false]));
+    expect(alone).toContain(false);
+    // Twice: what the cloud says for good is enough, once it has taken another one.
+    expect(alone.filter((isBad) => isBad)).toHaveLength(shape === rawShape ? 3 : 2);
     await over();
   });
 
