@@ -73,6 +73,33 @@ describe('while a record is made a dead letter', () => {
     await again.over();
   });
 
+  it('it is not looked at any more', async () => {
+    const { letters, beforePark } = slowParking();
+    const made = publishing(far, { beforePark });
+    made.sources.fresh.append(3);
+    const first = far.link();
+    const { over } = await made.serve(first);
+    first.pending[0]?.refuse(new CloudRefusal('never', 'not authorised'));
+    await settle();
+    for (const { ack } of first.pending.slice(0, -1)) ack();
+    await settle();
+    // Alone now, and too large besides.
+    first.pending[0]?.refuse(new CloudRefusal('too-large', 'the cloud takes less'));
+    await settle();
+    expect(letters).toHaveLength(1);
+    await over();
+    far.publishes.length = 0;
+    const next = far.link();
+    const again = await made.serve(next);
+    letters[0]?.();
+    await settle(10);
+    while (next.pending.length > 0) await next.ackAll();
+    expect(far.publishes.filter(isFirst)).toEqual([]);
+    expect(made.sources.fresh.backlog()).toBe(0);
+    expect(letters).toHaveLength(1);
+    await again.over();
+  });
+
   it('the others of its lane go on, while the link is up', async () => {
     const { letters, beforePark } = slowParking();
     const made = publishing(far, { beforePark });
