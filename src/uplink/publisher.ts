@@ -42,6 +42,9 @@ const WORK_MS = 1;
  */
 const REST = 16;
 
+/** A timer of more than 24 days would ring at once, and again and again. */
+const MOST_WAIT_MS = 3_600_000;
+
 /** One cut on its way. */
 interface Flight {
   readonly lane: Lane;
@@ -199,7 +202,7 @@ export class Publisher {
 
   #wakeIn(ms: number): void {
     clearTimeout(this.#pause);
-    this.#pause = setTimeout(() => this.#publish(), ms);
+    this.#pause = setTimeout(() => this.#publish(), Math.min(ms, MOST_WAIT_MS));
     this.#pause.unref();
   }
 

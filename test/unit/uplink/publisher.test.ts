@@ -240,6 +240,26 @@ describe('what may be on its way', () => {
     await over();
   });
 
+  it('a wait of months, after many alerts, does not keep it busy', async () => {
+    const clock = new FakeClock();
+    const rates = { bytesPerSecond: 0, bytesPerDay: 1000, publishesPerSecond: 0 };
+    const budget = new Budget({ clock, ...rates, meteredHours: [], meteredLanes: 'fresh' });
+    budget.spend(100_000);
+    const asked = vi.spyOn(budget, 'waitMs');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { sources, serve } = publishing(far, { budget });
+    sources.fresh.append(10);
+    const { over } = await serve(far.link());
+    asked.mockClear();
+    for (let ms = 0; ms < 1000; ms += 10) vi.advanceTimersByTime(10);
+    expect(asked).not.toHaveBeenCalled();
+    clock.advance(102 * 86_400_000);
+    vi.advanceTimersByTime(102 * 86_400_000);
+    await settle();
+    expect(far.publishes.length).toBeGreaterThan(0);
+    await over();
+  });
+
   it('where bytes a second are counted, the backlog comes in smaller publishes', async () => {
     const clock = new FakeClock();
     const rates = { bytesPerSecond: 1500, bytesPerDay: 0, publishesPerSecond: 0 };
