@@ -56,6 +56,9 @@ export class Lane {
   #wantsProbe = false;
   /** Of a cut, after one was too large for what its size was thought to be. */
   #mostRecords = Number.POSITIVE_INFINITY;
+  /** Records become dead letters; a lane that begins anew meanwhile would send them again. */
+  #parkingCount = 0;
+  #isHeld = false;
   /** Of the read that is under way. */
   #reading = new AbortController();
 
@@ -93,6 +96,11 @@ export class Lane {
   begin(link: LaneLink): void {
     this.#link = link;
     this.#hasMoved = false;
+    this.#keepProbe();
+  }
+
+  /** What it looks at may have been handled, or be another's by now. */
+  #keepProbe(): void {
     this.#probe?.keep((record) => this.#options.source.owns(record));
     this.#lookAtProbe();
   }
@@ -127,6 +135,7 @@ export class Lane {
   }
 
   #restart(): void {
+    this.#isHeld = this.#parkingCount > 0;
     this.#reading.abort();
     this.#probe?.abandon();
     this.#options.source.rewind();
@@ -188,7 +197,7 @@ export class Lane {
 
   /** A cut can be taken. */
   get ready(): boolean {
-    if (this.#isResting || this.#waiting.count === 0) return false;
+    if (this.#isResting || this.#isHeld || this.#waiting.count === 0) return false;
     if (this.#probe !== undefined || this.#wantsProbe) return this.#sent.size === 0;
     if (this.#sent.size >= this.#link.window || this.#packingCount >= MAX_PACKING) return false;
     return this.#hasEnough() || this.#waiting.hasLingered;
@@ -315,12 +324,23 @@ export class Lane {
 
   /** The cut that it was stands for nothing more than that the record is done with. */
   async #parkSent(record: LogRecord, refusal: CloudRefusal, sent: Sent): Promise<void> {
-    if (!(await this.#park(record, refusal))) return;
-    sent.count = 0;
-    sent.acked = () => {};
-    this.#probe?.dropped();
-    this.#done(sent);
+    this.#parkingCount += 1;
+    if ((await this.#park(record, refusal)) && this.#sent.has(sent)) {
+      sent.count = 0;
+      sent.acked = () => {};
+      this.#probe?.dropped();
+      this.#done(sent);
+    }
+    this.#endParking();
     this.#link.onMore();
+  }
+
+  #endParking(): void {
+    this.#parkingCount -= 1;
+    if (this.#parkingCount > 0 || !this.#isHeld) return;
+    // What waits was read before they were handled.
+    this.#keepProbe();
+    this.#restart();
   }
 
   /** Resolves to false where the dead letter could not be made: the record is tried again then. */
@@ -356,12 +376,13 @@ export class Lane {
   }
 
   async #parkAll(culprits: Finding<LogRecord>['culprits']): Promise<void> {
-    this.#isResting = true;
+    this.#parkingCount += 1;
+    this.#isHeld = true;
+    let areParked = true;
     for (const { record, reason } of culprits) {
-      if (!(await this.#park(record, new CloudRefusal('never', reason)))) return;
+      areParked &&= await this.#park(record, new CloudRefusal('never', reason));
     }
-    this.#trouble = undefined;
-    this.#isResting = false;
-    this.#restart();
+    if (areParked) this.#trouble = undefined;
+    this.#endParking();
   }
 }

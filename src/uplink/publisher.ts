@@ -42,8 +42,12 @@ const WORK_MS = 1;
  */
 const REST = 16;
 
+/** A timer of more than 24 days would ring at once, and again and again. */
+const MOST_WAIT_MS = 3_600_000;
+
 /** One cut on its way. */
 interface Flight {
+  readonly lane: Lane;
   bytes: number;
 }
 
@@ -56,6 +60,8 @@ export class Publisher {
   readonly #window: number;
   readonly #maxBytes: number;
   readonly #inFlight = new Set<Promise<void>>();
+  /** Lanes with a cut that became several publishes, until the last of them has its answer. */
+  readonly #inParts = new Map<Lane, Promise<void>>();
   #inFlightBytes = 0;
   /** What the backlog is owed, in publishes. */
   #credit = 0;
@@ -196,13 +202,13 @@ export class Publisher {
 
   #wakeIn(ms: number): void {
     clearTimeout(this.#pause);
-    this.#pause = setTimeout(() => this.#publish(), ms);
+    this.#pause = setTimeout(() => this.#publish(), Math.min(ms, MOST_WAIT_MS));
     this.#pause.unref();
   }
 
   #start(lane: Lane, cut: Cut): void {
     const { messages } = cut;
-    const flight: Flight = { bytes: 0 };
+    const flight: Flight = { lane, bytes: 0 };
     const acked =
       messages instanceof Promise
         ? this.#sendLater(cut, messages, flight)
@@ -242,14 +248,37 @@ export class Publisher {
   ): Promise<unknown> {
     this.#load(flight, cut.guessedBytes);
     const messages = await packing;
+    const { lane } = flight;
+    while (this.#inParts.has(lane)) await this.#inParts.get(lane);
     this.#load(flight, 0);
     // Nobody may take it for acknowledged: it comes again, on another link.
     if (this.#over.signal.aborted) throw new Error('the link ended before it was packed');
     // The lane has begun anew meanwhile, and hears nothing of this one.
     if (!cut.isWanted()) return;
-    const sent = this.#send(messages, flight);
+    const sent =
+      messages.length > 1 ? this.#sendParts(cut, messages, flight) : this.#send(messages, flight);
     // The lane may pack another one now.
     this.#publish();
+    return sent;
+  }
+
+  /**
+   * One after the other: there is room for one, and more would end a link that counts. Those of the
+   * same lane that come behind it wait.
+   */
+  #sendParts(cut: Cut, messages: readonly CloudMessage[], flight: Flight): Promise<void> {
+    const sendEach = async () => {
+      for (const message of messages) {
+        if (this.#over.signal.aborted) throw new Error('the link ended before all of it was sent');
+        if (!cut.isWanted()) return;
+        await this.#sendOne(message, flight);
+      }
+    };
+    const sent = sendEach();
+    const over = () => {
+      this.#inParts.delete(flight.lane);
+    };
+    this.#inParts.set(flight.lane, sent.then(over, over));
     return sent;
   }
 

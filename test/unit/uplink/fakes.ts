@@ -161,26 +161,34 @@ export class FakeSource implements LaneSource {
   readonly parked = new Set<string>();
   readonly #cloud: Acknowledged;
   readonly #random: Random;
+  readonly #partitions: number;
   readonly #records: LogRecord[] = [];
   readonly #handled = new Set<string>();
   readonly #held = new Set<string>();
   #next = 0;
   #wake: () => void = () => {};
 
-  constructor(stream: string, cloud: Acknowledged, random: Random = seededRandom(1)) {
+  /** Where records go together, all of one partition are handled before those of another. */
+  constructor(
+    stream: string,
+    cloud: Acknowledged,
+    random: Random = seededRandom(1),
+    partitions = 2,
+  ) {
+    this.#partitions = partitions;
     this.stream = stream;
     this.#cloud = cloud;
     this.#random = random;
   }
 
-  /** In commit order, over two partitions with offsets of their own. */
+  /** In commit order, over partitions with offsets of their own. */
   append(count: number): void {
     for (let i = 0; i < count; i++) {
       const index = this.#records.length;
       this.#records.push({
         stream: this.stream,
-        partition: index % 2,
-        offset: Math.floor(index / 2),
+        partition: index % this.#partitions,
+        offset: Math.floor(index / this.#partitions),
         device: `d${index % 3}`,
         topic: `sensors/d${index % 3}/t`,
         payload: Buffer.from(String(index)),
