@@ -6,6 +6,7 @@ import { CloudRefusal } from './cloud-link.ts';
 import type { Cut, LaneLink, LaneOptions } from './cut.ts';
 import { type Finding, Probe } from './probe.ts';
 import { type Sent, sentOf } from './sent.ts';
+import type { CutBound } from './shape.ts';
 import { Waiting } from './waiting.ts';
 
 const NO_LINK: LaneLink = {
@@ -191,13 +192,18 @@ export class Lane {
     return this.#hasEnough() || this.#waiting.hasLingered;
   }
 
-  /** The next records to send, of `maxBytes` at most; undefined while the lane is not ready. */
-  take(maxBytes = this.#link.maxBytes): Cut | undefined {
+  /** Records that could be in the next cut. */
+  get waitingCount(): number {
+    return this.#waiting.count;
+  }
+
+  /** The next records to send; undefined while the lane is not ready. */
+  take(bound: CutBound): Cut | undefined {
     if (!this.ready) return undefined;
     if (this.#wantsProbe) this.#beginProbe();
     const probed = this.#probe?.next();
     if (this.#probe !== undefined && probed === undefined) return undefined;
-    const records = probed === undefined ? this.#cutWaiting(maxBytes) : [probed];
+    const records = probed === undefined ? this.#cutWaiting(bound) : [probed];
     const sent = sentOf(records, this.#options.book);
     this.#sent.add(sent);
     const guessedBytes = this.#options.shape.guessBytes(records);
@@ -249,8 +255,8 @@ export class Lane {
     }
   }
 
-  #cutWaiting(maxBytes: number): LogRecord[] {
-    const records = this.#waiting.cut(this.#mostRecords, maxBytes);
+  #cutWaiting(bound: CutBound): LogRecord[] {
+    const records = this.#waiting.cut(this.#mostRecords, bound);
     if (!this.#hasEnough()) this.#onRoom();
     return records;
   }

@@ -5,10 +5,11 @@ import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { ALERT_LANE, BACKLOG_LANE, type Budget } from './budget.ts';
+import { ALERT_LANE, BACKLOG_LANE, type Budget, type LanePriority } from './budget.ts';
 import { type CloudLink, type CloudMessage, CloudRefusal } from './cloud-link.ts';
 import type { Cut } from './cut.ts';
 import type { Lane } from './lane.ts';
+import type { CutBound } from './shape.ts';
 
 export interface PublisherOptions {
   /** In order of priority, those of one priority in the order in which they are served. */
@@ -31,6 +32,10 @@ export interface PublisherOptions {
   readonly logger: Logger;
 }
 
+/** Messages of one cut, where a record is a message of its own. */
+const BURST = 16;
+/** It may have to be packed in halves, and the far side counts. */
+const PACKING_MESSAGES = 2;
 /** Of the window and its bytes, what the backlog leaves to those before it. */
 const HEADROOM = 1 / 8;
 
@@ -44,7 +49,19 @@ const REST = 16;
 
 /** One cut on its way. */
 interface Flight {
+  /** That have no answer yet. */
+  messages: number;
   bytes: number;
+}
+
+interface Turn {
+  readonly lane: Lane;
+  /** Fresh records and the backlog both wait: one message each, by their shares. */
+  readonly isContended: boolean;
+}
+
+function shareOf(priority: LanePriority): number {
+  return priority === BACKLOG_LANE ? 1 - HEADROOM : 1;
 }
 
 /** Keeps the window of one link full, from the lane whose turn it is. */
@@ -56,6 +73,7 @@ export class Publisher {
   readonly #window: number;
   readonly #maxBytes: number;
   readonly #inFlight = new Set<Promise<void>>();
+  #messages = 0;
   #inFlightBytes = 0;
   /** What the backlog is owed, in publishes. */
   #credit = 0;
@@ -124,11 +142,12 @@ export class Publisher {
 
   #publish(): void {
     while (!this.#over.signal.aborted) {
-      const lane = this.#nextLane();
-      if (lane === undefined) return;
+      const turn = this.#nextTurn();
+      if (turn === undefined) return;
+      const { lane } = turn;
       const isPaced = lane.priority === BACKLOG_LANE && this.#options.isBusy();
       const sinceMs = isPaced ? this.#options.clock.monoMs() : 0;
-      const cut = lane.take(this.#cutBytes(lane));
+      const cut = lane.take(this.#boundOf(turn));
       // It has nothing after all: a probe that waits for its answer, say.
       if (cut === undefined) return;
       this.#start(lane, cut);
@@ -152,16 +171,24 @@ export class Publisher {
     return 0;
   }
 
-  #cutBytes({ priority }: Lane): number {
-    const { backlogBytes } = this.#options.budget;
-    return priority === BACKLOG_LANE ? Math.min(this.#maxBytes, backlogBytes) : this.#maxBytes;
+  /** Records that are messages of their own go many at a time: a cut costs as much as ten do. */
+  #boundOf({ lane, isContended }: Turn): CutBound {
+    const { budget, maxInFlightBytes } = this.#options;
+    const { priority } = lane;
+    const share = shareOf(priority);
+    const maxBytes =
+      priority === BACKLOG_LANE ? Math.min(this.#maxBytes, budget.backlogBytes) : this.#maxBytes;
+    const room = Math.floor(this.#window * share) - this.#messages;
+    const most = isContended || !budget.isFree ? 1 : Math.min(BURST, room);
+    const maxAllBytes = maxInFlightBytes * share - this.#inFlightBytes;
+    return { maxBytes, maxMessages: Math.max(1, most), maxAllBytes };
   }
 
   /**
    * Alerts first; then fresh records and the backlog by their shares. Called for each publish: some
    * tenths of a microsecond where nothing is counted.
    */
-  #nextLane(): Lane | undefined {
+  #nextTurn(): Turn | undefined {
     const { lanes, budget, backlogShare } = this.#options;
     let leastMs = Number.POSITIVE_INFINITY;
     let fresh: Lane | undefined;
@@ -172,26 +199,35 @@ export class Publisher {
       if (!isAsked || !lane.ready || !this.#hasRoom(lane)) continue;
       const waitMs = Math.max(budget.waitMs(priority), this.#restMs(lane));
       if (waitMs > 0) leastMs = Math.min(leastMs, waitMs);
-      else if (priority === ALERT_LANE) return lane;
+      else if (priority === ALERT_LANE) return { lane, isContended: false };
       else if (priority === BACKLOG_LANE) backlog = lane;
       else fresh = lane;
     }
     const waits = leastMs < Number.POSITIVE_INFINITY;
     if (fresh === undefined && backlog === undefined && waits) this.#wakeIn(leastMs);
-    if (fresh === undefined || backlog === undefined) return fresh ?? backlog;
+    if (fresh === undefined || backlog === undefined) {
+      const lane = fresh ?? backlog;
+      return lane === undefined ? undefined : { lane, isContended: false };
+    }
     this.#credit += backlogShare;
-    if (this.#credit < 1) return fresh;
+    if (this.#credit < 1) return { lane: fresh, isContended: true };
     this.#credit -= 1;
-    return backlog;
+    return { lane: backlog, isContended: true };
   }
 
-  /** The backlog never takes all of it: a fresh record would wait for a round trip. */
-  #hasRoom({ priority }: Lane): boolean {
+  /**
+   * The backlog never takes all of it: a fresh record would wait for a round trip. A lane that has
+   * many waits until there is room for many.
+   */
+  #hasRoom({ priority, waitingCount }: Lane): boolean {
+    if (this.#messages === 0) return true;
     const { maxInFlightBytes } = this.#options;
-    const share = priority === BACKLOG_LANE ? 1 - HEADROOM : 1;
-    const most = Math.max(1, Math.floor(this.#window * share));
-    if (this.#inFlight.size >= most) return false;
-    return this.#inFlight.size === 0 || this.#inFlightBytes < maxInFlightBytes * share;
+    const share = shareOf(priority);
+    const most = Math.floor(this.#window * share);
+    const burst = Math.min(BURST, Math.floor(this.#window * HEADROOM), waitingCount);
+    if (this.#messages + Math.max(1, burst) > most) return false;
+    const rest = burst > 1 ? share - HEADROOM / 2 : share;
+    return this.#inFlightBytes < maxInFlightBytes * rest;
   }
 
   #wakeIn(ms: number): void {
@@ -202,19 +238,19 @@ export class Publisher {
 
   #start(lane: Lane, cut: Cut): void {
     const { messages } = cut;
-    const flight: Flight = { bytes: 0 };
+    const flight: Flight = { messages: 0, bytes: 0 };
     const acked =
       messages instanceof Promise
         ? this.#sendLater(cut, messages, flight)
         : this.#send(messages, flight);
     const sent: Promise<void> = acked.then(
       () => {
-        this.#land(sent, flight);
+        this.#inFlight.delete(sent);
         cut.done();
         this.#publish();
       },
       (error: unknown) => {
-        this.#land(sent, flight);
+        this.#inFlight.delete(sent);
         if (!(error instanceof CloudRefusal)) this.stop(messageOf(error));
         // Nothing is skipped, and the others go on: the lane rests and sends it again, or parks it.
         else if (cut.refused(error)) this.#warn(lane, error.message);
@@ -224,13 +260,10 @@ export class Publisher {
     this.#inFlight.add(sent);
   }
 
-  #land(sent: Promise<void>, { bytes }: Flight): void {
-    this.#inFlight.delete(sent);
-    this.#inFlightBytes -= bytes;
-  }
-
-  #load(flight: Flight, bytes: number): void {
+  #load(flight: Flight, messages: number, bytes: number): void {
+    this.#messages += messages - flight.messages;
     this.#inFlightBytes += bytes - flight.bytes;
+    flight.messages = messages;
     flight.bytes = bytes;
   }
 
@@ -240,9 +273,8 @@ export class Publisher {
     packing: Promise<readonly CloudMessage[]>,
     flight: Flight,
   ): Promise<unknown> {
-    this.#load(flight, cut.guessedBytes);
-    const messages = await packing;
-    this.#load(flight, 0);
+    this.#load(flight, PACKING_MESSAGES, cut.guessedBytes);
+    const messages = await packing.finally(() => this.#load(flight, 0, 0));
     // Nobody may take it for acknowledged: it comes again, on another link.
     if (this.#over.signal.aborted) throw new Error('the link ended before it was packed');
     // The lane has begun anew meanwhile, and hears nothing of this one.
@@ -253,17 +285,33 @@ export class Publisher {
     return sent;
   }
 
-  /** Rejects when the cloud has not acknowledged all of them. */
-  #send(messages: readonly CloudMessage[], flight: Flight): Promise<unknown> {
+  /** Resolves when all are acknowledged; rejects with the first answer that says no. */
+  #send(messages: readonly CloudMessage[], flight: Flight): Promise<void> {
     const [first] = messages;
-    if (messages.length === 1 && first !== undefined) return this.#sendOne(first, flight);
-    return Promise.all(messages.map((message) => this.#sendOne(message, flight)));
+    this.#load(flight, messages.length, 0);
+    if (messages.length === 1 && first !== undefined) {
+      return this.#sendOne(first, flight).finally(() => this.#load(flight, 0, 0));
+    }
+    return new Promise((resolve, reject) => {
+      const answered = () => {
+        const { messages: left, bytes } = flight;
+        this.#load(flight, left - 1, bytes - bytes / left);
+        if (left === 1) resolve();
+        else this.#publish();
+      };
+      const failed = (error: unknown) => {
+        // Before the last answer resolves it.
+        reject(error);
+        answered();
+      };
+      for (const message of messages) this.#sendOne(message, flight).then(answered, failed);
+    });
   }
 
   #sendOne(message: CloudMessage, flight: Flight): Promise<void> {
     const bytes = this.#link.sizeOf(message);
     this.#options.budget.spend(bytes);
-    this.#load(flight, flight.bytes + bytes);
+    this.#load(flight, flight.messages, flight.bytes + bytes);
     return this.#link.publish(message);
   }
 

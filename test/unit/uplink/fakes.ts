@@ -238,10 +238,11 @@ export class FakeSource implements LaneSource {
 
   handled(partition: number, { from, to }: Span): void {
     for (let offset = from; offset < to; offset++)
-      this.#handle(this.#identity({ partition, offset }));
+      this.#handle(this.#identity({ partition, offset }), partition);
   }
 
-  #handle(identity: string): void {
+  /** Records that were sent together are handled together, one partition after the other. */
+  #handle(identity: string, partition: number): void {
     if (this.#handled.has(identity)) return;
     const isParked = this.parked.has(identity);
     if (!isParked && !this.#cloud.acked.has(identity)) {
@@ -250,6 +251,7 @@ export class FakeSource implements LaneSource {
     for (const record of this.#records) {
       const before = this.#identity(record);
       if (before === identity || isParked) break;
+      if (record.partition !== partition) continue;
       if (!this.#handled.has(before) && !this.#cloud.doubted.has(before)) {
         throw new Error(`${identity} was handled out of turn`);
       }
