@@ -86,6 +86,11 @@ export class Budget {
     this.#isFree = !isCounted && options.meteredHours.length === 0;
   }
 
+  /** Nothing is counted: many may be sent without a look at it. */
+  get isFree(): boolean {
+    return this.#isFree;
+  }
+
   /** Bytes that were sent since the start, with what the network adds. */
   get sentBytes(): number {
     return this.#sentBytes;

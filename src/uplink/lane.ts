@@ -5,7 +5,8 @@ import type { LanePriority } from './budget.ts';
 import { CloudRefusal } from './cloud-link.ts';
 import type { Cut, LaneLink, LaneOptions } from './cut.ts';
 import { type Finding, Probe } from './probe.ts';
-import { type Sent, sentOf } from './sent.ts';
+import { type Sent, SentRow, sentOf } from './sent.ts';
+import type { CutBound } from './shape.ts';
 import { Waiting } from './waiting.ts';
 
 const NO_LINK: LaneLink = {
@@ -37,7 +38,7 @@ export class Lane {
   readonly #options: LaneOptions;
   readonly #waiting: Waiting;
   /** From the first one that lacks its acknowledgement. */
-  #sent = new Set<Sent>();
+  readonly #sent = new SentRow();
   /** Resolves when all cuts before have been packed: what is smaller must not overtake. */
   #packing: Promise<unknown> = Promise.resolve();
   #packingCount = 0;
@@ -88,8 +89,7 @@ export class Lane {
 
   /** Arrival of the oldest record at hand that the cloud has not acknowledged, ms since 1970. */
   get oldestMs(): number | undefined {
-    const [oldest] = this.#sent;
-    return oldest?.oldestMs ?? this.#waiting.first?.receivedAtMs;
+    return this.#sent.oldest?.oldestMs ?? this.#waiting.first?.receivedAtMs;
   }
 
   /** A new link, from the first record that lacks its acknowledgement. */
@@ -140,7 +140,7 @@ export class Lane {
     this.#probe?.abandon();
     this.#options.source.rewind();
     this.#waiting.clear();
-    this.#sent = new Set();
+    this.#sent.clear();
     this.#onRoom();
   }
 
@@ -199,21 +199,27 @@ export class Lane {
   get ready(): boolean {
     if (this.#isResting || this.#isHeld || this.#waiting.count === 0) return false;
     if (this.#probe !== undefined || this.#wantsProbe) return this.#sent.size === 0;
-    if (this.#sent.size >= this.#link.window || this.#packingCount >= MAX_PACKING) return false;
+    if (this.#sent.publishes >= this.#link.window || this.#packingCount >= MAX_PACKING)
+      return false;
     return this.#hasEnough() || this.#waiting.hasLingered;
   }
 
-  /** The next records to send, of `maxBytes` at most; undefined while the lane is not ready. */
-  take(maxBytes = this.#link.maxBytes): Cut | undefined {
+  /** Records that could be in the next cut. */
+  get waitingCount(): number {
+    return this.#waiting.count;
+  }
+
+  /** The next records to send; undefined while the lane is not ready. */
+  take(bound: CutBound): Cut | undefined {
     if (!this.ready) return undefined;
     if (this.#wantsProbe) this.#beginProbe();
     const probed = this.#probe?.next();
     if (this.#probe !== undefined && probed === undefined) return undefined;
-    const records = probed === undefined ? this.#cutWaiting(maxBytes) : [probed];
-    const sent = sentOf(records, this.#options.book);
+    const records = probed === undefined ? this.#cutWaiting(bound) : [probed];
+    const messages = this.#pack(records);
+    const sent = sentOf(records, messages, this.#options.book);
     this.#sent.add(sent);
-    const guessedBytes = this.#options.shape.guessBytes(records);
-    return this.#cutOf(sent, guessedBytes, this.#pack(records));
+    return this.#cutOf(sent, this.#options.shape.guessBytes(records), messages);
   }
 
   /** Apart from `take`, whose records must not be held until the cloud has them. */
@@ -261,8 +267,10 @@ export class Lane {
     }
   }
 
-  #cutWaiting(maxBytes: number): LogRecord[] {
-    const records = this.#waiting.cut(this.#mostRecords, maxBytes);
+  #cutWaiting(bound: CutBound): LogRecord[] {
+    const room = this.#link.window - this.#sent.publishes;
+    const maxMessages = Math.min(bound.maxMessages, room);
+    const records = this.#waiting.cut(this.#mostRecords, { ...bound, maxMessages });
     if (!this.#hasEnough()) this.#onRoom();
     return records;
   }
@@ -280,9 +288,7 @@ export class Lane {
     const { source, backoff } = this.#options;
     let cuts = 0;
     let count = 0;
-    for (const sent of this.#sent) {
-      if (!sent.isAcked) break;
-      this.#sent.delete(sent);
+    for (const sent of this.#sent.takeAcked()) {
       for (const [partition, span] of sent.spans) source.handled(partition, span);
       sent.acked();
       cuts += 1;
@@ -306,7 +312,7 @@ export class Lane {
       // It alone is the cause, and the others of the row are on their way.
       else if (sent.alone !== undefined) void this.#parkSent(sent.alone, refusal, sent);
     } else if (this.#probe !== undefined) {
-      this.#sent = new Set();
+      this.#sent.clear();
       this.#probe.refused(message, kind === 'never');
       this.#lookAtProbe();
       // Others are taken, and this one may be in a while.

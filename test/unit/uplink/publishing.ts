@@ -139,13 +139,14 @@ const PRIORITIES: Readonly<Record<Streams, LanePriority>> = {
 
 export interface Given extends Partial<PublisherOptions> {
   readonly shape?: () => Shape;
+  readonly inBursts?: boolean;
   readonly laneBackoff?: () => Backoff;
   readonly beforePark?: (record: LogRecord) => Promise<void>;
 }
 
 /** A lane of each priority over a stream of its own, and a publisher for each link. */
 export function publishing(far: ScriptedFar, given: Given = {}) {
-  const { shape = rawShape, laneBackoff, beforePark, ...more } = given;
+  const { shape = rawShape, laneBackoff, beforePark, inBursts = false, ...more } = given;
   const noWait = () => new Backoff({ baseMs: 0, maxMs: 0, random: seededRandom(1) });
   const clock = new FakeClock();
   const counters = newCounters();
@@ -171,7 +172,11 @@ export function publishing(far: ScriptedFar, given: Given = {}) {
   const options: PublisherOptions = {
     ...{ lanes, window: 8, maxInFlightBytes: Number.POSITIVE_INFINITY },
     ...{ maxBytes: Number.POSITIVE_INFINITY, backlogShare: 0.2, isBusy: () => false },
-    budget: new Budget({ clock, ...unlimited, meteredHours: [], meteredLanes: 'fresh' }),
+    // It counts, and never has to wait: records go one at a time.
+    budget: new Budget({
+      ...{ clock, ...unlimited, publishesPerSecond: inBursts ? 0 : 1e9 },
+      ...{ meteredHours: [], meteredLanes: 'fresh' },
+    }),
     ...{ backoff: noWait(), clock, counters, logger, ...more },
   };
   /** Serves a link as the uplink does; `over` ends it and leaves the lanes ready for the next. */

@@ -3,7 +3,12 @@ import { seededRandom } from '../../../src/base/clock.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
 import { type CloudMessage, CloudRefusal } from '../../../src/uplink/cloud-link.ts';
 import { decodeEnvelope } from '../../../src/uplink/decode-envelope.ts';
-import { BatchShape, type MessageBound, RawShape } from '../../../src/uplink/shape.ts';
+import {
+  BatchShape,
+  type CutBound,
+  type MessageBound,
+  RawShape,
+} from '../../../src/uplink/shape.ts';
 
 const ORIGIN = { gateway: 'gw', log: 'a1b2' };
 /** Beside its payload, what a record is taken for in a document. */
@@ -40,16 +45,41 @@ function batchShape(more: { compression?: 'deflate' | 'none'; maxDocumentBytes?:
 
 const offsetsOf = (message: CloudMessage | undefined) =>
   decodeEnvelope(message?.payload ?? new Uint8Array()).map(({ offset }) => offset);
+/** No bound but one on each publish. */
+const cutBound = (maxBytes = Number.POSITIVE_INFINITY, more: Partial<CutBound> = {}): CutBound => ({
+  ...{ maxBytes, maxMessages: 16, maxAllBytes: Number.POSITIVE_INFINITY },
+  ...more,
+});
 const upTo = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i);
 
 describe.each(['wrapper', 'properties'] as const)('each record as one message, %s', (identity) => {
   const topic = 'to/{gateway}/{stream}/{device}';
   const shape = new RawShape({ origin: ORIGIN, topic, identity });
 
-  it('waits for no company, and is cut one by one', () => {
+  it('waits for no company', () => {
     expect(shape.lingerMs).toBe(0);
-    expect(shape.cut()).toBe(1);
     expect(shape.isFull()).toBe(true);
+  });
+
+  it('as many are sent together as there is room for, and one at least', () => {
+    const records = alike(20, 36);
+    expect(shape.cut(records, 0, cutBound())).toBe(16);
+    expect(shape.cut(records, 15, cutBound())).toBe(5);
+    expect(shape.cut(records, 0, cutBound(undefined, { maxMessages: 1 }))).toBe(1);
+    const few = shape.cut(records, 0, cutBound(undefined, { maxAllBytes: 1000 }));
+    expect(shape.guessBytes(records.slice(0, few))).toBeLessThanOrEqual(1000);
+    expect(shape.guessBytes(records.slice(0, few + 1))).toBeGreaterThan(1000);
+    expect(shape.cut(records, 0, cutBound(undefined, { maxAllBytes: -1 }))).toBe(1);
+  });
+
+  it('what may be too large goes alone, and so does what must not: no wrapper is larger', () => {
+    const worst = recordsOf(['a', '\u0001'.repeat(3000), 'b', 'c']);
+    const cuts = (maxBytes: number) =>
+      [0, 1, 2].map((from) => shape.cut(worst, from, cutBound(maxBytes)));
+    expect(cuts(30_000)).toEqual([4, 3, 2]);
+    expect(cuts(20_000)).toEqual([1, 1, 2]);
+    const bound = { ...boundOf(), maxBytes: 30_000 };
+    expect(shape.pack({ records: worst, historical: true, bound })).toHaveLength(4);
   });
 
   it('guesses payloads and some bytes around each', () => {
@@ -90,14 +120,13 @@ describe('how many go into a batch', () => {
   it('as many as the document holds, from any of them on, and one at least', () => {
     const shape = batchShape({ compression: 'none', maxDocumentBytes: 1000 });
     const records = alike(20, 36);
-    const max = Number.POSITIVE_INFINITY;
-    expect(shape.cut(records, 0, max)).toBe(10);
-    expect(shape.cut(records, 12, max)).toBe(8);
-    expect(shape.cut(records, 19, max)).toBe(1);
-    expect(shape.cut(alike(2, 5000), 0, max)).toBe(1);
+    expect(shape.cut(records, 0, cutBound())).toBe(10);
+    expect(shape.cut(records, 12, cutBound())).toBe(8);
+    expect(shape.cut(records, 19, cutBound())).toBe(1);
+    expect(shape.cut(alike(2, 5000), 0, cutBound())).toBe(1);
     // A large one ends the batch before it.
     const mixed = recordsOf(['a', 'b', 'c'.repeat(5000), 'd']);
-    expect([0, 1, 2, 3].map((from) => shape.cut(mixed, from, max))).toEqual([2, 1, 1, 1]);
+    expect([0, 1, 2, 3].map((from) => shape.cut(mixed, from, cutBound()))).toEqual([2, 1, 1, 1]);
   });
 
   it('is full with the first that would not fit any more', () => {
@@ -111,12 +140,12 @@ describe('how many go into a batch', () => {
 
   it('a little less than a publish may have, and of what compresses four times as much', () => {
     const records = alike(200, 36);
-    expect(batchShape({ compression: 'none' }).cut(records, 0, 2000)).toBe(18);
-    expect(batchShape().cut(records, 0, 2000)).toBe(72);
+    expect(batchShape({ compression: 'none' }).cut(records, 0, cutBound(2000))).toBe(18);
+    expect(batchShape().cut(records, 0, cutBound(2000))).toBe(72);
     expect(batchShape().isFull(72, 72 * 36, 2000)).toBe(false);
     expect(batchShape().isFull(73, 73 * 36, 2000)).toBe(true);
     // The document has a bound of its own, however large a publish may be.
-    expect(batchShape({ maxDocumentBytes: 500 }).cut(records, 0, 2000)).toBe(5);
+    expect(batchShape({ maxDocumentBytes: 500 }).cut(records, 0, cutBound(2000))).toBe(5);
     expect(batchShape().guessBytes(records)).toBe((200 * (36 + BESIDE)) / 4);
   });
 
@@ -139,13 +168,13 @@ describe('how many go into a batch', () => {
       expect(error).toBeCloseTo((errors[0] ?? 0) * 0.7 ** i, 3);
     }
     expect(errors.at(-1)).toBeLessThan(bytes / 50);
-    const cut = shape.cut(random(1000, 300), 0, 50_000);
+    const cut = shape.cut(random(1000, 300), 0, cutBound(50_000));
     const [message] = await pack(random(1000, 300).slice(0, cut));
     expect(message?.payload.length).toBeLessThanOrEqual(50_000);
     expect(message?.payload.length).toBeGreaterThan(40_000);
     // And back, as soon as what comes is alike again.
     for (let i = 0; i < 12; i++) await pack(alike(1000, 300));
-    expect(shape.cut(alike(1000, 300), 0, 50_000)).toBe(1000);
+    expect(shape.cut(alike(1000, 300), 0, cutBound(50_000))).toBe(1000);
   });
 });
 
