@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import type { CloudLink, CloudMessage } from '../../../src/uplink/cloud-link.ts';
 import { CloudRefusal } from '../../../src/uplink/cloud-link.ts';
 import { type KafkaOptions, kafkaCloud } from '../../../src/uplink/kafka-link.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { ScriptedKafka } from '../../support/scripted-kafka.ts';
 
 // What the driver makes of a broker's answers. With real brokers: e2e/kafka-link.debian.test.ts.
@@ -100,6 +101,21 @@ describe('a refusal of the broker', () => {
   });
 });
 
+it('a refusal is an answer: the link is not given up for want of one', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const clock = new FakeClock();
+    const { broker, link } = await setUp(() => 19, { clock });
+    expect(await kindsOf([link.publish(message('t'))])).toEqual(['later']);
+    clock.advance(60_000);
+    vi.advanceTimersByTime(60_000);
+    broker.errorOf = () => 0;
+    expect(await kindsOf([link.publish(message('t'))])).toEqual(['taken']);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 describe('a broker that does not answer', () => {
   it('ends the link after the time for an acknowledgement; nothing is taken for refused', async () => {
     const { broker, link } = await setUp(() => 0, { ackTimeoutMs: 300 });
@@ -110,5 +126,13 @@ describe('a broker that does not answer', () => {
     expect(kinds.every((kind) => kind.startsWith('lost: '))).toBe(true);
     expect(await link.ended).toMatch(/no acknowledgement within 300 ms|timed out/);
     expect(await kindsOf([link.publish(message('t'))])).toEqual([expect.stringMatching(/^lost/)]);
+  });
+
+  it('ends it also by the clock of the client', async () => {
+    const { broker, link } = await setUp(() => 0, { ackTimeoutMs: 300, clock: new FakeClock() });
+    await link.publish(message('t'));
+    broker.isMute = true;
+    expect(await kindsOf([link.publish(message('t'))])).toEqual([expect.stringMatching(/^lost/)]);
+    expect(await link.ended).toMatch(/timed out/);
   });
 });
