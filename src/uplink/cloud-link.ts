@@ -58,10 +58,11 @@ export interface CloudLink {
 export type OpenLink = (signal: AbortSignal) => Promise<CloudLink>;
 
 /**
- * What to do about a refusal. `later`: the same again, after a rest (quota, busy). `too-large`: in
- * parts. `never`: this message will not be taken as it is (topic, rights, contents).
+ * What to do about a refusal. `later`: the same again, after a rest (quota, busy). `unclear`: so
+ * too, but the message may be the cause. `too-large`: in parts. `never`: this message will not be
+ * taken as it is (topic, rights, contents).
  */
-export type RefusalKind = 'later' | 'too-large' | 'never';
+export type RefusalKind = 'later' | 'unclear' | 'too-large' | 'never';
 
 /** An acknowledgement that says no: the link is fine, the message was not taken. */
 export class CloudRefusal extends Error {

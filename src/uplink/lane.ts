@@ -313,14 +313,14 @@ export class Lane {
       else if (sent.alone !== undefined) void this.#parkSent(sent.alone, refusal, sent);
     } else if (this.#probe !== undefined) {
       this.#sent.clear();
-      this.#probe.refused(message, kind === 'never');
+      this.#probe.refused(message, kind);
       this.#lookAtProbe();
       // Others are taken, and this one may be in a while.
-      if (kind === 'later' && this.#probe?.hasTaken === true) this.rest(message);
+      if (kind !== 'never' && this.#probe?.hasTaken === true) this.rest(message);
     } else {
       this.#patience += 1;
       this.#wantsProbe = kind === 'never' || this.#patience >= PATIENCE;
-      if (kind === 'later') this.rest(message);
+      if (kind !== 'never') this.rest(message);
       else {
         this.#trouble = message;
         this.#restart();

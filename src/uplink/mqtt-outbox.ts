@@ -17,8 +17,8 @@ interface Pending {
 
 /** MQTT 5, 3.4.2.1: what each refusing reason of a PUBACK asks for; the others: never. */
 const KINDS: Readonly<Record<number, RefusalKind>> = {
-  128: 'later',
-  131: 'later',
+  128: 'unclear',
+  131: 'unclear',
   149: 'too-large',
   151: 'later',
 };

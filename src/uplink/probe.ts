@@ -21,11 +21,13 @@ export interface Finding<T> {
 /** Links that one may end while none is taken: then it can't be told what ends them. */
 const KILLS = 3;
 /**
- * Makes a culprit. A refusal for good is all of it; a link that ended is a part, as a bad line ends
- * links too. A refusal that asks for patience is none, however often it comes: a quota, or a
- * partition without enough replicas, may hold up one device for hours while others are taken.
+ * Makes a culprit. A refusal for good is all of it; one that gives no reason is a part, and so is a
+ * link that ended, as a bad line ends links too. A refusal that asks for patience is none, however
+ * often it comes: a quota, or a partition without enough replicas, may hold up one device for hours
+ * while others are taken.
  */
 const PROOFS = 3;
+const PROOFS_OF = { later: 0, unclear: 1, never: PROOFS } as const;
 
 /**
  * Finds the record that the cloud does not take, by sending a few one at a time. A refusal alone
@@ -86,10 +88,9 @@ export class Probe<T> {
     this.#current = undefined;
   }
 
-  /** `isForGood`: it did not ask for patience. */
-  refused(reason: string, isForGood: boolean): void {
+  refused(reason: string, kind: 'later' | 'unclear' | 'never'): void {
     if (this.#current !== undefined) this.#current.isRefused = true;
-    this.#note(reason, isForGood ? PROOFS : 0);
+    this.#note(reason, PROOFS_OF[kind]);
   }
 
   /** The link is gone, and what was on its way may be the cause. */
