@@ -3,15 +3,18 @@ import type { Logger } from './base/logger.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { LocalStreams } from './log/local-streams.ts';
 import { NamedConsumers } from './log/named-consumers.ts';
+import { metricsText } from './metrics.ts';
 import { consumerRoutes } from './ops/consumer-routes.ts';
 import { type Control, openControl } from './ops/control.ts';
-import { type Handler, sendJson } from './ops/control-call.ts';
+import { type Handler, sendJson, sendText } from './ops/control-call.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { deadLetterRoutes } from './ops/dead-letter-routes.ts';
+import { EXPOSITION_TYPE } from './ops/exposition.ts';
 import { recordRoutes } from './ops/record-routes.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import type { Pipeline } from './pipeline.ts';
+import type { Status } from './status.ts';
 import type { Stores } from './stores.ts';
 
 export interface LocalSocketOptions {
@@ -24,12 +27,12 @@ export interface LocalSocketOptions {
   readonly state: StateStore;
   /** Takes dead letters that are sent through again. */
   readonly pipeline: Pipeline;
-  readonly status: () => unknown;
+  readonly status: () => Status;
   readonly audit: () => unknown;
   readonly logger: Logger;
 }
 
-/** The local socket with all that it answers: status, books, streams, consumers, dead letters. */
+/** The local socket with all that it answers: status, metrics, books, streams and so on. */
 export async function openLocalSocket(options: LocalSocketOptions): Promise<Control> {
   const { data, files, clock, boot, stores, state, pipeline, status, audit, logger } = options;
   const journals = new Map(Object.entries(stores));
@@ -40,6 +43,7 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
   const letters = new DeadLetters({ files: streams.files, events, state, pipeline, logger });
   const handlers = [
     statusRoute(status),
+    metricsRoute(() => metricsText(status())),
     jsonRoute('audit', audit),
     recordRoutes({ streams, consumers }),
     consumerRoutes({ streams, consumers }),
@@ -57,6 +61,15 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
 /** `GET /status`: what `headgate status` shows. */
 export function statusRoute(status: () => unknown): Handler {
   return jsonRoute('status', status);
+}
+
+/** `GET /metrics`, whatever the query: who scrapes may be set to send one. */
+export function metricsRoute(text: () => string): Handler {
+  return (call) => {
+    if (call.method !== 'GET' || call.path.join('/') !== 'metrics') return false;
+    sendText(call, text(), EXPOSITION_TYPE);
+    return true;
+  };
 }
 
 function jsonRoute(path: string, answer: () => unknown): Handler {

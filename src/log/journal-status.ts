@@ -11,6 +11,8 @@ export interface JournalStatus {
   readonly commits: number;
   readonly pendingBytes: number;
   readonly segments: number;
+  /** Of their files, with one that is ready for the next segment: what retention bounds. */
+  readonly sizeBytes: number;
   readonly tornBytes: number;
   readonly corruptBlocks: number;
   readonly lost: readonly LostOffsets[];

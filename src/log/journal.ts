@@ -135,6 +135,7 @@ export class Journal implements LogView {
       commits: this.#commits,
       pendingBytes: this.#pendingBytes,
       segments: this.#row.segments().length,
+      sizeBytes: this.#row.sizeBytes,
       ...this.#found,
       lost: this.#losses.all,
     };

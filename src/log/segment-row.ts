@@ -52,6 +52,11 @@ export class SegmentRow implements LogView {
     return this.#bytesWritten + this.#upkeep.bytesWritten;
   }
 
+  /** Of all its files. */
+  get sizeBytes(): number {
+    return this.#upkeep.sizeBytes + this.#active.sizeBytes;
+  }
+
   /**
    * One block, durable. After a failed write or sync the kernel's pages are not to be trusted, so
    * the segment is given up where it was last good and the block is written once more, to a new

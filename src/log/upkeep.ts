@@ -71,6 +71,11 @@ export class Upkeep {
     return this.#sealed;
   }
 
+  /** Of the files of sealed segments, and of one that is ready for the next. */
+  get sizeBytes(): number {
+    return this.#sealed.reduce((sum, info) => sum + info.sizeBytes, this.#ready?.sizeBytes ?? 0);
+  }
+
   get bytesWritten(): number {
     return this.#bytesWritten;
   }

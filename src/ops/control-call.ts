@@ -119,6 +119,12 @@ export function sendJson({ answer }: Pick<Call, 'answer'>, value: unknown, statu
   answer.end(`${JSON.stringify(value)}\n`);
 }
 
+/** With its length, so that a client knows the end of it without chunks. */
+export function sendText({ answer }: Pick<Call, 'answer'>, text: string, type: string): void {
+  answer.writeHead(200, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
+  answer.end(text);
+}
+
 /** What is not here is a fault of ours, or of the machine: 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   REQUEST_INVALID: 400,

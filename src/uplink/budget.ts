@@ -86,6 +86,11 @@ export class Budget {
     this.#isFree = !isCounted && options.meteredHours.length === 0;
   }
 
+  /** Nothing is counted: many may be sent without a look at it. */
+  get isFree(): boolean {
+    return this.#isFree;
+  }
+
   /** Bytes that were sent since the start, with what the network adds. */
   get sentBytes(): number {
     return this.#sentBytes;
@@ -102,9 +107,10 @@ export class Budget {
     if (this.#isFree) return 0;
     const now = this.#options.clock.monoMs();
     const rate = this.#publishes?.waitMs(now) ?? 0;
+    // Also where only alerts are asked for: what they spend is taken from no more than was saved.
+    const bytes = this.#bytes.map((bucket) => bucket.waitMs(now));
     // Nobody wants to learn tomorrow that the cold store has been warm today.
     if (priority === ALERT_LANE) return rate;
-    const bytes = this.#bytes.map((bucket) => bucket.waitMs(now));
     return Math.max(rate, ...bytes, this.#meteredMs(priority));
   }
 

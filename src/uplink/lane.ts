@@ -5,7 +5,8 @@ import type { LanePriority } from './budget.ts';
 import { CloudRefusal } from './cloud-link.ts';
 import type { Cut, LaneLink, LaneOptions } from './cut.ts';
 import { type Finding, Probe } from './probe.ts';
-import { type Sent, sentOf } from './sent.ts';
+import { type Sent, SentRow, sentOf } from './sent.ts';
+import type { CutBound } from './shape.ts';
 import { Waiting } from './waiting.ts';
 
 const NO_LINK: LaneLink = {
@@ -37,7 +38,7 @@ export class Lane {
   readonly #options: LaneOptions;
   readonly #waiting: Waiting;
   /** From the first one that lacks its acknowledgement. */
-  #sent = new Set<Sent>();
+  readonly #sent = new SentRow();
   /** Resolves when all cuts before have been packed: what is smaller must not overtake. */
   #packing: Promise<unknown> = Promise.resolve();
   #packingCount = 0;
@@ -56,6 +57,9 @@ export class Lane {
   #wantsProbe = false;
   /** Of a cut, after one was too large for what its size was thought to be. */
   #mostRecords = Number.POSITIVE_INFINITY;
+  /** Records become dead letters; a lane that begins anew meanwhile would send them again. */
+  #parkingCount = 0;
+  #isHeld = false;
   /** Of the read that is under way. */
   #reading = new AbortController();
 
@@ -85,14 +89,18 @@ export class Lane {
 
   /** Arrival of the oldest record at hand that the cloud has not acknowledged, ms since 1970. */
   get oldestMs(): number | undefined {
-    const [oldest] = this.#sent;
-    return oldest?.oldestMs ?? this.#waiting.first?.receivedAtMs;
+    return this.#sent.oldest?.oldestMs ?? this.#waiting.first?.receivedAtMs;
   }
 
   /** A new link, from the first record that lacks its acknowledgement. */
   begin(link: LaneLink): void {
     this.#link = link;
     this.#hasMoved = false;
+    this.#keepProbe();
+  }
+
+  /** What it looks at may have been handled, or be another's by now. */
+  #keepProbe(): void {
     this.#probe?.keep((record) => this.#options.source.owns(record));
     this.#lookAtProbe();
   }
@@ -127,11 +135,12 @@ export class Lane {
   }
 
   #restart(): void {
+    this.#isHeld = this.#parkingCount > 0;
     this.#reading.abort();
     this.#probe?.abandon();
     this.#options.source.rewind();
     this.#waiting.clear();
-    this.#sent = new Set();
+    this.#sent.clear();
     this.#onRoom();
   }
 
@@ -188,23 +197,29 @@ export class Lane {
 
   /** A cut can be taken. */
   get ready(): boolean {
-    if (this.#isResting || this.#waiting.count === 0) return false;
+    if (this.#isResting || this.#isHeld || this.#waiting.count === 0) return false;
     if (this.#probe !== undefined || this.#wantsProbe) return this.#sent.size === 0;
-    if (this.#sent.size >= this.#link.window || this.#packingCount >= MAX_PACKING) return false;
+    if (this.#sent.publishes >= this.#link.window || this.#packingCount >= MAX_PACKING)
+      return false;
     return this.#hasEnough() || this.#waiting.hasLingered;
   }
 
-  /** The next records to send, of `maxBytes` at most; undefined while the lane is not ready. */
-  take(maxBytes = this.#link.maxBytes): Cut | undefined {
+  /** Records that could be in the next cut. */
+  get waitingCount(): number {
+    return this.#waiting.count;
+  }
+
+  /** The next records to send; undefined while the lane is not ready. */
+  take(bound: CutBound): Cut | undefined {
     if (!this.ready) return undefined;
     if (this.#wantsProbe) this.#beginProbe();
     const probed = this.#probe?.next();
     if (this.#probe !== undefined && probed === undefined) return undefined;
-    const records = probed === undefined ? this.#cutWaiting(maxBytes) : [probed];
-    const sent = sentOf(records, this.#options.book);
+    const records = probed === undefined ? this.#cutWaiting(bound) : [probed];
+    const messages = this.#pack(records);
+    const sent = sentOf(records, messages, this.#options.book);
     this.#sent.add(sent);
-    const guessedBytes = this.#options.shape.guessBytes(records);
-    return this.#cutOf(sent, guessedBytes, this.#pack(records));
+    return this.#cutOf(sent, this.#options.shape.guessBytes(records), messages);
   }
 
   /** Apart from `take`, whose records must not be held until the cloud has them. */
@@ -252,8 +267,10 @@ export class Lane {
     }
   }
 
-  #cutWaiting(maxBytes: number): LogRecord[] {
-    const records = this.#waiting.cut(this.#mostRecords, maxBytes);
+  #cutWaiting(bound: CutBound): LogRecord[] {
+    const room = this.#link.window - this.#sent.publishes;
+    const maxMessages = Math.min(bound.maxMessages, room);
+    const records = this.#waiting.cut(this.#mostRecords, { ...bound, maxMessages });
     if (!this.#hasEnough()) this.#onRoom();
     return records;
   }
@@ -271,9 +288,7 @@ export class Lane {
     const { source, backoff } = this.#options;
     let cuts = 0;
     let count = 0;
-    for (const sent of this.#sent) {
-      if (!sent.isAcked) break;
-      this.#sent.delete(sent);
+    for (const sent of this.#sent.takeAcked()) {
       for (const [partition, span] of sent.spans) source.handled(partition, span);
       sent.acked();
       cuts += 1;
@@ -297,7 +312,7 @@ export class Lane {
       // It alone is the cause, and the others of the row are on their way.
       else if (sent.alone !== undefined) void this.#parkSent(sent.alone, refusal, sent);
     } else if (this.#probe !== undefined) {
-      this.#sent = new Set();
+      this.#sent.clear();
       this.#probe.refused(message, kind === 'never');
       this.#lookAtProbe();
       // Others are taken, and this one may be in a while.
@@ -315,12 +330,23 @@ export class Lane {
 
   /** The cut that it was stands for nothing more than that the record is done with. */
   async #parkSent(record: LogRecord, refusal: CloudRefusal, sent: Sent): Promise<void> {
-    if (!(await this.#park(record, refusal))) return;
-    sent.count = 0;
-    sent.acked = () => {};
-    this.#probe?.dropped();
-    this.#done(sent);
+    this.#parkingCount += 1;
+    if ((await this.#park(record, refusal)) && this.#sent.has(sent)) {
+      sent.count = 0;
+      sent.acked = () => {};
+      this.#probe?.dropped();
+      this.#done(sent);
+    }
+    this.#endParking();
     this.#link.onMore();
+  }
+
+  #endParking(): void {
+    this.#parkingCount -= 1;
+    if (this.#parkingCount > 0 || !this.#isHeld) return;
+    // What waits was read before they were handled.
+    this.#keepProbe();
+    this.#restart();
   }
 
   /** Resolves to false where the dead letter could not be made: the record is tried again then. */
@@ -356,12 +382,13 @@ export class Lane {
   }
 
   async #parkAll(culprits: Finding<LogRecord>['culprits']): Promise<void> {
-    this.#isResting = true;
+    this.#parkingCount += 1;
+    this.#isHeld = true;
+    let areParked = true;
     for (const { record, reason } of culprits) {
-      if (!(await this.#park(record, new CloudRefusal('never', reason)))) return;
+      areParked &&= await this.#park(record, new CloudRefusal('never', reason));
     }
-    this.#trouble = undefined;
-    this.#isResting = false;
-    this.#restart();
+    if (areParked) this.#trouble = undefined;
+    this.#endParking();
   }
 }

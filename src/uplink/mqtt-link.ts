@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { connect, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
 import type { Clock } from '../base/clock.ts';
 import { codeOf } from '../base/errors.ts';
@@ -159,6 +160,8 @@ class MqttLink implements CloudLink {
         hasHeard = false;
       },
     });
+    // Neither an alert nor the end of a burst waits for an acknowledgement of TCP.
+    if (client.stream instanceof Socket) client.stream.setNoDelay(true);
     let hasHeard = false;
     client.on('packetreceive', (packet) => {
       if (packet.cmd !== 'puback' || packet.messageId === undefined) return;

@@ -5,10 +5,11 @@ import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { ALERT_LANE, BACKLOG_LANE, type Budget } from './budget.ts';
+import { ALERT_LANE, BACKLOG_LANE, type Budget, type LanePriority } from './budget.ts';
 import { type CloudLink, type CloudMessage, CloudRefusal } from './cloud-link.ts';
 import type { Cut } from './cut.ts';
 import type { Lane } from './lane.ts';
+import type { CutBound } from './shape.ts';
 
 export interface PublisherOptions {
   /** In order of priority, those of one priority in the order in which they are served. */
@@ -31,6 +32,10 @@ export interface PublisherOptions {
   readonly logger: Logger;
 }
 
+/** Publishes of one cut, where each record is one. */
+const BURST = 16;
+/** So many fresh ones are no fresh ones: `order: strict` has its backlog there. */
+const MANY = 64;
 /** Of the window and its bytes, what the backlog leaves to those before it. */
 const HEADROOM = 1 / 8;
 
@@ -42,9 +47,29 @@ const WORK_MS = 1;
  */
 const REST = 16;
 
+/** A timer of more than 24 days would ring at once, and again and again. */
+const MOST_WAIT_MS = 3_600_000;
+
 /** One cut on its way. */
 interface Flight {
+  readonly lane: Lane;
+  /** Publishes that have no answer yet. */
+  unanswered: number;
+  /** The cut is acknowledged, or refused. */
+  isOver: boolean;
+  /** What it takes of the window, until the lane has heard of the last answer, and in bytes. */
+  messages: number;
   bytes: number;
+}
+
+/** Who may send, and whether fresh records and the backlog both wait: then one each, by shares. */
+interface Turn {
+  readonly lane: Lane;
+  readonly isContended: boolean;
+}
+
+function shareOf(priority: LanePriority): number {
+  return priority === BACKLOG_LANE ? 1 - HEADROOM : 1;
 }
 
 /** Keeps the window of one link full, from the lane whose turn it is. */
@@ -56,6 +81,10 @@ export class Publisher {
   readonly #window: number;
   readonly #maxBytes: number;
   readonly #inFlight = new Set<Promise<void>>();
+  /** Lanes with a cut that became several publishes, until the last of them has its answer. */
+  readonly #inParts = new Map<Lane, Promise<void>>();
+  /** Publishes that have no answer yet, and their bytes. */
+  #messages = 0;
   #inFlightBytes = 0;
   /** What the backlog is owed, in publishes. */
   #credit = 0;
@@ -124,11 +153,12 @@ export class Publisher {
 
   #publish(): void {
     while (!this.#over.signal.aborted) {
-      const lane = this.#nextLane();
-      if (lane === undefined) return;
+      const turn = this.#nextTurn();
+      if (turn === undefined) return;
+      const { lane } = turn;
       const isPaced = lane.priority === BACKLOG_LANE && this.#options.isBusy();
       const sinceMs = isPaced ? this.#options.clock.monoMs() : 0;
-      const cut = lane.take(this.#cutBytes(lane));
+      const cut = lane.take(this.#boundOf(turn));
       // It has nothing after all: a probe that waits for its answer, say.
       if (cut === undefined) return;
       this.#start(lane, cut);
@@ -152,16 +182,24 @@ export class Publisher {
     return 0;
   }
 
-  #cutBytes({ priority }: Lane): number {
-    const { backlogBytes } = this.#options.budget;
-    return priority === BACKLOG_LANE ? Math.min(this.#maxBytes, backlogBytes) : this.#maxBytes;
+  /** Records that are messages of their own go many at a time: a cut costs as much as ten do. */
+  #boundOf({ lane, isContended }: Turn): CutBound {
+    const { budget, maxInFlightBytes } = this.#options;
+    const { priority } = lane;
+    const share = shareOf(priority);
+    const maxBytes =
+      priority === BACKLOG_LANE ? Math.min(this.#maxBytes, budget.backlogBytes) : this.#maxBytes;
+    const room = Math.floor(this.#window * share) - this.#messages;
+    const most = isContended || !budget.isFree ? 1 : Math.min(BURST, room);
+    const maxAllBytes = maxInFlightBytes * share - this.#inFlightBytes;
+    return { maxBytes, maxMessages: Math.max(1, most), maxAllBytes };
   }
 
   /**
    * Alerts first; then fresh records and the backlog by their shares. Called for each publish: some
    * tenths of a microsecond where nothing is counted.
    */
-  #nextLane(): Lane | undefined {
+  #nextTurn(): Turn | undefined {
     const { lanes, budget, backlogShare } = this.#options;
     let leastMs = Number.POSITIVE_INFINITY;
     let fresh: Lane | undefined;
@@ -172,37 +210,48 @@ export class Publisher {
       if (!isAsked || !lane.ready || !this.#hasRoom(lane)) continue;
       const waitMs = Math.max(budget.waitMs(priority), this.#restMs(lane));
       if (waitMs > 0) leastMs = Math.min(leastMs, waitMs);
-      else if (priority === ALERT_LANE) return lane;
+      else if (priority === ALERT_LANE) return { lane, isContended: false };
       else if (priority === BACKLOG_LANE) backlog = lane;
       else fresh = lane;
     }
     const waits = leastMs < Number.POSITIVE_INFINITY;
     if (fresh === undefined && backlog === undefined && waits) this.#wakeIn(leastMs);
-    if (fresh === undefined || backlog === undefined) return fresh ?? backlog;
+    if (fresh === undefined || backlog === undefined) {
+      const lane = fresh ?? backlog;
+      return lane === undefined ? undefined : { lane, isContended: false };
+    }
     this.#credit += backlogShare;
-    if (this.#credit < 1) return fresh;
+    if (this.#credit < 1) return { lane: fresh, isContended: true };
     this.#credit -= 1;
-    return backlog;
+    return { lane: backlog, isContended: true };
   }
 
-  /** The backlog never takes all of it: a fresh record would wait for a round trip. */
-  #hasRoom({ priority }: Lane): boolean {
-    const { maxInFlightBytes } = this.#options;
-    const share = priority === BACKLOG_LANE ? 1 - HEADROOM : 1;
-    const most = Math.max(1, Math.floor(this.#window * share));
-    if (this.#inFlight.size >= most) return false;
-    return this.#inFlight.size === 0 || this.#inFlightBytes < maxInFlightBytes * share;
+  /**
+   * The backlog never takes all of it: a fresh record would wait for a round trip. A lane that has
+   * many waits until there is room for many.
+   */
+  #hasRoom({ priority, waitingCount }: Lane): boolean {
+    if (this.#messages === 0) return true;
+    const { maxInFlightBytes, budget } = this.#options;
+    const share = shareOf(priority);
+    const most = Math.floor(this.#window * share);
+    const isPatient = budget.isFree && (priority === BACKLOG_LANE || waitingCount > MANY);
+    const many = Math.min(BURST, Math.floor(this.#window * HEADROOM), waitingCount);
+    const burst = isPatient ? Math.max(1, many) : 1;
+    if (this.#messages + burst > most) return false;
+    const rest = burst > 1 ? share - HEADROOM / 2 : share;
+    return this.#inFlightBytes < maxInFlightBytes * rest;
   }
 
   #wakeIn(ms: number): void {
     clearTimeout(this.#pause);
-    this.#pause = setTimeout(() => this.#publish(), ms);
+    this.#pause = setTimeout(() => this.#publish(), Math.min(ms, MOST_WAIT_MS));
     this.#pause.unref();
   }
 
   #start(lane: Lane, cut: Cut): void {
     const { messages } = cut;
-    const flight: Flight = { bytes: 0 };
+    const flight: Flight = { lane, unanswered: 0, isOver: false, messages: 0, bytes: 0 };
     const acked =
       messages instanceof Promise
         ? this.#sendLater(cut, messages, flight)
@@ -224,13 +273,16 @@ export class Publisher {
     this.#inFlight.add(sent);
   }
 
-  #land(sent: Promise<void>, { bytes }: Flight): void {
+  #land(sent: Promise<void>, flight: Flight): void {
     this.#inFlight.delete(sent);
-    this.#inFlightBytes -= bytes;
+    flight.isOver = true;
+    if (flight.unanswered === 0) this.#load(flight, 0, 0);
   }
 
-  #load(flight: Flight, bytes: number): void {
+  #load(flight: Flight, messages: number, bytes: number): void {
+    this.#messages += messages - flight.messages;
     this.#inFlightBytes += bytes - flight.bytes;
+    flight.messages = messages;
     flight.bytes = bytes;
   }
 
@@ -239,32 +291,69 @@ export class Publisher {
     cut: Cut,
     packing: Promise<readonly CloudMessage[]>,
     flight: Flight,
-  ): Promise<unknown> {
-    this.#load(flight, cut.guessedBytes);
+  ): Promise<void> {
+    const { lane } = flight;
+    this.#load(flight, 1, cut.guessedBytes);
     const messages = await packing;
-    this.#load(flight, 0);
+    while (this.#inParts.has(lane)) await this.#inParts.get(lane);
     // Nobody may take it for acknowledged: it comes again, on another link.
     if (this.#over.signal.aborted) throw new Error('the link ended before it was packed');
     // The lane has begun anew meanwhile, and hears nothing of this one.
     if (!cut.isWanted()) return;
-    const sent = this.#send(messages, flight);
+    this.#load(flight, 0, 0);
+    const sent =
+      messages.length > 1 ? this.#sendParts(cut, messages, flight) : this.#send(messages, flight);
     // The lane may pack another one now.
     this.#publish();
+    await sent;
+  }
+
+  /**
+   * One after the other: there is room for one, and more would end a link that counts. Those of the
+   * same lane that come behind it wait.
+   */
+  #sendParts(cut: Cut, messages: readonly CloudMessage[], flight: Flight): Promise<void> {
+    const sendEach = async () => {
+      for (const message of messages) {
+        // Between two parts nobody takes their place.
+        this.#load(flight, 0, 0);
+        if (this.#over.signal.aborted) throw new Error('the link ended before all of it was sent');
+        if (!cut.isWanted()) return;
+        await this.#send([message], flight);
+      }
+    };
+    const sent = sendEach();
+    const over = () => {
+      this.#inParts.delete(flight.lane);
+    };
+    this.#inParts.set(flight.lane, sent.then(over, over));
     return sent;
   }
 
-  /** Rejects when the cloud has not acknowledged all of them. */
-  #send(messages: readonly CloudMessage[], flight: Flight): Promise<unknown> {
-    const [first] = messages;
-    if (messages.length === 1 && first !== undefined) return this.#sendOne(first, flight);
-    return Promise.all(messages.map((message) => this.#sendOne(message, flight)));
-  }
-
-  #sendOne(message: CloudMessage, flight: Flight): Promise<void> {
-    const bytes = this.#link.sizeOf(message);
-    this.#options.budget.spend(bytes);
-    this.#load(flight, flight.bytes + bytes);
-    return this.#link.publish(message);
+  /** Resolves when all are acknowledged; rejects with the first answer that is none. */
+  #send(messages: readonly CloudMessage[], flight: Flight): Promise<void> {
+    flight.unanswered = messages.length;
+    return new Promise((resolve, reject) => {
+      const answered = () => {
+        const { messages: left, bytes, isOver } = flight;
+        flight.unanswered -= 1;
+        if (flight.unanswered === 0) resolve();
+        // Its place is free once its lane knows: another lane would take it before.
+        if (flight.unanswered === 0 && !isOver) return;
+        this.#load(flight, left - 1, bytes - bytes / left);
+        this.#publish();
+      };
+      const failed = (error: unknown) => {
+        reject(error);
+        answered();
+      };
+      for (const message of messages) {
+        const bytes = this.#link.sizeOf(message);
+        this.#options.budget.spend(bytes);
+        this.#load(flight, flight.messages + 1, flight.bytes + bytes);
+        this.#link.publish(message).then(answered, failed);
+      }
+    });
   }
 
   /** Resolves when nothing is in flight. Only once stopped: before, more follows. */

@@ -10,12 +10,21 @@ export interface MessageBound {
   sizeOf(message: CloudMessage): number;
 }
 
+/** What bounds one cut. The first record is always in it. */
+export interface CutBound {
+  /** Of a message. */
+  readonly maxBytes: number;
+  readonly maxMessages: number;
+  /** Of all of its messages, about. */
+  readonly maxAllBytes: number;
+}
+
 /** How records become messages. */
 export interface Shape {
   /** How long a record may wait for others, in ms. */
   readonly lingerMs: number;
-  /** So many of these records go into one message, the first of all of them at least. */
-  cut(records: readonly LogRecord[], from: number, maxBytes: number): number;
+  /** So many of these records, from the first on, are sent together. */
+  cut(records: readonly LogRecord[], from: number, bound: CutBound): number;
   /** The records that wait are as many as one message holds. */
   isFull(count: number, payloadBytes: number, maxBytes: number): boolean;
   /** Bytes of the messages that `pack` makes of them, about. */
@@ -47,6 +56,10 @@ function checkSize(message: CloudMessage, { maxBytes, sizeOf }: MessageBound): v
 const MAX_TOPICS = 1_000;
 /** Around a payload, about. */
 const WRAPPER_BYTES = 250;
+/** Around the texts of a record, with the topic and the longest names; and a character in JSON. */
+const MOST_WRAPPER_BYTES = 4_096;
+const MOST_ESCAPED = 6;
+const EMPTY = { payload: new Uint8Array(), device: '', topic: '' };
 
 /** Each record of a stream is one message. */
 export class RawShape implements Shape {
@@ -69,8 +82,19 @@ export class RawShape implements Shape {
     return topic;
   }
 
-  cut(): number {
-    return 1;
+  /** One that may be too large goes alone: nobody else is sent again if it is. */
+  cut(records: readonly LogRecord[], from: number, bound: CutBound): number {
+    const { maxBytes, maxMessages, maxAllBytes } = bound;
+    const most = Math.min(maxMessages, records.length - from);
+    let bytes = 0;
+    for (let count = 0; count < most; count++) {
+      const { payload, device, topic } = records[from + count] ?? EMPTY;
+      bytes += payload.length + WRAPPER_BYTES;
+      const texts = payload.length + device.length + topic.length;
+      const isDoubtful = texts * MOST_ESCAPED + MOST_WRAPPER_BYTES > maxBytes;
+      if (isDoubtful || bytes > maxAllBytes) return Math.max(1, count);
+    }
+    return most;
   }
 
   isFull(): boolean {
@@ -127,7 +151,7 @@ export class BatchShape implements Shape {
     return Math.min(this.#options.maxDocumentBytes, (maxBytes * FILL) / this.#ratio);
   }
 
-  cut(records: readonly LogRecord[], from: number, maxBytes: number): number {
+  cut(records: readonly LogRecord[], from: number, { maxBytes }: CutBound): number {
     const most = this.#documentBytes(maxBytes);
     let bytes = 0;
     for (let at = from; at < records.length; at++) {

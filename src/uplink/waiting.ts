@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { LogRecord } from '../base/reading.ts';
-import type { Shape } from './shape.ts';
+import type { CutBound, Shape } from './shape.ts';
 
 export interface WaitingOptions {
   readonly shape: Shape;
@@ -68,11 +68,11 @@ export class Waiting {
     for (const { payload } of records) this.#payloadBytes += payload.length;
   }
 
-  /** Takes those of one message, `most` at most: it is historical as a whole, or not. */
-  cut(most: number, maxBytes: number): LogRecord[] {
+  /** Takes those of one cut, `most` at most: it is historical as a whole, or not. */
+  cut(most: number, bound: CutBound): LogRecord[] {
     const from = this.#next;
     const { shape } = this.#options;
-    const last = from + Math.min(most, shape.cut(this.#records, from, maxBytes));
+    const last = from + Math.min(most, shape.cut(this.#records, from, bound));
     const flag = this.#isHistorical(from);
     let end = from + 1;
     while (end < last && this.#isHistorical(end) === flag) end += 1;

@@ -38,6 +38,12 @@ import { readAll } from './journals.ts';
 import { type MemoryState, memoryState } from './memory-state.ts';
 import { autoRules } from './reading-rules.ts';
 
+const ONE = {
+  maxBytes: Number.POSITIVE_INFINITY,
+  maxMessages: 1,
+  maxAllBytes: Number.POSITIVE_INFINITY,
+};
+
 /**
  * A gateway in memory as far as the books are concerned: real logs, pipeline, lanes and bookkeeper,
  * on files that a kill leaves as they are, and a state store of which a power cut takes the end.
@@ -241,7 +247,7 @@ uplink: { url: '${uplink ? 'mqtt://cloud' : ''}' }`);
       enough.abort();
       await filled;
       for (let i = 0; i < count; i++) {
-        const cut = lane.take();
+        const cut = lane.take(ONE);
         if (cut === undefined) break;
         for (const { payload } of await cut.messages) {
           const { log: _, ...of } = JSON.parse(Buffer.from(payload).toString());

@@ -133,10 +133,16 @@ describe('a full store', () => {
     const files = new FakeFiles();
     const retention = { maxBytes: 4 * 64 * KIB, maxAgeMs: 0 };
     const journal = await openTestJournal(files, { retention });
+    const onDisk = () =>
+      files
+        .paths()
+        .filter((path) => !path.endsWith('header.copy'))
+        .reduce((sum, path) => sum + files.bytes(path).length, 0);
     const fill = async (commits: number) => {
       for (let i = 0; i < commits; i++) {
         await append(journal, 0, noise());
         await journal.retain();
+        expect(journal.status().sizeBytes).toBe(onDisk());
       }
       return journal.status().bytesWritten;
     };

@@ -161,26 +161,34 @@ export class FakeSource implements LaneSource {
   readonly parked = new Set<string>();
   readonly #cloud: Acknowledged;
   readonly #random: Random;
+  readonly #partitions: number;
   readonly #records: LogRecord[] = [];
   readonly #handled = new Set<string>();
   readonly #held = new Set<string>();
   #next = 0;
   #wake: () => void = () => {};
 
-  constructor(stream: string, cloud: Acknowledged, random: Random = seededRandom(1)) {
+  /** Where records go together, all of one partition are handled before those of another. */
+  constructor(
+    stream: string,
+    cloud: Acknowledged,
+    random: Random = seededRandom(1),
+    partitions = 2,
+  ) {
+    this.#partitions = partitions;
     this.stream = stream;
     this.#cloud = cloud;
     this.#random = random;
   }
 
-  /** In commit order, over two partitions with offsets of their own. */
+  /** In commit order, over partitions with offsets of their own. */
   append(count: number): void {
     for (let i = 0; i < count; i++) {
       const index = this.#records.length;
       this.#records.push({
         stream: this.stream,
-        partition: index % 2,
-        offset: Math.floor(index / 2),
+        partition: index % this.#partitions,
+        offset: Math.floor(index / this.#partitions),
         device: `d${index % 3}`,
         topic: `sensors/d${index % 3}/t`,
         payload: Buffer.from(String(index)),
@@ -238,10 +246,11 @@ export class FakeSource implements LaneSource {
 
   handled(partition: number, { from, to }: Span): void {
     for (let offset = from; offset < to; offset++)
-      this.#handle(this.#identity({ partition, offset }));
+      this.#handle(this.#identity({ partition, offset }), partition);
   }
 
-  #handle(identity: string): void {
+  /** Records that were sent together are handled together, one partition after the other. */
+  #handle(identity: string, partition: number): void {
     if (this.#handled.has(identity)) return;
     const isParked = this.parked.has(identity);
     if (!isParked && !this.#cloud.acked.has(identity)) {
@@ -250,6 +259,7 @@ export class FakeSource implements LaneSource {
     for (const record of this.#records) {
       const before = this.#identity(record);
       if (before === identity || isParked) break;
+      if (record.partition !== partition) continue;
       if (!this.#handled.has(before) && !this.#cloud.doubted.has(before)) {
         throw new Error(`${identity} was handled out of turn`);
       }
@@ -281,6 +291,8 @@ export class FakeSource implements LaneSource {
 
 interface More extends Partial<UplinkOptions> {
   readonly laneBackoff?: () => Backoff;
+  /** Records go many at a time, as they do where nothing is counted. */
+  readonly inBursts?: boolean;
   /** Before a record is parked. */
   readonly beforePark?: (record: LogRecord, refusal: CloudRefusal) => Promise<void>;
 }
@@ -289,7 +301,7 @@ interface More extends Partial<UplinkOptions> {
 export function uplinkOver(
   cloud: { readonly open: OpenLink },
   sources: readonly FakeSource[],
-  { laneBackoff, beforePark, ...more }: More = {},
+  { laneBackoff, beforePark, inBursts = false, ...more }: More = {},
 ) {
   const counters = newCounters();
   const clock = new FakeClock();
@@ -322,7 +334,11 @@ export function uplinkOver(
     maxBytes: Number.POSITIVE_INFINITY,
     backlogShare: 0.5,
     isBusy: () => false,
-    budget: new Budget({ clock, ...unlimited, meteredHours: [], meteredLanes: 'fresh' }),
+    budget: new Budget({
+      ...{ clock, ...unlimited, meteredHours: [], meteredLanes: 'fresh' },
+      // It counts, and never has to wait.
+      ...(inBursts ? {} : { publishesPerSecond: 1e9 }),
+    }),
     backlog: () => sources.reduce((sum, source) => sum + source.backlog(), 0),
     backoff,
     counters,

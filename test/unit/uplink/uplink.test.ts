@@ -54,7 +54,7 @@ describe('what reaches the cloud', () => {
       const sources = ['alerts', 'readings', 'dead-letter'].map(
         (stream) => new FakeSource(stream, cloud, random),
       );
-      const { uplink, counters } = start(cloud, sources, { window });
+      const { uplink, counters } = start(cloud, sources, { window, inBursts: seed % 2 === 0 });
       for (let step = 0; step < 150; step++) {
         const link = await cloud.link();
         const action = random();
