@@ -117,7 +117,7 @@ it('a refusal is an answer: the link is not given up for want of one', async () 
 });
 
 describe('a broker that does not answer', () => {
-  it('ends the link after the time for an acknowledgement; none counts as refused', async () => {
+  it('ends the link after the time for an answer; nothing is taken for refused', async () => {
     const { broker, link } = await setUp(() => 0, { ackTimeoutMs: 300 });
     expect(await kindsOf([link.publish(message('t'))])).toEqual(['taken']);
     broker.isMute = true;
