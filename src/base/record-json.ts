@@ -34,22 +34,24 @@ export function payloadJson(payload: Uint8Array): Pick<RecordJson, 'payload' | '
   }
 }
 
-/** `timeMs`: the corrected time, if it is known. */
-export function recordJson(record: LogRecord, timeMs = record.receivedAtMs): RecordJson {
+/** All but the payload. `timeMs`: the corrected time, if it is known. */
+export function recordFields(
+  record: LogRecord,
+  timeMs = record.receivedAtMs,
+): Omit<RecordJson, 'payload' | 'encoding'> {
   const { stream, partition, offset, device, messageId, topic, deviceTimeMs, reason } = record;
   const receivedAt = Math.round(record.receivedAtMs);
   const time = Math.round(timeMs);
+  const id = messageId === undefined ? undefined : { id: messageId.text };
   return {
-    stream,
-    partition,
-    offset,
-    device,
-    ...(messageId === undefined ? {} : { id: messageId.text }),
-    topic,
-    receivedAt,
-    ...(time === receivedAt ? {} : { time }),
-    ...(deviceTimeMs === undefined ? {} : { deviceTime: deviceTimeMs }),
-    ...(reason === undefined ? {} : { reason }),
-    ...payloadJson(record.payload),
+    ...{ stream, partition, offset, device, ...id, topic, receivedAt },
+    ...(time === receivedAt ? undefined : { time }),
+    ...(deviceTimeMs === undefined ? undefined : { deviceTime: deviceTimeMs }),
+    ...(reason === undefined ? undefined : { reason }),
   };
+}
+
+/** `timeMs`: the corrected time, if it is known. */
+export function recordJson(record: LogRecord, timeMs = record.receivedAtMs): RecordJson {
+  return { ...recordFields(record, timeMs), ...payloadJson(record.payload) };
 }

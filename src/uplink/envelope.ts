@@ -1,5 +1,5 @@
 import type { LogRecord } from '../base/reading.ts';
-import { type RecordJson, recordJson } from '../base/record-json.ts';
+import { payloadJson, type RecordJson, recordFields } from '../base/record-json.ts';
 import { topicLevel } from '../base/topic-level.ts';
 import type { CloudMessage } from './cloud-link.ts';
 
@@ -27,10 +27,12 @@ export function encodeEnvelope(
   { gateway, log }: Origin,
   historical = false,
 ): Buffer {
-  const text = JSON.stringify(recordJson(record));
+  const fields = JSON.stringify(recordFields(record)).slice(1, -1);
+  const { payload, encoding } = payloadJson(record.payload);
+  const end = encoding === undefined ? '}' : `,"encoding":"${encoding}"}`;
   const flag = historical ? ',"historical":true' : '';
   const head = `{"gateway":${JSON.stringify(gateway)},"log":${JSON.stringify(log)}${flag},`;
-  return Buffer.from(head + text.slice(1));
+  return Buffer.from(`${head}${fields},"payload":${JSON.stringify(payload)}${end}`);
 }
 
 /** (gateway, log, stream, partition, offset) as one text. No name of the five holds a slash. */
@@ -44,14 +46,13 @@ function propertiesOf(
   { gateway, log }: Origin,
   historical: boolean,
 ): Record<string, string> {
-  // The bytes are looked at in vain otherwise.
-  const { payload: _, encoding: __, ...rest } = recordJson({ ...record, payload: NO_BYTES });
-  const flag = historical ? { historical } : {};
-  const all = Object.entries({ gateway, log, ...flag, ...rest });
-  return Object.fromEntries(all.map(([name, value]) => [name, String(value)]));
+  const properties: Record<string, string> = { gateway, log };
+  if (historical) properties['historical'] = 'true';
+  for (const [name, value] of Object.entries(recordFields(record))) {
+    properties[name] = String(value);
+  }
+  return properties;
 }
-
-const NO_BYTES = new Uint8Array();
 
 export interface RawShape {
   /** As `cloudTopic` makes it. */
