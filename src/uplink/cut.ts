@@ -68,3 +68,12 @@ export interface LaneLink extends MessageBound {
    */
   readonly onCompleted: (records: number) => void;
 }
+
+/** Between two links nothing is sent. */
+export const NO_LINK: LaneLink = {
+  window: 0,
+  maxBytes: Number.POSITIVE_INFINITY,
+  sizeOf: () => 0,
+  onMore: () => {},
+  onCompleted: () => {},
+};

@@ -1,21 +1,14 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
 import type { LogRecord } from '../base/reading.ts';
 import type { LanePriority } from './budget.ts';
 import { CloudRefusal } from './cloud-link.ts';
-import type { Cut, LaneLink, LaneOptions } from './cut.ts';
+import { type Cut, type LaneLink, type LaneOptions, NO_LINK } from './cut.ts';
 import { type Finding, Probe } from './probe.ts';
 import { type Sent, SentRow, sentOf } from './sent.ts';
 import type { CutBound } from './shape.ts';
 import { Waiting } from './waiting.ts';
 
-const NO_LINK: LaneLink = {
-  window: 0,
-  maxBytes: Number.POSITIVE_INFINITY,
-  sizeOf: () => 0,
-  onMore: () => {},
-  onCompleted: () => {},
-};
 const RECORDS_PER_READ = 256;
 /** Cuts that are being packed: each holds all its records until then. */
 const MAX_PACKING = 2;
@@ -160,17 +153,22 @@ export class Lane {
   async fill(signal: AbortSignal): Promise<void> {
     const reading = new AbortController();
     this.#reading = reading;
+    const { source } = this.#options;
     const stop = () => reading.abort();
     signal.addEventListener('abort', stop, { once: true });
     try {
       while (!this.#hasEnough() && !signal.aborted) {
-        const { source } = this.#options;
-        const noneFollows = () => this.#waiting.noneFollows();
-        const records = await source.read(RECORDS_PER_READ, reading.signal, noneFollows);
+        const records = await source.read(
+          RECORDS_PER_READ,
+          reading.signal,
+          this.#waiting.noneFollows,
+        );
         // Read before the source was rewound: they come again.
         if (reading.signal.aborted) return;
         this.#waiting.push(records);
         this.#link.onMore();
+        // All that is decoded already would be taken in one turn, and readings that come in wait.
+        await nextTurn();
       }
     } finally {
       signal.removeEventListener('abort', stop);
@@ -207,6 +205,11 @@ export class Lane {
   /** Records that could be in the next cut. */
   get waitingCount(): number {
     return this.#waiting.count;
+  }
+
+  /** The first of them was received before the link came up. */
+  get isHistorical(): boolean {
+    return this.#waiting.isHistorical;
   }
 
   /** The next records to send; undefined while the lane is not ready. */

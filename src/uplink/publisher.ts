@@ -5,7 +5,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { ALERT_LANE, BACKLOG_LANE, type Budget, type LanePriority } from './budget.ts';
+import { BacklogWindow } from './backlog-window.ts';
+import { ALERT_LANE, BACKLOG_LANE, type Budget, FRESH_LANE } from './budget.ts';
 import { type CloudLink, type CloudMessage, CloudRefusal } from './cloud-link.ts';
 import type { Cut } from './cut.ts';
 import type { Lane } from './lane.ts';
@@ -34,8 +35,6 @@ export interface PublisherOptions {
 
 /** Publishes of one cut, where each record is one. */
 const BURST = 16;
-/** So many fresh ones are no fresh ones: `order: strict` has its backlog there. */
-const MANY = 64;
 /** Of the window and its bytes, what the backlog leaves to those before it. */
 const HEADROOM = 1 / 8;
 
@@ -50,6 +49,9 @@ const REST = 16;
 /** A timer of more than 24 days would ring at once, and again and again. */
 const MOST_WAIT_MS = 3_600_000;
 
+/** And packs no more at a time: an acknowledgement waits for as long as that takes. */
+const PACED_BYTES = 32 * 1024;
+
 /** One cut on its way. */
 interface Flight {
   readonly lane: Lane;
@@ -60,16 +62,15 @@ interface Flight {
   /** What it takes of the window, until the lane has heard of the last answer, and in bytes. */
   messages: number;
   bytes: number;
+  /** What was sent last of it, and when. */
+  sentBytes: number;
+  sentMonoMs: number;
 }
 
 /** Who may send, and whether fresh records and the backlog both wait: then one each, by shares. */
 interface Turn {
   readonly lane: Lane;
   readonly isContended: boolean;
-}
-
-function shareOf(priority: LanePriority): number {
-  return priority === BACKLOG_LANE ? 1 - HEADROOM : 1;
 }
 
 /** Keeps the window of one link full, from the lane whose turn it is. */
@@ -86,6 +87,7 @@ export class Publisher {
   /** Publishes that have no answer yet, and their bytes. */
   #messages = 0;
   #inFlightBytes = 0;
+  readonly #backlogWindow: BacklogWindow;
   /** What the backlog is owed, in publishes. */
   #credit = 0;
   #pause: NodeJS.Timeout | undefined;
@@ -101,6 +103,7 @@ export class Publisher {
     const { window, maxBytes, backoff, counters } = options;
     this.#window = Math.max(1, Math.min(window, link.receiveMaximum ?? window));
     this.#maxBytes = Math.min(maxBytes, link.maximumSizeBytes ?? maxBytes);
+    this.#backlogWindow = new BacklogWindow(options.maxInFlightBytes * (1 - HEADROOM));
     // Each lane listens.
     setMaxListeners(0, this.#over.signal);
     this.stopped = new Promise((resolve) => {
@@ -158,7 +161,7 @@ export class Publisher {
       const { lane } = turn;
       const isPaced = lane.priority === BACKLOG_LANE && this.#options.isBusy();
       const sinceMs = isPaced ? this.#options.clock.monoMs() : 0;
-      const cut = lane.take(this.#boundOf(turn));
+      const cut = lane.take(this.#boundOf(turn, isPaced));
       // It has nothing after all: a probe that waits for its answer, say.
       if (cut === undefined) return;
       this.#start(lane, cut);
@@ -183,16 +186,35 @@ export class Publisher {
   }
 
   /** Records that are messages of their own go many at a time: a cut costs as much as ten do. */
-  #boundOf({ lane, isContended }: Turn): CutBound {
-    const { budget, maxInFlightBytes } = this.#options;
-    const { priority } = lane;
-    const share = shareOf(priority);
-    const maxBytes =
-      priority === BACKLOG_LANE ? Math.min(this.#maxBytes, budget.backlogBytes) : this.#maxBytes;
-    const room = Math.floor(this.#window * share) - this.#messages;
+  #boundOf({ lane, isContended }: Turn, isPaced: boolean): CutBound {
+    const { budget } = this.#options;
+    const isBehind = this.#isBehind(lane);
+    const mostBytes = this.#mostBytes(lane);
+    const maxBytes = isBehind
+      ? Math.min(this.#maxBytes, budget.backlogBytes, mostBytes)
+      : this.#maxBytes;
+    const room = this.#mostMessages(lane) - this.#messages;
     const most = isContended || !budget.isFree ? 1 : Math.min(BURST, room);
-    const maxAllBytes = maxInFlightBytes * share - this.#inFlightBytes;
-    return { maxBytes, maxMessages: Math.max(1, most), maxAllBytes };
+    return {
+      maxBytes,
+      maxMessages: Math.max(1, most),
+      maxDocumentBytes: isPaced ? PACED_BYTES : Number.POSITIVE_INFINITY,
+      maxAllBytes: mostBytes - this.#inFlightBytes,
+    };
+  }
+
+  /** It has what waited: `order: strict` has that where fresh ones are. */
+  #isBehind({ priority, isHistorical }: Lane): boolean {
+    return priority === BACKLOG_LANE || (priority === FRESH_LANE && isHistorical);
+  }
+
+  /** The backlog never takes all of it: a fresh record would wait for a round trip. */
+  #mostMessages({ priority }: Lane): number {
+    return Math.floor(this.#window * (priority === BACKLOG_LANE ? 1 - HEADROOM : 1));
+  }
+
+  #mostBytes(lane: Lane): number {
+    return this.#isBehind(lane) ? this.#backlogWindow.bytes : this.#options.maxInFlightBytes;
   }
 
   /**
@@ -226,21 +248,14 @@ export class Publisher {
     return { lane: backlog, isContended: true };
   }
 
-  /**
-   * The backlog never takes all of it: a fresh record would wait for a round trip. A lane that has
-   * many waits until there is room for many.
-   */
-  #hasRoom({ priority, waitingCount }: Lane): boolean {
+  /** A lane that has many waits until there is room for many. */
+  #hasRoom(lane: Lane): boolean {
     if (this.#messages === 0) return true;
-    const { maxInFlightBytes, budget } = this.#options;
-    const share = shareOf(priority);
-    const most = Math.floor(this.#window * share);
-    const isPatient = budget.isFree && (priority === BACKLOG_LANE || waitingCount > MANY);
-    const many = Math.min(BURST, Math.floor(this.#window * HEADROOM), waitingCount);
+    const isPatient = this.#options.budget.isFree && this.#isBehind(lane);
+    const many = Math.min(BURST, Math.floor(this.#window * HEADROOM), lane.waitingCount);
     const burst = isPatient ? Math.max(1, many) : 1;
-    if (this.#messages + burst > most) return false;
-    const rest = burst > 1 ? share - HEADROOM / 2 : share;
-    return this.#inFlightBytes < maxInFlightBytes * rest;
+    if (this.#messages + burst > this.#mostMessages(lane)) return false;
+    return this.#inFlightBytes < this.#mostBytes(lane) * (burst > 1 ? 1 - HEADROOM / 2 : 1);
   }
 
   #wakeIn(ms: number): void {
@@ -251,7 +266,10 @@ export class Publisher {
 
   #start(lane: Lane, cut: Cut): void {
     const { messages } = cut;
-    const flight: Flight = { lane, unanswered: 0, isOver: false, messages: 0, bytes: 0 };
+    const flight: Flight = {
+      ...{ lane, unanswered: 0, isOver: false },
+      ...{ messages: 0, bytes: 0, sentBytes: 0, sentMonoMs: 0 },
+    };
     const acked =
       messages instanceof Promise
         ? this.#sendLater(cut, messages, flight)
@@ -259,6 +277,8 @@ export class Publisher {
     const sent: Promise<void> = acked.then(
       () => {
         this.#land(sent, flight);
+        const { sentBytes, sentMonoMs } = flight;
+        this.#backlogWindow.answered(sentBytes, sentMonoMs, this.#options.clock.monoMs());
         cut.done();
         this.#publish();
       },
@@ -333,6 +353,8 @@ export class Publisher {
   /** Resolves when all are acknowledged; rejects with the first answer that is none. */
   #send(messages: readonly CloudMessage[], flight: Flight): Promise<void> {
     flight.unanswered = messages.length;
+    flight.sentBytes = 0;
+    flight.sentMonoMs = this.#options.clock.monoMs();
     return new Promise((resolve, reject) => {
       const answered = () => {
         const { messages: left, bytes, isOver } = flight;
@@ -351,6 +373,7 @@ export class Publisher {
         const bytes = this.#link.sizeOf(message);
         this.#options.budget.spend(bytes);
         this.#load(flight, flight.messages + 1, flight.bytes + bytes);
+        flight.sentBytes += bytes;
         this.#link.publish(message).then(answered, failed);
       }
     });

@@ -16,6 +16,8 @@ export interface CutBound {
   /** Of a message. */
   readonly maxBytes: number;
   readonly maxMessages: number;
+  /** Of a batch before it is compressed, about. */
+  readonly maxDocumentBytes: number;
   /** Of all of its messages, about. */
   readonly maxAllBytes: number;
 }
@@ -152,8 +154,8 @@ export class BatchShape implements Shape {
     return Math.min(this.#options.maxDocumentBytes, (maxBytes * FILL) / this.#ratio);
   }
 
-  cut(records: readonly LogRecord[], from: number, { maxBytes }: CutBound): number {
-    const most = this.#documentBytes(maxBytes);
+  cut(records: readonly LogRecord[], from: number, bound: CutBound): number {
+    const most = Math.min(this.#documentBytes(bound.maxBytes), bound.maxDocumentBytes);
     let bytes = 0;
     for (let at = from; at < records.length; at++) {
       bytes += RECORD_BYTES + (records[at]?.payload.length ?? 0);

@@ -53,11 +53,16 @@ export class Waiting {
     return clock.monoMs() - this.#sinceMonoMs >= shape.lingerMs - 1;
   }
 
+  /** The first of them is. */
+  get isHistorical(): boolean {
+    return this.#isHistorical(this.#next);
+  }
+
   /** There is nothing more to be read just now. */
-  noneFollows(): void {
+  readonly noneFollows = (): void => {
     this.#isAlone = true;
     if (this.hasLingered) this.#options.onLingered();
-  }
+  };
 
   push(records: readonly LogRecord[]): void {
     if (this.count === 0) this.#beginLinger();

@@ -41,6 +41,7 @@ import { autoRules } from './reading-rules.ts';
 const ONE = {
   maxBytes: Number.POSITIVE_INFINITY,
   maxMessages: 1,
+  maxDocumentBytes: Number.POSITIVE_INFINITY,
   maxAllBytes: Number.POSITIVE_INFINITY,
 };
 

@@ -7,6 +7,8 @@ import { append, openTestJournal, reading } from '../../support/journals.ts';
 
 const never = new AbortController().signal;
 const stream = 'metres';
+const none = Number.POSITIVE_INFINITY;
+const ALL = { maxBytes: none, maxMessages: 1, maxDocumentBytes: none, maxAllBytes: none };
 
 it('batches of one id have the same records, whatever the next link divides', async () => {
   const files = new FakeFiles();
@@ -27,10 +29,7 @@ it('batches of one id have the same records, whatever the next link divides', as
   const firstBatch = async (source: Source) => {
     const all: LogRecord[] = [];
     while (all.length < 12) all.push(...(await source.read(12, never)));
-    const records = all.slice(
-      0,
-      shape.cut(all, 0, { ...bound, maxMessages: 1, maxAllBytes: bound.maxBytes }),
-    );
+    const records = all.slice(0, shape.cut(all, 0, ALL));
     const [message] = await shape.pack({ records, historical: false, bound });
     return { id: message?.id, records: records.map((r) => `${r.partition}/${r.offset}`) };
   };

@@ -75,20 +75,20 @@ describe('the pace of the backlog', () => {
 
   it('there is none while no readings come in', async () => {
     const { sources, serve } = paced(() => false);
-    sources.backlog.append(200);
+    sources.backlog.append(100);
     const { over } = await serve(far.link());
-    expect(far.publishes).toHaveLength(200);
+    expect(far.publishes).toHaveLength(100);
     await over();
   });
 
   it('it ends with the readings, after the rest that is under way', async () => {
     let isBusy = true;
     const { sources, serve, pass } = paced(() => isBusy);
-    sources.backlog.append(200);
+    sources.backlog.append(100);
     const { over } = await serve(far.link());
     isBusy = false;
     expect(await pass(15)).toBe(2);
-    expect(await pass(1)).toBe(200);
+    expect(await pass(1)).toBe(100);
     await over();
   });
 });

@@ -47,7 +47,8 @@ const offsetsOf = (message: CloudMessage | undefined) =>
   decodeEnvelope(message?.payload ?? new Uint8Array()).map(({ offset }) => offset);
 /** No bound but one on each publish. */
 const cutBound = (maxBytes = Number.POSITIVE_INFINITY, more: Partial<CutBound> = {}): CutBound => ({
-  ...{ maxBytes, maxMessages: 16, maxAllBytes: Number.POSITIVE_INFINITY },
+  ...{ maxBytes, maxMessages: 16, maxDocumentBytes: Number.POSITIVE_INFINITY },
+  maxAllBytes: Number.POSITIVE_INFINITY,
   ...more,
 });
 const upTo = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i);
@@ -124,6 +125,7 @@ describe('how many go into a batch', () => {
     expect(shape.cut(records, 12, cutBound())).toBe(8);
     expect(shape.cut(records, 19, cutBound())).toBe(1);
     expect(shape.cut(alike(2, 5000), 0, cutBound())).toBe(1);
+    expect(shape.cut(records, 0, cutBound(undefined, { maxDocumentBytes: 500 }))).toBe(5);
     // A large one ends the batch before it.
     const mixed = recordsOf(['a', 'b', 'c'.repeat(5000), 'd']);
     expect([0, 1, 2, 3].map((from) => shape.cut(mixed, from, cutBound()))).toEqual([2, 1, 1, 1]);
