@@ -61,6 +61,11 @@ export interface ForwardingStatus extends UplinkStatus, DrainStatus {
 }
 
 const NOTHING: ReadonlyMap<string, string> = new Map();
+/**
+ * Of what has waited, so many of a stream go first: some 20 KB or 4 KB, a second of a slow link.
+ * They go in the order of their offsets, so more would make the very newest wait.
+ */
+const NEWEST = { raw: 64, batch: 256 } as const;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** So long after a reading the next one may come any moment. */
 const BUSY_MS = 100;
@@ -326,7 +331,9 @@ async function openFeeds({ config, stores, state, files }: ForwardingOptions): P
   const feeds: Feed[] = [];
   for (const { stream, journal } of forwardedStreams(config, stores)) {
     const stored = await state.get(checkpointKey(UPLINK, stream));
-    const consumer = new SplitConsumer({ name: UPLINK, stream, journal, files, stored });
+    const options = { name: UPLINK, stream, journal, files, stored };
+    const newest = NEWEST[config.uplink.shape];
+    const consumer = new SplitConsumer({ ...options, newest });
     feeds.push({ consumer, journal });
   }
   return feeds;
