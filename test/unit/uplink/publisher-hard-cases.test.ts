@@ -34,16 +34,16 @@ describe('the pace of the backlog', () => {
     return { ...made, pass };
   }
 
-  it('a millisecond of work, and sixteen of rest, while readings come in', async () => {
+  it('a millisecond of work, and twenty-four of rest, while readings come in', async () => {
     const { sources, serve, pass } = paced(() => true);
     sources.backlog.append(200);
     const { over } = await serve(far.link());
     expect(far.publishes).toHaveLength(2);
-    expect(await pass(15.5)).toBe(2);
+    expect(await pass(23.5)).toBe(2);
     expect(await pass(0.5)).toBe(4);
     // The rest goes by the clock, so a timer that comes late changes nothing.
     expect(await pass(1000)).toBe(6);
-    expect(await pass(16)).toBe(8);
+    expect(await pass(24)).toBe(8);
     await over();
   });
 
@@ -53,7 +53,7 @@ describe('the pace of the backlog', () => {
     far.onPublish = () => clock.advance(10);
     const { over } = await serve(far.link());
     expect(far.publishes).toHaveLength(1);
-    expect(await pass(159)).toBe(1);
+    expect(await pass(239)).toBe(1);
     expect(await pass(1)).toBe(2);
     await over();
   });
@@ -69,7 +69,7 @@ describe('the pace of the backlog', () => {
     // They took longer than the rest did, and are not held against the backlog.
     expect(far.streams.filter((one) => one === 'backlog')).toHaveLength(4);
     const before = far.publishes.length;
-    expect(await pass(16)).toBe(before + 2);
+    expect(await pass(24)).toBe(before + 2);
     await over();
   });
 
@@ -87,7 +87,7 @@ describe('the pace of the backlog', () => {
     sources.backlog.append(100);
     const { over } = await serve(far.link());
     isBusy = false;
-    expect(await pass(15)).toBe(2);
+    expect(await pass(23)).toBe(2);
     expect(await pass(1)).toBe(100);
     await over();
   });
