@@ -27,9 +27,9 @@ export async function startBroker(broker: Mosquitto): Promise<Process> {
 }
 
 /** Without limits, so that it holds nobody back. */
-export async function startFarBroker(folder: string): Promise<Process> {
+export async function startFarBroker(folder: string, port?: number): Promise<Process> {
   const lines = ['max_queued_bytes 0', 'set_tcp_nodelay true'];
-  return startBroker(new Mosquitto(folder, await freePort(), lines));
+  return startBroker(new Mosquitto(folder, port ?? (await freePort()), lines));
 }
 
 export interface Wanted {
