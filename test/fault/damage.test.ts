@@ -88,7 +88,8 @@ describe('a damaged block in a sealed segment', () => {
   it('is named by whoever reads it first, once, and the rest goes on to the cloud', async () => {
     const cloud = new Cloud();
     await cloud.open();
-    const config = (url: string) => `log: { segmentBytes: 1048576 }\nuplink: { url: "${url}" }\n`;
+    const log = 'log: { segmentBytes: 1048576 }';
+    const config = (url: string) => `${log}\nuplink: { url: "${url}", order: strict }\n`;
     const before = await LocalGateway.start({ config: config('mqtt://127.0.0.1:1') });
     const noise = () => randomBytes(75_000).toString('base64');
     const all = Array.from({ length: 25 }, (_, n) => JSON.stringify({ id: `s-${n}`, x: noise() }));

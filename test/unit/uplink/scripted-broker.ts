@@ -82,8 +82,8 @@ export class ScriptedBroker {
       this.sessions.push(!client.clean);
     });
     broker.on('ack', (packet) => {
-      // Of QoS 1 the event carries the message that it is for.
-      const { payload } = packet as { payload?: string | Buffer };
+      // Of QoS 1 the event carries the message that it is for, if that is still there.
+      const payload = (packet as { payload?: string | Buffer } | undefined)?.payload;
       if (payload !== undefined) this.acked.push(payload.toString());
     });
     const server = createServer((socket) => {
