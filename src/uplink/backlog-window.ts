@@ -2,9 +2,10 @@
 const TARGET_MS = 500;
 const FIRST_BYTES = 16 * 1024;
 const LEAST_BYTES = 2 * 1024;
+const MINUTE_MS = 60_000;
 
 /**
- * Bytes of the backlog that may be on their way: as many as the link takes without making a fresh
+ * Bytes that may be on their way: as many as the link takes without making a fresh
  * record wait for much longer than it would on an empty one. What is on its way stands in buffers
  * of the network, and nothing overtakes it there. It grows by what is acknowledged while that comes
  * quickly, and is halved when it takes longer, once for all that was sent before. After the idea of
@@ -13,8 +14,13 @@ const LEAST_BYTES = 2 * 1024;
 export class BacklogWindow {
   readonly #maxBytes: number;
   #bytes: number;
-  /** The quickest answer: what the link takes when it is empty. */
+  /**
+   * The quickest answer of the last minute or two: what the link takes when it is empty. A route
+   * may change (RFC 6817, 4.2).
+   */
   #leastMs = Number.POSITIVE_INFINITY;
+  #recentMs = Number.POSITIVE_INFINITY;
+  #minuteMonoMs = Number.NEGATIVE_INFINITY;
   /** What was sent before says nothing of how it is since then. */
   #loweredMonoMs = Number.NEGATIVE_INFINITY;
 
@@ -29,6 +35,12 @@ export class BacklogWindow {
 
   answered(bytes: number, sentMonoMs: number, nowMonoMs: number): void {
     const delayMs = nowMonoMs - sentMonoMs;
+    if (nowMonoMs - this.#minuteMonoMs >= MINUTE_MS) {
+      this.#leastMs = this.#recentMs;
+      this.#recentMs = Number.POSITIVE_INFINITY;
+      this.#minuteMonoMs = nowMonoMs;
+    }
+    this.#recentMs = Math.min(this.#recentMs, delayMs);
     this.#leastMs = Math.min(this.#leastMs, delayMs);
     const queuedMs = delayMs - this.#leastMs;
     if (queuedMs < TARGET_MS / 2) this.#bytes = Math.min(this.#maxBytes, this.#bytes + bytes);

@@ -81,10 +81,18 @@ function tlsOptions({ ca, cert, key, serverName, alpn }: TlsOptions): IClientOpt
   };
 }
 
-/** MQTT 5, 3.2.2.3.4: what the cloud says of itself that no record can be sent with. */
+/** Fewer hold no record: somebody has set the wrong figure. */
+const LEAST_PACKET_BYTES = 1024;
+
+/** MQTT 5, 3.2.2.3: what the cloud says of itself that no record can be sent with. */
 function unfitness({ properties }: IConnackPacket): string | undefined {
-  if (properties?.maximumQoS !== 0) return undefined;
-  return 'the cloud takes QoS 0 alone: it would acknowledge nothing, and losses could not be seen';
+  const { maximumQoS, receiveMaximum, maximumPacketSize } = properties ?? {};
+  if (maximumQoS === 0) {
+    return 'the cloud takes QoS 0 alone: it would acknowledge nothing, so losses could not be seen';
+  }
+  if (receiveMaximum === 0) return 'the cloud takes no publish at a time (receive maximum 0)';
+  if (maximumPacketSize === undefined || maximumPacketSize >= LEAST_PACKET_BYTES) return undefined;
+  return `the cloud takes packets of ${maximumPacketSize} bytes at most: no record fits`;
 }
 
 /** A session holds nothing of ours: what was unacknowledged is sent again out of the log. */

@@ -20,6 +20,7 @@ const KINDS: Readonly<Record<number, RefusalKind>> = {
   128: 'unclear',
   131: 'unclear',
   149: 'too-large',
+  145: 'later',
   151: 'later',
 };
 

@@ -5,10 +5,10 @@ import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { BacklogWindow } from './backlog-window.ts';
-import { ALERT_LANE, BACKLOG_LANE, type Budget, FRESH_LANE } from './budget.ts';
+import { ALERT_LANE, BACKLOG_LANE, type Budget } from './budget.ts';
 import { type CloudLink, type CloudMessage, CloudRefusal } from './cloud-link.ts';
 import type { Cut } from './cut.ts';
+import { type Flight, InFlight, isBehind } from './in-flight.ts';
 import type { Lane } from './lane.ts';
 import type { CutBound } from './shape.ts';
 
@@ -33,11 +33,6 @@ export interface PublisherOptions {
   readonly logger: Logger;
 }
 
-/** Publishes of one cut, where each record is one. */
-const BURST = 16;
-/** Of the window and its bytes, what the backlog leaves to those before it. */
-const HEADROOM = 1 / 8;
-
 /** While readings come in, the backlog works for so long at a time, in ms. */
 const WORK_MS = 1;
 /**
@@ -53,21 +48,6 @@ const PACED_BYTES = 16 * 1024;
 /** A timer of more than 24 days would ring at once, and again and again. */
 const MOST_WAIT_MS = 3_600_000;
 
-/** One cut on its way. */
-interface Flight {
-  readonly lane: Lane;
-  /** Publishes that have no answer yet. */
-  unanswered: number;
-  /** The cut is acknowledged, or refused. */
-  isOver: boolean;
-  /** What it takes of the window, until the lane has heard of the last answer, and in bytes. */
-  messages: number;
-  bytes: number;
-  /** What was sent last of it, and when. */
-  sentBytes: number;
-  sentMonoMs: number;
-}
-
 /** Who may send, and whether fresh records and the backlog both wait: then one each, by shares. */
 interface Turn {
   readonly lane: Lane;
@@ -82,13 +62,11 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #window: number;
   readonly #maxBytes: number;
-  readonly #inFlight = new Set<Promise<void>>();
-  /** Lanes with a cut that became several publishes, until the last of them has its answer. */
-  readonly #inParts = new Map<Lane, Promise<void>>();
-  /** Publishes that have no answer yet, and their bytes. */
-  #messages = 0;
-  #inFlightBytes = 0;
-  readonly #backlogWindow: BacklogWindow;
+  /** Settled with the answers to each cut. */
+  readonly #sending = new Set<Promise<void>>();
+  readonly #inFlight: InFlight;
+  /** By lane: until a cut that became several publishes has its answers, and those behind it go. */
+  readonly #parts = new Map<Lane, Promise<void>>();
   /** What the backlog is owed, in publishes. */
   #credit = 0;
   #pause: NodeJS.Timeout | undefined;
@@ -104,7 +82,9 @@ export class Publisher {
     const { window, maxBytes, backoff, counters } = options;
     this.#window = Math.max(1, Math.min(window, link.receiveMaximum ?? window));
     this.#maxBytes = Math.min(maxBytes, link.maximumSizeBytes ?? maxBytes);
-    this.#backlogWindow = new BacklogWindow(options.maxInFlightBytes * (1 - HEADROOM));
+    const maxInFlight = options.maxInFlightBytes;
+    const inBursts = options.budget.isFree;
+    this.#inFlight = new InFlight({ window: this.#window, maxBytes: maxInFlight, inBursts });
     // Each lane listens.
     setMaxListeners(0, this.#over.signal);
     this.stopped = new Promise((resolve) => {
@@ -162,10 +142,11 @@ export class Publisher {
       const { lane } = turn;
       const isPaced = lane.priority === BACKLOG_LANE && this.#options.isBusy();
       const sinceMs = isPaced ? this.#options.clock.monoMs() : 0;
+      const behind = isBehind(lane);
       const cut = lane.take(this.#boundOf(turn, isPaced));
       // It has nothing after all: a probe that waits for its answer, say.
       if (cut === undefined) return;
-      this.#start(lane, cut);
+      this.#start(cut, this.#inFlight.begin(lane, behind));
       if (isPaced) this.#noteWork(sinceMs);
     }
   }
@@ -186,36 +167,15 @@ export class Publisher {
     return 0;
   }
 
-  /** Records that are messages of their own go many at a time: a cut costs as much as ten do. */
   #boundOf({ lane, isContended }: Turn, isPaced: boolean): CutBound {
-    const { budget } = this.#options;
-    const isBehind = this.#isBehind(lane);
-    const mostBytes = this.#mostBytes(lane);
-    const maxBytes = isBehind
-      ? Math.min(this.#maxBytes, budget.backlogBytes, mostBytes)
-      : this.#maxBytes;
-    const room = this.#mostMessages(lane) - this.#messages;
-    const most = isContended || !budget.isFree ? 1 : Math.min(BURST, room);
+    const { backlogBytes } = this.#options.budget;
+    const behindBytes = Math.min(backlogBytes, this.#inFlight.mostBehindBytes);
     return {
-      maxBytes,
-      maxMessages: Math.max(1, most),
+      maxBytes: isBehind(lane) ? Math.min(this.#maxBytes, behindBytes) : this.#maxBytes,
+      maxMessages: this.#inFlight.mostMessages(lane, isContended),
       maxDocumentBytes: isPaced ? PACED_BYTES : Number.POSITIVE_INFINITY,
-      maxAllBytes: mostBytes - this.#inFlightBytes,
+      maxAllBytes: this.#inFlight.mostBytes(lane),
     };
-  }
-
-  /** It has what waited: `order: strict` has that where fresh ones are. */
-  #isBehind({ priority, isHistorical }: Lane): boolean {
-    return priority === BACKLOG_LANE || (priority === FRESH_LANE && isHistorical);
-  }
-
-  /** The backlog never takes all of it: a fresh record would wait for a round trip. */
-  #mostMessages({ priority }: Lane): number {
-    return Math.floor(this.#window * (priority === BACKLOG_LANE ? 1 - HEADROOM : 1));
-  }
-
-  #mostBytes(lane: Lane): number {
-    return this.#isBehind(lane) ? this.#backlogWindow.bytes : this.#options.maxInFlightBytes;
   }
 
   /**
@@ -230,7 +190,8 @@ export class Publisher {
     for (const lane of lanes) {
       const { priority } = lane;
       const isAsked = priority === BACKLOG_LANE ? backlog === undefined : fresh === undefined;
-      if (!isAsked || !lane.ready || !this.#hasRoom(lane)) continue;
+      if (!isAsked || !lane.ready) continue;
+      if (!this.#inFlight.hasRoom(lane, fresh !== undefined)) continue;
       const waitMs = Math.max(budget.waitMs(priority), this.#restMs(lane));
       if (waitMs > 0) leastMs = Math.min(leastMs, waitMs);
       else if (priority === ALERT_LANE) return { lane, isContended: false };
@@ -249,28 +210,14 @@ export class Publisher {
     return { lane: backlog, isContended: true };
   }
 
-  /** A lane that has many waits until there is room for many. */
-  #hasRoom(lane: Lane): boolean {
-    if (this.#messages === 0) return true;
-    const isPatient = this.#options.budget.isFree && this.#isBehind(lane);
-    const many = Math.min(BURST, Math.floor(this.#window * HEADROOM), lane.waitingCount);
-    const burst = isPatient ? Math.max(1, many) : 1;
-    if (this.#messages + burst > this.#mostMessages(lane)) return false;
-    return this.#inFlightBytes < this.#mostBytes(lane) * (burst > 1 ? 1 - HEADROOM / 2 : 1);
-  }
-
   #wakeIn(ms: number): void {
     clearTimeout(this.#pause);
     this.#pause = setTimeout(() => this.#publish(), Math.min(ms, MOST_WAIT_MS));
     this.#pause.unref();
   }
 
-  #start(lane: Lane, cut: Cut): void {
+  #start(cut: Cut, flight: Flight): void {
     const { messages } = cut;
-    const flight: Flight = {
-      ...{ lane, unanswered: 0, isOver: false },
-      ...{ messages: 0, bytes: 0, sentBytes: 0, sentMonoMs: 0 },
-    };
     const acked =
       messages instanceof Promise
         ? this.#sendLater(cut, messages, flight)
@@ -278,8 +225,7 @@ export class Publisher {
     const sent: Promise<void> = acked.then(
       () => {
         this.#land(sent, flight);
-        const { sentBytes, sentMonoMs } = flight;
-        this.#backlogWindow.answered(sentBytes, sentMonoMs, this.#options.clock.monoMs());
+        this.#inFlight.acked(flight, this.#options.clock.monoMs());
         cut.done();
         this.#publish();
       },
@@ -287,46 +233,60 @@ export class Publisher {
         this.#land(sent, flight);
         if (!(error instanceof CloudRefusal)) this.stop(messageOf(error));
         // Nothing is skipped, and the others go on: the lane rests and sends it again, or parks it.
-        else if (cut.refused(error)) this.#warn(lane, error.message);
+        else if (cut.refused(error)) this.#warn(flight.lane, error.message);
         this.#publish();
       },
     );
-    this.#inFlight.add(sent);
+    this.#sending.add(sent);
   }
 
   #land(sent: Promise<void>, flight: Flight): void {
-    this.#inFlight.delete(sent);
+    this.#sending.delete(sent);
     flight.isOver = true;
-    if (flight.unanswered === 0) this.#load(flight, 0, 0);
+    if (flight.unanswered === 0) this.#inFlight.load(flight, 0, 0);
   }
 
-  #load(flight: Flight, messages: number, bytes: number): void {
-    this.#messages += messages - flight.messages;
-    this.#inFlightBytes += bytes - flight.bytes;
-    flight.messages = messages;
-    flight.bytes = bytes;
-  }
-
-  /** Once it is packed. Until then its bytes are a guess. */
+  /** Once it is packed, behind what was packed before. Until then its bytes are a guess. */
   async #sendLater(
     cut: Cut,
     packing: Promise<readonly CloudMessage[]>,
     flight: Flight,
   ): Promise<void> {
     const { lane } = flight;
-    this.#load(flight, 1, cut.guessedBytes);
+    this.#inFlight.load(flight, 1, cut.guessedBytes);
     const messages = await packing;
-    while (this.#inParts.has(lane)) await this.#inParts.get(lane);
+    const before = this.#parts.get(lane);
+    if (before === undefined && messages.length === 1) {
+      await this.#sendPacked(cut, messages, flight).acked;
+      return;
+    }
+    const sending = (before ?? Promise.resolve()).then(() =>
+      this.#sendPacked(cut, messages, flight),
+    );
+    const over: Promise<void> = sending
+      .then(({ acked }) => (messages.length > 1 ? acked : undefined))
+      .catch(() => {
+        // Whoever sent it hears of it.
+      })
+      .then(() => {
+        if (this.#parts.get(lane) === over) this.#parts.delete(lane);
+      });
+    this.#parts.set(lane, over);
+    await (await sending).acked;
+  }
+
+  /** In an object: whoever waits for the sending does not wait for the answers. */
+  #sendPacked(cut: Cut, messages: readonly CloudMessage[], flight: Flight) {
     // Nobody may take it for acknowledged: it comes again, on another link.
     if (this.#over.signal.aborted) throw new Error('the link ended before it was packed');
     // The lane has begun anew meanwhile, and hears nothing of this one.
-    if (!cut.isWanted()) return;
-    this.#load(flight, 0, 0);
-    const sent =
+    if (!cut.isWanted()) return { acked: Promise.resolve() };
+    this.#inFlight.load(flight, 0, 0);
+    const acked =
       messages.length > 1 ? this.#sendParts(cut, messages, flight) : this.#send(messages, flight);
     // The lane may pack another one now.
     this.#publish();
-    await sent;
+    return { acked };
   }
 
   /**
@@ -337,18 +297,13 @@ export class Publisher {
     const sendEach = async () => {
       for (const message of messages) {
         // Between two parts nobody takes their place.
-        this.#load(flight, 0, 0);
+        this.#inFlight.load(flight, 0, 0);
         if (this.#over.signal.aborted) throw new Error('the link ended before all of it was sent');
         if (!cut.isWanted()) return;
         await this.#send([message], flight);
       }
     };
-    const sent = sendEach();
-    const over = () => {
-      this.#inParts.delete(flight.lane);
-    };
-    this.#inParts.set(flight.lane, sent.then(over, over));
-    return sent;
+    return sendEach();
   }
 
   /** Resolves when all are acknowledged; rejects with the first answer that is none. */
@@ -363,7 +318,7 @@ export class Publisher {
         if (flight.unanswered === 0) resolve();
         // Its place is free once its lane knows: another lane would take it before.
         if (flight.unanswered === 0 && !isOver) return;
-        this.#load(flight, left - 1, bytes - bytes / left);
+        this.#inFlight.load(flight, left - 1, bytes - bytes / left);
         this.#publish();
       };
       const failed = (error: unknown) => {
@@ -373,7 +328,7 @@ export class Publisher {
       for (const message of messages) {
         const bytes = this.#link.sizeOf(message);
         this.#options.budget.spend(bytes);
-        this.#load(flight, flight.messages + 1, flight.bytes + bytes);
+        this.#inFlight.load(flight, flight.messages + 1, flight.bytes + bytes);
         flight.sentBytes += bytes;
         this.#link.publish(message).then(answered, failed);
       }
@@ -382,7 +337,7 @@ export class Publisher {
 
   /** Resolves when nothing is in flight. Only once stopped: before, more follows. */
   async settled(): Promise<void> {
-    await Promise.all(this.#inFlight);
+    await Promise.all(this.#sending);
   }
 
   /** Waits for what is in flight, `graceMs` at most. */
