@@ -44,13 +44,13 @@ const WORK_MS = 1;
  * And then rests for so many times as long: what is measured is the packing, and reading, sending
  * and forgetting cost about three times as much.
  */
-const REST = 16;
+const REST = 24;
 
 /** A timer of more than 24 days would ring at once, and again and again. */
 const MOST_WAIT_MS = 3_600_000;
 
 /** And packs no more at a time: an acknowledgement waits for as long as that takes. */
-const PACED_BYTES = 32 * 1024;
+const PACED_BYTES = 16 * 1024;
 
 /** One cut on its way. */
 interface Flight {
