@@ -73,7 +73,8 @@ it('keeps of each record the one that came first, whatever its historical says',
 
 it('keeps one of those that came in one transaction', async () => {
   await postgres.query(`INSERT INTO readings
-    SELECT 'plant', '9f', 'readings', 0, n % 100, now(), n >= 100, '' FROM generate_series(0, 299) n`);
+    SELECT 'plant', '9f', 'readings', 0, n % 100, now(), n >= 100, ''
+    FROM generate_series(0, 299) n`);
   await dedup(['table=readings']);
   expect(await rowsOf('readings')).toHaveLength(100);
 });
@@ -103,7 +104,7 @@ it('goes over the partitions of a table', async () => {
   expect(await rowsOf('parted')).toEqual(['9f 0 false', '9f 1 false']);
 });
 
-it('is for the table that the search path has, and headgate_records unless it is told', async () => {
+it('takes headgate_records unless told another table, and where to look for it', async () => {
   await postgres.query('CREATE SCHEMA IF NOT EXISTS other');
   for (const table of ['other.readings', 'headgate_records']) {
     await create(table);

@@ -137,15 +137,24 @@ export class SinkPlant {
     };
   }
 
-  /** In every shape, each as a gateway of its own, all of it twice, and once as historical. */
-  async sendEveryShape(link: CloudLink, name: string): Promise<void> {
+  /**
+   * In every shape, each as a gateway of its own, all of it twice, and once as historical. All to
+   * `topic`, if it is given.
+   */
+  async sendEveryShape(link: CloudLink, name: string, topic?: string): Promise<void> {
+    const send = async (as: SentAs) => {
+      const messages = cloudMessages(EVERY_CASE, as);
+      await sendAll(
+        link,
+        messages.map((message) => ({ ...message, topic: topic ?? message.topic })),
+      );
+    };
     for (const shape of SHAPES) {
       const gateway = `${name} ${shape}`;
-      const once = () => sendAll(link, cloudMessages(EVERY_CASE, { gateway, shape }));
-      await once();
-      await this.untilStored(gateway, EVERY_CASE.length);
-      await once();
-      await sendAll(link, cloudMessages(EVERY_CASE, { gateway, shape, historical: true }));
+      await send({ gateway, shape });
+      await this.untilStored(gateway, EVERY_CASE.length, 60_000);
+      await send({ gateway, shape });
+      await send({ gateway, shape, historical: true });
     }
   }
 }

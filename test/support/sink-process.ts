@@ -60,7 +60,8 @@ export class SinkProcess {
       if (this.#running.hasEnded) throw new Error(`the sink ended: ${this.stderr}`);
       return this.connections >= times;
     };
-    await until('the sink is connected', isUp, 30_000).catch((error: Error) => {
+    // A group of Kafka takes a member that was killed for alive until its session is over.
+    await until('the sink is connected', isUp, 180_000).catch((error: Error) => {
       throw new Error(`${error.message}\n${this.stderr}`);
     });
   }
