@@ -58,6 +58,10 @@ export function isSetupFault(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /^(42|28|3D|3F)/.test(stateOf(error));
 }
 
+export function isMissingTable(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && stateOf(error) === '42P01';
+}
+
 export class Database {
   readonly #url: string | undefined;
   #client: pg.Client | undefined;

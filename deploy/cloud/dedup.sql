@@ -5,6 +5,8 @@
 --
 --   psql -v table=readings -v hours=48 -f dedup.sql
 --
+-- `table` is the name alone; -v schema=NAME says where it is, if not where the search path finds it.
+--
 -- Run it every hour or so. `hours` says how far back it looks for rows that have just come. It must
 -- reach back beyond the last run that succeeded; a run more often, or twice, does no harm.
 --
@@ -33,6 +35,10 @@
 \if :{?hours} \else \set hours 48 \endif
 
 BEGIN;
+
+\if :{?schema}
+  SELECT set_config('search_path', format('%I', :'schema'), true) \gset
+\endif
 
 CREATE TEMP TABLE headgate_recent ON COMMIT DROP AS
   SELECT gateway, log, stream, part, "offset", min(received_at) AS received_at

@@ -115,7 +115,8 @@ async function prepare(database: Database, module: DatabaseModule, job: Job): Pr
     } catch (error) {
       const text = module.faultText(error);
       if (module.isSetupFault(error)) {
-        throw new SinkError(`PostgreSQL: ${text}. --create-table makes the tables`);
+        const mend = module.isMissingTable(error) ? '. --create-table makes the tables' : '';
+        throw new SinkError(`PostgreSQL: ${text}${mend}`);
       }
       complaint.say(`PostgreSQL: ${text}; trying again`);
       await wait(backoff.nextMs(), undefined, { signal }).catch(() => {

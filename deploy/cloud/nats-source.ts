@@ -14,8 +14,12 @@ import { aborted, type Intake, Outstanding, type Source, type SourceOptions } fr
 
 const DEFAULT_PORT = 4222;
 const DEFAULT_SUBJECT = 'headgate.>';
-/** Delivered again if it is not acknowledged by then, which the key makes harmless. */
-const ACK_WAIT_MS = 300_000;
+/**
+ * What is neither acknowledged nor said to be in work by then is delivered again. It is how long
+ * the messages of a sink that was killed wait, and no others come while they are MAX_ACK_PENDING.
+ */
+const ACK_WAIT_MS = 30_000;
+const IN_WORK_MS = 10_000;
 const MAX_ACK_PENDING = 1000;
 
 function connected({ url, name, username, password, tls }: SourceOptions): Promise<NatsConnection> {
@@ -56,19 +60,40 @@ function propertiesOf(headers: MsgHdrs | undefined): Record<string, string> {
   return Object.fromEntries(headers.keys().map((name) => [name, headers.get(name)]));
 }
 
-async function takeAll(
-  messages: ConsumerMessages,
-  intake: Intake,
-  outstanding: Outstanding,
-): Promise<void> {
-  const take = async (message: JsMsg) => {
+class Taking {
+  readonly #intake: Intake;
+  readonly #messages: ConsumerMessages;
+  readonly #outstanding = new Outstanding();
+  /** Until they are acknowledged. */
+  readonly #inWork = new Set<JsMsg>();
+
+  constructor(messages: ConsumerMessages, intake: Intake) {
+    this.#messages = messages;
+    this.#intake = intake;
+  }
+
+  async #take(message: JsMsg): Promise<void> {
     const { subject: topic, data: payload, headers } = message;
+    this.#inWork.add(message);
     const properties = propertiesOf(headers);
-    if (await intake.take({ topic, payload, properties })) message.ack();
-  };
-  for await (const message of messages) {
-    outstanding.add(take(message));
-    await intake.room();
+    if (await this.#intake.take({ topic, payload, properties })) message.ack();
+    this.#inWork.delete(message);
+  }
+
+  async all(): Promise<void> {
+    for await (const message of this.#messages) {
+      this.#outstanding.add(this.#take(message));
+      await this.#intake.room();
+    }
+  }
+
+  settled(): Promise<void> {
+    return this.#outstanding.settled();
+  }
+
+  /** While the database is away: the server waits for these for longer. */
+  extend(): void {
+    for (const message of this.#inWork) message.working();
   }
 }
 
@@ -79,18 +104,21 @@ async function run(options: SourceOptions, intake: Intake, signal: AbortSignal):
   });
   // It is raced below; nobody may be waiting when it comes.
   ended.catch(() => {});
+  let ticker: NodeJS.Timeout | undefined;
   try {
-    const outstanding = new Outstanding();
     const messages = await Promise.race([ended, consumed(link, options)]);
-    const over = takeAll(messages, intake, outstanding).then(() => {
+    const taking = new Taking(messages, intake);
+    ticker = setInterval(() => taking.extend(), IN_WORK_MS);
+    const over = taking.all().then(() => {
       if (!signal.aborted) throw new Error('the consumer is gone');
     });
     over.catch(() => {});
     await Promise.race([ended, over, aborted(signal)]);
     messages.stop();
-    await Promise.race([ended, outstanding.settled()]);
+    await Promise.race([ended, taking.settled()]);
     await Promise.race([ended, link.flush()]);
   } finally {
+    clearInterval(ticker);
     await link.close();
   }
 }

@@ -13,7 +13,7 @@ headgate-sink: what Headgate sends to the cloud, into PostgreSQL, each record on
   --from URL            mqtt:// mqtts:// ws:// wss://, nats:// tls://, kafka:// kafkas://;
                         of NATS and Kafka several servers with commas between them
   --topic FILTER        MQTT: headgate/# unless set. NATS: headgate.>
-                        Kafka: names with commas, or /a pattern/; /^headgate\\./ unless set
+                        Kafka: names with commas, or /a pattern/; /^headgate[.-]/ unless set
   --name NAME           what the far side remembers progress by (headgate-sink): client id,
                         durable consumer, consumer group
   --postgres URL        postgres://user@host/database; without it PGHOST, PGUSER and the others

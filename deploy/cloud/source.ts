@@ -17,8 +17,8 @@ export interface Intake {
 export interface Source {
   /**
    * One connection, from its start to its end. Once `signal` aborts, nothing more is taken;
-   * resolves when what was taken is acknowledged or left. Rejects if the connection can't be made
-   * or is lost.
+   * resolves when what was taken is acknowledged or left. Also resolves if it is to be run again at
+   * once. Rejects if the connection can't be made or is lost.
    */
   run(intake: Intake, signal: AbortSignal): Promise<void>;
 }

@@ -8,8 +8,12 @@ import { encodeEnvelope, type Origin } from '../../src/uplink/envelope.ts';
 export const ORIGIN: Origin = { gateway: 'plant-4', log: '9f3c61d2' };
 
 /** What the far side shall get: what one wrapper a record would say. */
-export function expectedOf(record: LogRecord, historical = false): CloudRecord {
-  return JSON.parse(encodeEnvelope(record, ORIGIN, historical).toString()) as CloudRecord;
+export function expectedOf(
+  record: LogRecord,
+  historical = false,
+  origin: Origin = ORIGIN,
+): CloudRecord {
+  return JSON.parse(encodeEnvelope(record, origin, historical).toString()) as CloudRecord;
 }
 
 const id = (text: string): MessageId => ({ kind: 'id', text });

@@ -77,6 +77,15 @@ export class Postgres {
     return Number(Object.values(row)[0]);
   }
 
+  /** Ends what a client that is dead has left on the server. */
+  async endSessions(name: string): Promise<void> {
+    const sessions = `FROM pg_stat_activity WHERE application_name = '${name}'`;
+    await this.query(`SELECT pg_terminate_backend(pid) ${sessions}`);
+    await until('its sessions are over', async () => {
+      return (await this.count(`SELECT count(*) ${sessions}`)) === 0;
+    });
+  }
+
   /** Waits until the tables hold as many. */
   async untilStored(records: number, rejected = 0): Promise<void> {
     let last = '';
