@@ -38,7 +38,7 @@ const WORK_MS = 1;
 /**
  * And then rests for so many times as long: what is measured is the packing, and reading, sending
  * and forgetting cost about three times as much. Of a backlog of a million in batches, beside 1,000
- * readings a second (`npm run bench:drain`): the 99th of 100 acknowledgements takes 1.6 times as
+ * readings a second (`npm run bench:drain`): the 99th of 100 acknowledgements takes 1.5 times as
  * long as with nothing to drain; with 16, and twice the bytes, 2.1 to 2.3 times, and unpaced 8.7.
  */
 const REST = 24;

@@ -94,6 +94,8 @@ it('gets what was sent while the link was down or the gateway was', async () => 
   cloud.locked = false;
   expect(await device.hears(1)).toMatchObject([{ payload: 'while the link was down' }]);
   await device.end();
+  // Killed before it is acknowledged, the cloud would rightly send it again.
+  await until('the first is acknowledged', () => cloud.acked.length === 1);
   await gateway.kill9();
   await cloud.send('headgate/gw-1/down/valve-3', 'while the gateway was down');
   const again = await GatewayProcess.start({ config, folder: gateway.data.root });
