@@ -15,8 +15,8 @@ const DEFAULT_TOPIC = '/^headgate[.-]/';
 /** How soon a topic that is new and fits the pattern is read: a gateway makes its own. */
 const TOPICS_EVERY_MS = 10_000;
 const CONCURRENT_PARTITIONS = 4;
-/** Well within the session timeout of 30 s: the group must not take a waiting sink for dead. */
-const HEARTBEAT_MS = 3000;
+/** So many heartbeats within `takeoverMs`: the group must not take a waiting sink for dead. */
+const HEARTBEATS = 10;
 
 /** `/…/` is a pattern; undefined if these are names. */
 function patternOf(topic: string): RegExp | undefined {
@@ -45,7 +45,11 @@ function propertiesOf({ headers = {} }: KafkaMessage): Record<string, string> {
 }
 
 /** True once every message of the batch is committed. */
-async function takeBatch({ batch, heartbeat }: EachBatchPayload, intake: Intake): Promise<boolean> {
+async function takeBatch(
+  { batch, heartbeat }: EachBatchPayload,
+  intake: Intake,
+  heartbeatMs: number,
+): Promise<boolean> {
   const { topic } = batch;
   const takes: Promise<boolean>[] = [];
   const settled = async () => {
@@ -59,7 +63,7 @@ async function takeBatch({ batch, heartbeat }: EachBatchPayload, intake: Intake)
   const all = settled();
   for (;;) {
     const timer = new AbortController();
-    const tick = wait(HEARTBEAT_MS, undefined, { signal: timer.signal }).catch(() => undefined);
+    const tick = wait(heartbeatMs, undefined, { signal: timer.signal }).catch(() => undefined);
     const isStored = await Promise.race([all, tick]);
     timer.abort();
     if (isStored !== undefined) return isStored;
@@ -71,12 +75,13 @@ async function consume(
   consumer: Consumer,
   topics: readonly string[],
   intake: Intake,
+  heartbeatMs: number,
 ): Promise<void> {
   await consumer.connect();
   await consumer.subscribe({ topics: [...topics], fromBeginning: true });
   const eachBatch = async (payload: EachBatchPayload) => {
     const { batch, resolveOffset } = payload;
-    if (!(await takeBatch(payload, intake))) return;
+    if (!(await takeBatch(payload, intake, heartbeatMs))) return;
     resolveOffset(batch.lastOffset());
     const offset = String(BigInt(batch.lastOffset()) + 1n);
     const { topic, partition } = batch;
@@ -107,12 +112,15 @@ async function newTopic(
 
 /** The client looks at a pattern only when it subscribes: a topic more, and it begins anew. */
 async function run(options: SourceOptions, intake: Intake, signal: AbortSignal): Promise<void> {
-  const { topic = DEFAULT_TOPIC, name, onConnect } = options;
+  const { topic = DEFAULT_TOPIC, name, onConnect, takeoverMs: sessionTimeout } = options;
+  const heartbeatInterval = sessionTimeout / HEARTBEATS;
   const kafka = clientOf(options);
   const admin = kafka.admin();
   // A consumer that has failed is given up; the next one is new.
   const retry = { restartOnFailure: async () => false };
-  const consumer = kafka.consumer({ groupId: name, retry });
+  const consumer = kafka.consumer({
+    ...{ groupId: name, retry, sessionTimeout, heartbeatInterval },
+  });
   const crashed = new Promise<never>((_, reject) => {
     consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
   });
@@ -130,7 +138,7 @@ async function run(options: SourceOptions, intake: Intake, signal: AbortSignal):
       news.catch(() => {});
       ends.push(news);
     }
-    if (topics.length > 0) await consume(consumer, topics, intake);
+    if (topics.length > 0) await consume(consumer, topics, intake, heartbeatInterval);
     onConnect(topics.length > 0 ? topics.join(', ') : `no topic yet that fits ${topic}`);
     await Promise.race(ends);
   } finally {

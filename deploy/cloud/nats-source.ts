@@ -14,12 +14,9 @@ import { aborted, type Intake, Outstanding, type Source, type SourceOptions } fr
 
 const DEFAULT_PORT = 4222;
 const DEFAULT_SUBJECT = 'headgate.>';
-/**
- * What is neither acknowledged nor said to be in work by then is delivered again. It is how long
- * the messages of a sink that was killed wait, and no others come while they are MAX_ACK_PENDING.
- */
-const ACK_WAIT_MS = 30_000;
-const IN_WORK_MS = 10_000;
+/** Messages that are taken are said to be in work so many times within `takeoverMs`. */
+const IN_WORK_TIMES = 3;
+/** So many of a sink that was killed, and no others come until they are given to another. */
 const MAX_ACK_PENDING = 1000;
 
 function connected({ url, name, username, password, tls }: SourceOptions): Promise<NatsConnection> {
@@ -45,7 +42,7 @@ async function consumed(link: NatsConnection, options: SourceOptions): Promise<C
     filter_subject: topic,
     ack_policy: AckPolicy.Explicit,
     deliver_policy: DeliverPolicy.All,
-    ack_wait: nanos(ACK_WAIT_MS),
+    ack_wait: nanos(options.takeoverMs),
     max_ack_pending: MAX_ACK_PENDING,
     max_deliver: -1,
   });
@@ -108,7 +105,7 @@ async function run(options: SourceOptions, intake: Intake, signal: AbortSignal):
   try {
     const messages = await Promise.race([ended, consumed(link, options)]);
     const taking = new Taking(messages, intake);
-    ticker = setInterval(() => taking.extend(), IN_WORK_MS);
+    ticker = setInterval(() => taking.extend(), options.takeoverMs / IN_WORK_TIMES);
     const over = taking.all().then(() => {
       if (!signal.aborted) throw new Error('the consumer is gone');
     });

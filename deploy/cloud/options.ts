@@ -25,6 +25,8 @@ headgate-sink: what Headgate sends to the cloud, into PostgreSQL, each record on
   --mqtt-version 4|5    5 unless set; 4 is MQTT 3.1.1
   --stream NAME         of JetStream; without it the one that has the subject
   --sasl MECHANISM      Kafka with --username: plain (unless set), scram-sha-256, scram-sha-512
+  --takeover SECONDS    NATS, Kafka: how long the messages of a sink that died wait before another
+                        gets them (30)
   --every SECONDS       how often a line says what was stored (60)
   --json                these lines as JSON
 
@@ -51,6 +53,7 @@ export interface SinkSettings {
   readonly mqttVersion: 4 | 5;
   readonly stream: string | undefined;
   readonly sasl: (typeof SASL)[number];
+  readonly takeoverMs: number;
   readonly everyMs: number;
   readonly json: boolean;
 }
@@ -61,6 +64,7 @@ const WORDS = {
   ...{ from: text, topic: text, name: text, postgres: text, username: text },
   ...{ 'password-file': text, ca: text, cert: text, key: text },
   ...{ 'mqtt-version': text, stream: text, sasl: text, every: text },
+  takeover: text,
   ...{ 'create-table': flag, json: flag, help: flag },
 };
 
@@ -129,6 +133,8 @@ export function sinkSettings(
   if (sasl === undefined) throw new SinkError(`--sasl is one of ${SASL.join(', ')}`);
   const everySeconds = parseWhole(words.every ?? '60', 1, 86_400);
   if (everySeconds === undefined) throw new SinkError('--every is a number of seconds');
+  const takeoverSeconds = parseWhole(words.takeover ?? '30', 6, 600);
+  if (takeoverSeconds === undefined) throw new SinkError('--takeover is 6 to 600 seconds');
   return {
     from: fromOf(words, env),
     topic: words.topic,
@@ -141,6 +147,7 @@ export function sinkSettings(
     mqttVersion: version === '4' ? 4 : 5,
     stream: words.stream,
     sasl,
+    takeoverMs: takeoverSeconds * 1000,
     everyMs: everySeconds * 1000,
     json: words.json === true,
   };

@@ -36,6 +36,8 @@ export interface SourceOptions {
   /** NATS: undefined finds the one that has the subject. */
   readonly stream: string | undefined;
   readonly sasl: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  /** NATS, Kafka: what a sink that is killed has taken is given to another after so long. */
+  readonly takeoverMs: number;
   /** Says that the source is connected, and to what. */
   readonly onConnect: (what: string) => void;
 }

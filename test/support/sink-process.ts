@@ -29,8 +29,9 @@ export class SinkProcess {
   readonly #running: Running;
 
   private constructor({ from, postgres, args = [], env = {} }: SinkProcessOptions) {
-    const words = ['--from', from, '--postgres', postgres, '--create-table', '--json', ...args];
-    this.#running = new Running(process.execPath, [SINK, ...words], env);
+    const words = ['--from', from, '--postgres', postgres, '--create-table', '--json'];
+    const takeover = ['--takeover', '6'];
+    this.#running = new Running(process.execPath, [SINK, ...words, ...takeover, ...args], env);
   }
 
   /** Starts it, and does not wait for anything. */
