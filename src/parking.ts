@@ -3,6 +3,7 @@ import type { Books } from './audit/books.ts';
 import type { Clock } from './base/clock.ts';
 import type { Counters } from './base/counters.ts';
 import type { Logger } from './base/logger.ts';
+import { hasOffset, type OffsetRanges, parseRanges, rangesWith } from './base/offset-ranges.ts';
 import { isParked } from './base/parked.ts';
 import type { LogRecord } from './base/reading.ts';
 import type { Journal } from './log/journal.ts';
@@ -39,14 +40,16 @@ const KEY = 'parked/letters';
 export class Parking {
   readonly #options: ParkingOptions;
   /** Letters of lives before of which it is not known whether their record comes again. */
-  readonly #found: ReadonlyMap<string, number[]>;
+  readonly #found: Map<string, number[]>;
   /** Per stream: all that may come again lies before these offsets. */
   readonly #ends: ReadonlyMap<string, readonly number[]>;
   readonly #underWay = new Map<string, Promise<void>>();
+  #foundChanged = true;
+  #openRanges: OffsetRanges = [];
 
   private constructor(
     options: ParkingOptions,
-    found: ReadonlyMap<string, number[]>,
+    found: Map<string, number[]>,
     ends: ReadonlyMap<string, readonly number[]>,
   ) {
     this.#options = options;
@@ -60,15 +63,17 @@ export class Parking {
     ends: ReadonlyMap<string, readonly number[]>,
   ): Promise<Parking> {
     const { events: journal, state, files } = options;
-    const stored = offsetIn(await state.get(KEY), journal.logId);
+    const stored = storedIn(await state.get(KEY), journal.logId);
     // Without a checkpoint every record comes again, and so may each one that has a letter.
-    const from = stored === undefined ? earliestOffsets(journal, DEAD_LETTER) : [stored];
+    const from = stored === undefined ? earliestOffsets(journal, DEAD_LETTER) : [stored.begin];
     const found = new Map<string, number[]>();
     await readOn({ files, journal, stream: DEAD_LETTER }, from, (letters) => {
       for (const letter of letters) {
-        if (!isParked(letter.reason)) continue;
+        if (!isParked(letter.reason) || stored?.isSettled(letter.offset) === true) continue;
         const name = nameOf(letter);
-        found.set(name, [...(found.get(name) ?? []), letter.offset]);
+        const same = found.get(name);
+        if (same === undefined) found.set(name, [letter.offset]);
+        else same.push(letter.offset);
       }
     });
     return new Parking(options, found, ends);
@@ -98,7 +103,13 @@ export class Parking {
   #takeFound(record: LogRecord): boolean {
     const { stream, partition, offset } = record;
     if (offset >= (this.#ends.get(stream)?.[partition] ?? 0)) return false;
-    return this.#found.get(nameOf(record))?.shift() !== undefined;
+    const name = nameOf(record);
+    const letters = this.#found.get(name);
+    if (letters === undefined) return false;
+    letters.shift();
+    if (letters.length === 0) this.#found.delete(name);
+    this.#foundChanged = true;
+    return true;
   }
 
   #append(
@@ -138,9 +149,18 @@ export class Parking {
   /** To be stored with the positions, of the same moment. */
   checkpoint(): ReadonlyMap<string, string> {
     const { events } = this.#options;
-    const next = events.nextOffsets(DEAD_LETTER)[0] ?? 0;
-    const from = this.#isOver() ? next : Math.min(next, ...[...this.#found.values()].flat());
-    return new Map([[KEY, JSON.stringify({ log: events.logId, from })]]);
+    const from = events.nextOffsets(DEAD_LETTER)[0] ?? 0;
+    const open = this.#isOver() ? [] : this.#open();
+    return new Map([[KEY, JSON.stringify({ log: events.logId, from, open })]]);
+  }
+
+  /** Letters whose record may still come: few, or many side by side after the state was lost. */
+  #open(): OffsetRanges {
+    if (this.#foundChanged) {
+      this.#openRanges = rangesWith([], [...this.#found.values()].flat());
+      this.#foundChanged = false;
+    }
+    return this.#openRanges;
   }
 
   /** No record from before the start is left to come again. */
@@ -162,10 +182,22 @@ function nameOf({ device, topic, messageId, deviceTimeMs, payload }: LogRecord):
   return createHash('sha256').update(about).update(payload).digest('base64');
 }
 
-function offsetIn(text: string | undefined, log: string): number | undefined {
+interface Stored {
+  /** Letters before it are settled. */
+  readonly begin: number;
+  /** Its record is handled: it will not come again for this letter. */
+  isSettled(letter: number): boolean;
+}
+
+/** undefined: nothing was stored, or it is of another log. */
+function storedIn(text: string | undefined, log: string): Stored | undefined {
   try {
-    const { log: own, from } = JSON.parse(text ?? '{}') as { log?: unknown; from?: unknown };
-    return own === log && Number.isSafeInteger(from) ? (from as number) : undefined;
+    const { log: own, from, open } = JSON.parse(text ?? '{}') as Record<string, unknown>;
+    if (own !== log || !Number.isSafeInteger(from)) return undefined;
+    const end = from as number;
+    const ranges = parseRanges(JSON.stringify(open ?? []));
+    const begin = Math.min(end, ranges[0]?.[0] ?? end);
+    return { begin, isSettled: (letter) => letter < end && !hasOffset(ranges, letter) };
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { messageOf } from '../../src/base/errors.ts';
-import type { MessageRows, RecordRow, RejectedRow } from './rows.ts';
+import { impostorRow, type MessageRows, type RecordRow, type RejectedRow } from './rows.ts';
+import type { Inserted } from './sink.ts';
 
 /** The sink's one connection to PostgreSQL. It is made when needed, and again after it is lost. */
 
@@ -17,12 +18,21 @@ const INSERT_RECORDS = `
     $8::text[], $9::bool[], $10::float8[], $11::float8[], $12::text[], $13::bytea[], $14::bool[])
     AS row (gateway, log, stream, part, "offset", device, id, topic, historical, received_ms,
       device_ms, reason, payload, is_text)
-  ON CONFLICT DO NOTHING`;
+  ON CONFLICT (gateway, log, stream, part, "offset") DO NOTHING`;
+
+/** Of records that were there already: the places, from 1, of those that say something else. */
+const DIFFERING = `
+  SELECT row.place
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::text[], $7::text[],
+    $8::bytea[]) WITH ORDINALITY
+    AS row (gateway, log, stream, part, "offset", device, topic, payload, place)
+  JOIN headgate_records AS stored USING (gateway, log, stream, part, "offset")
+  WHERE (stored.device, stored.topic, stored.payload) <> (row.device, row.topic, row.payload)`;
 
 const INSERT_REJECTED = `
-  INSERT INTO headgate_rejected (digest, topic, payload, reason)
-  SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[])
-  ON CONFLICT DO NOTHING`;
+  INSERT INTO headgate_rejected (digest, topic, payload, properties, reason)
+  SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::text[])
+  ON CONFLICT (digest) DO NOTHING`;
 
 /** An acknowledged row must be on the server's disk, whatever the server does by default. */
 const DURABLE = `
@@ -33,7 +43,12 @@ const RECORD_COLUMNS: readonly (keyof RecordRow)[] = [
   ...(['gateway', 'log', 'stream', 'part', 'offset', 'device', 'id', 'topic'] as const),
   ...(['historical', 'receivedAtMs', 'deviceTimeMs', 'reason', 'payload', 'isText'] as const),
 ];
-const REJECTED_COLUMNS: readonly (keyof RejectedRow)[] = ['digest', 'topic', 'payload', 'reason'];
+const COMPARED_COLUMNS: readonly (keyof RecordRow)[] = [
+  ...(['gateway', 'log', 'stream', 'part', 'offset', 'device', 'topic', 'payload'] as const),
+];
+const REJECTED_COLUMNS: readonly (keyof RejectedRow)[] = [
+  ...(['digest', 'topic', 'payload', 'properties', 'reason'] as const),
+];
 
 function columnsOf<T>(rows: readonly T[], names: readonly (keyof T)[]): unknown[][] {
   return names.map((name) => rows.map((row) => row[name]));
@@ -46,16 +61,25 @@ function stateOf(error: unknown): string {
 }
 
 /**
- * What is wrong is in the rows: another try would fail as well. Classes 21 to 23 are data and its
- * constraints, 54 limits (a name too long for an index).
+ * What is wrong is in the rows: another try would fail as well. Class 22 is data, 54 limits (a name
+ * too long for an index). Not 23: a constraint that is not ours, or a partition that is missing, is
+ * the table's matter, and somebody can mend it while the messages wait.
  */
 export function isDataFault(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^(21|22|23|54)...$/.test(stateOf(error));
+  return error instanceof pg.DatabaseError && /^(22|54)...$/.test(stateOf(error));
 }
 
 /** No such table, no right to it, no such user or database: nothing that waiting mends. */
 export function isSetupFault(error: unknown): boolean {
+  if (error instanceof EncodingError) return true;
   return error instanceof pg.DatabaseError && /^(42|28|3D|3F)/.test(stateOf(error));
+}
+
+/** The database can't hold what gateways send. */
+class EncodingError extends Error {
+  constructor(encoding: string) {
+    super(`the encoding of the database is ${encoding}, and has to be UTF8`);
+  }
 }
 
 export function isMissingTable(error: unknown): boolean {
@@ -82,9 +106,14 @@ export class Database {
     });
     // Lost while idle; a query on its way hears of it by itself.
     client.on('error', () => this.#drop(client));
-    await client.connect();
+    try {
+      await client.connect();
+      await client.query(DURABLE);
+    } catch (error) {
+      this.#drop(client);
+      throw error;
+    }
     this.#client = client;
-    await client.query(DURABLE);
     return client;
   }
 
@@ -113,21 +142,51 @@ export class Database {
 
   /** Throws if the tables are not there, or may not be written to. */
   async check(): Promise<void> {
+    await this.#use(async (client) => {
+      // Elsewhere some text of a gateway could never be stored.
+      const { rows } = await client.query('SHOW server_encoding');
+      const { server_encoding: encoding } = rows[0] as { server_encoding: string };
+      if (encoding !== 'UTF8') throw new EncodingError(encoding);
+    });
     await this.insert({ records: [], rejected: [] });
   }
 
-  /** Both kinds or none. Resolves after the commit, with how many records were new. */
-  insert({ records, rejected }: MessageRows): Promise<number> {
+  /** Ends what is on its way, which fails; the server takes it back, or has committed it. */
+  abandon(): void {
+    this.#client?.connection.stream.destroy();
+  }
+
+  /** Both kinds or none. Resolves after the commit. */
+  insert({ records, rejected }: MessageRows): Promise<Inserted> {
     return this.#use(async (client) => {
       const insertRecords = () => client.query(INSERT_RECORDS, columnsOf(records, RECORD_COLUMNS));
+      const insertRejected = (rows: readonly RejectedRow[]) =>
+        client.query(INSERT_REJECTED, columnsOf(rows, REJECTED_COLUMNS));
       // One statement is a transaction by itself.
-      if (records.length > 0 && rejected.length === 0) return (await insertRecords()).rowCount ?? 0;
+      if (records.length > 0 && rejected.length === 0) {
+        const inserted = (await insertRecords()).rowCount ?? 0;
+        if (inserted === records.length) return { inserted, differing: 0 };
+        const differing = await this.#differing(client, records);
+        if (differing.length > 0) await insertRejected(differing.map(impostorRow));
+        return { inserted, differing: differing.length };
+      }
       await client.query('BEGIN');
-      const { rowCount } = await insertRecords();
-      await client.query(INSERT_REJECTED, columnsOf(rejected, REJECTED_COLUMNS));
+      const inserted = (await insertRecords()).rowCount ?? 0;
+      const differing = await this.#differing(client, records);
+      await insertRejected([...rejected, ...differing.map(impostorRow)]);
       await client.query('COMMIT');
-      return rowCount ?? 0;
+      return { inserted, differing: differing.length };
     });
+  }
+
+  /** Two gateways of one name and log, or somebody who makes them up: none of it is lost. */
+  async #differing(client: pg.Client, records: readonly RecordRow[]): Promise<RecordRow[]> {
+    const { rows } = await client.query<{ place: string }>(
+      DIFFERING,
+      columnsOf(records, COMPARED_COLUMNS),
+    );
+    const places = new Set(rows.map(({ place }) => Number(place) - 1));
+    return records.filter((_, place) => places.has(place));
   }
 
   async close(): Promise<void> {

@@ -16,7 +16,8 @@
 -- blocks before that are not read, if the table is partitioned by received_at, or has an index on it
 -- (btree, or the cheap BRIN). A gateway that was away for a month widens that by itself, once.
 --
--- Needs columns gateway, log, stream, part, "offset", received_at, inserted_at. `inserted_at` is
+-- Needs columns gateway, log, stream, part, "offset", received_at, inserted_at, none of them NULL
+-- (a row whose received_at is NULL is left alone). `inserted_at` is
 -- when the row came into the table. In one transaction; rows that come meanwhile are for the next
 -- run. PostgreSQL 9.5 or newer.
 --
@@ -35,6 +36,9 @@
 \if :{?hours} \else \set hours 48 \endif
 
 BEGIN;
+
+-- The bound below travels as text: in this style it means the same wherever it is read.
+SET LOCAL datestyle = ISO;
 
 \if :{?schema}
   SELECT set_config('search_path', format('%I', :'schema'), true) \gset

@@ -138,9 +138,9 @@ async function sinkUntil(settings: SinkSettings, signal: AbortSignal): Promise<v
   const sink = new Sink({
     store: {
       insert: async (rows) => {
-        const inserted = await database.insert(rows);
+        const done = await database.insert(rows);
         complaint.clear();
-        return inserted;
+        return done;
       },
       isDataFault: module.isDataFault,
     },
@@ -151,7 +151,11 @@ async function sinkUntil(settings: SinkSettings, signal: AbortSignal): Promise<v
   await prepare(database, module, job);
   const ticker = setInterval(() => report(job), settings.everyMs);
   signal.addEventListener('abort', () => {
-    setTimeout(() => sink.giveUp(), DRAIN_MS).unref();
+    const giveUp = () => {
+      sink.giveUp();
+      database.abandon();
+    };
+    setTimeout(giveUp, DRAIN_MS).unref();
   });
   await feed(source, job);
   clearInterval(ticker);

@@ -70,6 +70,8 @@ class Connection {
     const { topic, payload, messageId, qos } = packet;
     // Neither read on nor acknowledge: the broker delivers it again.
     if (this.#isStopping) return;
+    await this.#intake.room();
+    if (this.#isStopping || this.#isOver) return;
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
     const stored = this.#intake.take({ topic, payload: bytes, properties: propertiesOf(packet) });
     this.#outstanding.add(
@@ -79,7 +81,6 @@ class Connection {
         }
       }),
     );
-    await this.#intake.room();
     goOn(qos === 1 ? NOT_YET : undefined);
   }
 
@@ -138,5 +139,11 @@ class Connection {
 }
 
 export function mqttSource(options: SourceOptions): Source {
-  return { run: (intake, signal) => new Connection(options, intake).run(options, signal) };
+  return {
+    run: async (intake, signal) => {
+      // A connection that does not read is taken for dead: while there is no room, there is none.
+      await Promise.race([intake.room(), aborted(signal)]);
+      if (!signal.aborted) await new Connection(options, intake).run(options, signal);
+    },
+  };
 }

@@ -78,7 +78,7 @@ function contentOf(word: string, file: string): string {
 
 /** `user:password@` in an address. A command line is read by every user of the machine. */
 function hasPassword(url: string): boolean {
-  return /\/\/[^/@]*:[^/@]+@/.test(url);
+  return /\/\/[^/@]*:[^/@]+@|[?&]password=/.test(url);
 }
 
 function wordsOf(argv: readonly string[]) {

@@ -28,6 +28,8 @@ export interface RejectedRow {
   readonly digest: Buffer;
   readonly topic: string;
   readonly payload: Buffer;
+  /** User properties or headers as JSON: `identity: properties` has the identity there. */
+  readonly properties: string;
   readonly reason: string;
 }
 
@@ -40,6 +42,11 @@ export interface MessageRows {
 const MIN_TIME_MS = Date.parse('0001-01-01T00:00:00Z');
 const MAX_TIME_MS = Date.UTC(10_000, 0, 1) - 1;
 const MAX_PART = 2 ** 31 - 1;
+/**
+ * What a message may hold: far more than a gateway puts into one, and little enough that whoever
+ * may publish can't take this program's memory or hold it up for seconds.
+ */
+const BOUNDS = { maxOutputLength: 16 * 1024 * 1024, maxRecords: 50_000 };
 
 function isTime(ms: number): boolean {
   return ms >= MIN_TIME_MS && ms <= MAX_TIME_MS;
@@ -76,13 +83,27 @@ function rowOf(record: CloudRecord): RecordRow {
   };
 }
 
-export function rejectedRow({ topic, payload }: SinkMessage, reason: string): RejectedRow {
+export function rejectedRow(message: SinkMessage, reason: string): RejectedRow {
+  const { topic, payload } = message;
+  // In one order: a broker may give them in any.
+  const sorted = Object.entries(message.properties).sort(([a], [b]) => (a < b ? -1 : 1));
+  const properties = storable(JSON.stringify(Object.fromEntries(sorted)));
+  const about = JSON.stringify([topic, properties]);
   return {
-    digest: createHash('sha256').update(topic).update('\0').update(payload).digest(),
+    digest: createHash('sha256').update(about).update('\0').update(payload).digest(),
     topic: storable(topic),
     payload: bytesOf(payload),
+    properties,
     reason: storable(reason),
   };
+}
+
+/** Of a record whose identity another one has already. */
+export function impostorRow(record: RecordRow): RejectedRow {
+  const { gateway, log, stream, part, offset, device, topic, payload } = record;
+  const identity = { gateway, log, stream, partition: `${part}`, offset: `${offset}`, device };
+  const reason = 'another record has this identity already, and says something else';
+  return rejectedRow({ topic, payload, properties: identity }, reason);
 }
 
 /**
@@ -92,7 +113,7 @@ export function rejectedRow({ topic, payload }: SinkMessage, reason: string): Re
 export function rowsOf(message: SinkMessage): MessageRows {
   let records: CloudRecord[];
   try {
-    records = decodeEnvelope(message.payload, message.properties);
+    records = decodeEnvelope(message.payload, message.properties, BOUNDS);
   } catch (error) {
     return { records: [], rejected: [rejectedRow(message, messageOf(error))] };
   }

@@ -23,9 +23,10 @@ CREATE TABLE IF NOT EXISTS headgate_records (
 -- What is no message of Headgate's, or can't be stored. Acknowledged all the same, so that the rest
 -- goes on. The same message is kept once.
 CREATE TABLE IF NOT EXISTS headgate_rejected (
-  digest  bytea       PRIMARY KEY,  -- SHA-256 of topic, NUL, payload
-  topic   text        NOT NULL,
-  payload bytea       NOT NULL,
-  reason  text        NOT NULL,
-  at      timestamptz NOT NULL DEFAULT now()
+  digest     bytea       PRIMARY KEY,  -- SHA-256 of topic and properties, NUL, payload
+  topic      text        NOT NULL,
+  payload    bytea       NOT NULL,
+  properties text        NOT NULL,  -- user properties or headers, a JSON object
+  reason     text        NOT NULL,
+  at         timestamptz NOT NULL DEFAULT now()
 );

@@ -9,10 +9,17 @@ import type { Intake, SinkMessage } from './source.ts';
  * only after the commit; until then its source has it as well, so a crash here loses nothing.
  */
 
+/** Of the records of an insert. The others were there already. */
+export interface Inserted {
+  readonly inserted: number;
+  /** Kept among the rejected: another record has their identity. */
+  readonly differing: number;
+}
+
 /** Where rows go. */
 export interface Store {
-  /** All or nothing. Resolves after the commit with how many records were new. */
-  insert(rows: MessageRows): Promise<number>;
+  /** All or nothing. Resolves after the commit. */
+  insert(rows: MessageRows): Promise<Inserted>;
   /** True if the rows are at fault, so that another try would fail as well. */
   isDataFault(error: unknown): boolean;
 }
@@ -181,7 +188,7 @@ export class Sink implements Intake {
     await this.#store(batch.slice(half));
   }
 
-  #count(batch: readonly Decoded[], inserted: number): void {
+  #count(batch: readonly Decoded[], { inserted, differing }: Inserted): void {
     let records = 0;
     for (const message of batch) {
       records += message.records.length;
@@ -189,7 +196,8 @@ export class Sink implements Intake {
     }
     this.#messages += batch.length;
     this.#inserted += inserted;
-    this.#repeated += records - inserted;
+    this.#repeated += records - inserted - differing;
+    this.#rejected += differing;
     for (const { taken } of batch) taken.settle(true);
     this.#wakeWaiters();
   }

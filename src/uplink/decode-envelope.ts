@@ -39,6 +39,8 @@ export class EnvelopeError extends Error {
 export interface DecodeOptions {
   /** Largest message, once it is uncompressed; 64 MiB unless set. */
   readonly maxOutputLength?: number;
+  /** Most records in a message; any number unless set. */
+  readonly maxRecords?: number;
 }
 
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
@@ -243,7 +245,7 @@ function columnsOf(document: Fields) {
   };
 }
 
-function batched(document: Fields): CloudRecord[] {
+function batched(document: Fields, maxRecords: number): CloudRecord[] {
   if (document['headgate'] !== 1) {
     const version = JSON.stringify(document['headgate'])?.slice(0, 40);
     fault(`batch format ${version} is unknown here: this decoder knows 1. A newer one may know it`);
@@ -254,6 +256,7 @@ function batched(document: Fields): CloudRecord[] {
   const historical = flagOf(document['historical']);
   const columns = columnsOf(document);
   const count = columns.payload.length;
+  if (count > maxRecords) fault(`it has ${count} records, more than ${maxRecords}`);
   const sources = listOf(document['sources'], 'sources').map(sourceOf);
   const starts = startsOf(document['starts'], count);
   const base64 = placesOf(document['base64'], count);
@@ -306,7 +309,7 @@ function parsed(bytes: Uint8Array): unknown {
 export function decodeEnvelope(
   payload: Uint8Array,
   properties: Readonly<Record<string, string>> = {},
-  { maxOutputLength = MAX_OUTPUT_BYTES }: DecodeOptions = {},
+  { maxOutputLength = MAX_OUTPUT_BYTES, maxRecords = Number.MAX_SAFE_INTEGER }: DecodeOptions = {},
 ): CloudRecord[] {
   if (IDENTITY.every((name) => Object.hasOwn(properties, name))) {
     return [besideIt(payload, properties)];
@@ -320,5 +323,5 @@ export function decodeEnvelope(
   }
   const document = parsed(first === ZLIB ? inflated(payload, maxOutputLength) : payload);
   if (!isFields(document)) return fault('it is no JSON object');
-  return Object.hasOwn(document, 'headgate') ? batched(document) : [wrapped(document)];
+  return Object.hasOwn(document, 'headgate') ? batched(document, maxRecords) : [wrapped(document)];
 }

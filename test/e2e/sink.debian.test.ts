@@ -124,6 +124,40 @@ describe('from an MQTT broker', () => {
     expect(kept[3]?.['reason']).toMatch('NUL in the identity');
   });
 
+  it('keeps what another record has the identity of, with its own', async () => {
+    const sink = await plant.startSink(url);
+    const link = await plant.linkTo(url);
+    const sent = readings(0, 3);
+    const made = sent.slice(1, 2).map((record) => ({ ...record, payload: Buffer.from('666') }));
+    const as = { gateway: 'twice', shape: 'properties' } as const;
+    await sendAll(link, cloudMessages(made, as));
+    await plant.untilStored('twice', 1);
+    await sendAll(link, cloudMessages(sent, as));
+    await plant.untilStored('twice', 3);
+    const [kept, ...more] = await plant.postgres.query(`SELECT properties, reason,
+      encode(payload, 'escape') AS payload FROM headgate_rejected WHERE properties ~ 'twice'`);
+    expect(more).toEqual([]);
+    expect(kept).toMatchObject({ payload: '{"value":1}' });
+    expect(kept?.['reason']).toMatch(/^another record has this identity/);
+    expect(JSON.parse(`${kept?.['properties']}`)).toMatchObject({ gateway: 'twice', offset: '1' });
+    expect(await sink.stop()).toMatchObject({ inserted: 3, repeated: 0, rejected: 1 });
+  });
+
+  it('waits while a constraint of the table keeps a row out', async () => {
+    const sink = await plant.startSink(url);
+    const link = await plant.linkTo(url);
+    await plant.postgres.query(`ALTER TABLE headgate_records
+      ADD CONSTRAINT mine CHECK (gateway <> 'kept out' OR payload <> '{"value":1}')`);
+    await sendAll(
+      link,
+      cloudMessages(readings(0, 3), { gateway: 'kept out', shape: 'properties' }),
+    );
+    await until('it says so', () => /PostgreSQL: .*mine.*; trying again/.test(sink.stderr));
+    await plant.postgres.query('ALTER TABLE headgate_records DROP CONSTRAINT mine');
+    await plant.untilStored('kept out', 3);
+    expect(await sink.stop()).toMatchObject({ inserted: 3, rejected: 0 });
+  });
+
   it('gets what was sent while it was stopped', async () => {
     const sink = await plant.startSink(url);
     await sink.stop();

@@ -285,4 +285,38 @@ describe('after a kill between the letter and the checkpoint', () => {
     expect(await life.letters()).toHaveLength(1);
     await life.kill();
   });
+
+  it('a letter whose record is handled is no letter of one that says the same', async () => {
+    await killed('old', '21.5', '21.5');
+    const second = await Life.start();
+    await second.parking.park(await second.life.record(1), REFUSED);
+    // The first record has not come again: its letter stays open, and only that one.
+    await second.life.checkpoints.save();
+    await second.life.kill();
+    const { life, parking } = await Life.start();
+    await parking.park(await life.record(2), REFUSED);
+    expect((await life.letters()).map(textOf)).toEqual(['old', '21.5', '21.5']);
+    await parking.park(await life.record(0), REFUSED);
+    expect(await life.letters()).toHaveLength(3);
+    await life.kill();
+  });
+
+  it('letters beyond number are taken up, and a checkpoint has them', async () => {
+    const count = 130_000;
+    const first = await Life.start();
+    await first.life.store('1');
+    const about = { monoMs: first.life.clock.mono, reason: 'CLOUD_REFUSED' };
+    const { events } = first.life;
+    const letters = Array.from({ length: count }, (_, i) => reading('d', `${i % 2}`, about));
+    for (let from = 0; from < count; from += 10_000) {
+      const some = letters.slice(from, from + 10_000);
+      await Promise.all(some.map((letter) => append(events, 0, letter, 'dead-letter')));
+    }
+    await first.life.kill();
+    const { life } = await Life.start();
+    expect(await life.checkpoints.save()).toBe(true);
+    const saved = state.stored.get('parked/letters') ?? '';
+    expect(JSON.parse(saved)).toMatchObject({ from: count, open: [[0, count - 1]] });
+    await life.kill();
+  }, 30_000);
 });

@@ -186,6 +186,7 @@ describe('what is not sound is refused', () => {
     const small = deflateSync(encodeBatch(EVERY_CASE, ORIGIN, false));
     expect(() => decodeEnvelope(small, {}, { maxOutputLength: 100 })).toThrow(/larger than 100 /);
     expect(() => decodeEnvelope(batchOf({}), {}, { maxOutputLength: 100 })).toThrow(EnvelopeError);
+    expect(() => decodeEnvelope(batchOf({}), {}, { maxRecords: 0 })).toThrow(/more than 0/);
   });
 
   test('any bytes, and any damage to a message, give an EnvelopeError or records', () => {
