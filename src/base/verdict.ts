@@ -1,5 +1,16 @@
 import type { RecordPosition } from './reading.ts';
-
+export const FAULTS = [
+  'spike',
+  'shift',
+  'drift',
+  'noise',
+  'stuck',
+  'range',
+  'rate',
+  'silence',
+  'unusual',
+] as const;
+export type Fault = (typeof FAULTS)[number];
 /** What detection says of one value. Names are well-formed text. */
 export interface Verdict {
   readonly device: string;
