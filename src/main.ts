@@ -13,6 +13,7 @@ import { deadLetterLs } from './cli/dead-letter-ls.ts';
 import { deadLetterRedrive } from './cli/dead-letter-redrive.ts';
 import { deadLetterShow } from './cli/dead-letter-show.ts';
 import { demo } from './cli/demo.ts';
+import { detectReplay } from './cli/detect-replay.ts';
 import { detectScore } from './cli/detect-score.ts';
 import { logDump } from './cli/log-dump.ts';
 import { logExport } from './cli/log-export.ts';
@@ -50,6 +51,7 @@ const COMMANDS: readonly Command[] = [
   deadLetterLs,
   deadLetterShow,
   deadLetterRedrive,
+  detectReplay,
   detectScore,
 ];
 
