@@ -46,6 +46,8 @@ export function timeTicks(fromMs: number, toMs: number, most: number): Tick[] {
   return ticks;
 }
 
+/** 0.1 + 0.2 is more than 0.3. */
+const ROUNDING = 1e-6;
 const MAX_LABEL_CHARS = 10;
 
 function valueLabel(value: number): string {
@@ -61,7 +63,8 @@ export function valueTicks(low: number, high: number, most: number): Tick[] {
   const step = [1, 2, 5, 10].map((count) => count * power).find((one) => one >= least);
   if (step === undefined || !Number.isFinite(step) || step <= 0) return [];
   const ticks: Tick[] = [];
-  for (let n = Math.ceil(low / step); n * step <= high && ticks.length < most; n++) {
+  const end = Math.min(high + ROUNDING * step, Number.MAX_VALUE);
+  for (let n = Math.ceil(low / step - ROUNDING); n * step <= end && ticks.length < most; n++) {
     ticks.push({ at: n * step, label: valueLabel(n * step) });
   }
   return ticks;

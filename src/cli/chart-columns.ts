@@ -4,7 +4,7 @@ export interface ChartPoint {
   /** The learned band; undefined while there is none. */
   readonly band: readonly [low: number, high: number] | undefined;
   readonly isActive: boolean;
-  /** Why an alert began with it. */
+  /** When and why an alert began with it. */
   readonly begins?: string;
 }
 
@@ -32,11 +32,17 @@ export const MAX_COLUMNS = 1_200;
 type Gathered = Omit<ChartColumn, 'fromMs' | 'toMs'>;
 
 function gathered({ value, band, isActive, begins }: ChartPoint): Gathered {
-  const [low, high] = band ?? [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   return {
-    ...{ first: value, last: value, min: value, max: value },
-    ...{ low, high, hasBand: band !== undefined, isActive },
-    ...{ begins: begins === undefined ? 0 : 1, reason: begins },
+    first: value,
+    last: value,
+    min: value,
+    max: value,
+    low: band?.[0] ?? Number.POSITIVE_INFINITY,
+    high: band?.[1] ?? Number.NEGATIVE_INFINITY,
+    hasBand: band !== undefined,
+    isActive,
+    begins: begins === undefined ? 0 : 1,
+    reason: begins,
   };
 }
 
@@ -65,14 +71,14 @@ export class ChartColumns {
   #greatest = Number.NEGATIVE_INFINITY;
 
   add(timeMs: number, point: ChartPoint): void {
-    const key = () => Math.floor(timeMs / this.#widthMs);
-    this.#reach(key());
+    let key = Math.floor(timeMs / this.#widthMs);
+    this.#reach(key);
     while (this.#greatest - this.#least >= MAX_COLUMNS) {
       this.#double();
-      this.#reach(key());
+      key = Math.floor(timeMs / this.#widthMs);
     }
-    const column = this.#columns.get(key());
-    if (column === undefined) this.#columns.set(key(), gathered(point));
+    const column = this.#columns.get(key);
+    if (column === undefined) this.#columns.set(key, gathered(point));
     else gather(column, gathered(point));
   }
 

@@ -25,7 +25,7 @@ const PANEL = 178;
 const PANEL_TOP = 24;
 const PLOT_HEIGHT = 126;
 const TIME_TICKS = 9;
-const VALUE_TICKS = 5;
+const VALUE_TICKS = 6;
 /** A band beyond the values is drawn so far beyond them, in their own spans. */
 const BAND_REACH = 0.6;
 const MARGIN = 0.06;
@@ -124,7 +124,8 @@ function valuePath(columns: readonly ChartColumn[], x: Scale, y: Scale): string 
   let path = '';
   for (const { fromMs, toMs, first, min, max, last } of columns) {
     const at = short(x.at(fromMs / 2 + toMs / 2));
-    const ys = [first, min, max, last].map((value) => short(y.at(value)));
+    const way = first <= last ? [first, min, max, last] : [first, max, min, last];
+    const ys = way.map((value) => short(y.at(value)));
     const turns = ys.filter((one, i) => one !== ys[i - 1]);
     path += `${path === '' ? 'M' : 'L'}${at},${turns[0]}`;
     for (const turn of turns.slice(1)) path += `V${turn}`;
@@ -152,7 +153,7 @@ function alertMarks(columns: readonly ChartColumn[], x: Scale): string[] {
     const count = run.reduce((sum, { begins }) => sum + begins, 0);
     const reason = run.find(({ begins }) => begins > 0)?.reason ?? 'an alert from before';
     const more = count > 1 ? `, and ${count - 1} more` : '';
-    const said = text(`${isoTime(run[0]?.fromMs ?? 0)} ${reason}${more}`);
+    const said = text(`${reason}${more}`);
     const box = `x="${short(at)}" y="0" width="${short(width)}" height="${PLOT_HEIGHT}"`;
     return `<rect class="a" ${box}><title>${said}</title></rect>`;
   });

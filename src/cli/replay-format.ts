@@ -103,7 +103,7 @@ export class ReplayChart {
       value: row.value,
       band: row.state === 'learning' ? undefined : [row.low, row.high],
       isActive: row.alert !== '' && row.alert !== 'end',
-      ...(row.reason === undefined ? {} : { begins: row.reason }),
+      ...(row.reason === undefined ? {} : { begins: `${isoTime(row.timeMs)} ${row.reason}` }),
     });
   }
 
