@@ -43,7 +43,7 @@ function text(raw: string): string {
   return (
     raw
       .toWellFormed()
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what XML has no place for.
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: XML has no place for these.
       .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
       .replaceAll('&', '&amp;')
       .replaceAll('<', '&lt;')

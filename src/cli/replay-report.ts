@@ -22,7 +22,7 @@ export interface ReplayedAlert {
   readonly began: number;
   /** Without it, it is active at the end of what was read. */
   readonly ended?: number;
-  /** By the clock that the gateway runs on: until its end, or until the last value of its series. */
+  /** On the log's run clock: until its end, or until the last value of its series. */
   readonly lastedMs: number;
   readonly value: number;
   readonly expected: readonly [low: number, high: number];

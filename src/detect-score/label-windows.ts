@@ -1,6 +1,6 @@
 import type { RowWindow } from './scorer.ts';
 
-/** All windows of a series together take this share of its rows, if they are not longer by nature. */
+/** All windows of a series together take this share of its rows, unless runs are longer. */
 const WINDOW_SHARE = 0.1;
 
 /** Rows next to each other that all have a label. */

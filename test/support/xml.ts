@@ -1,4 +1,4 @@
-/** What is wrong with a text that is to be XML of elements, attributes and text; undefined: nothing. */
+/** What is wrong with XML of elements, attributes and text alone; undefined: nothing. */
 export function xmlFault(xml: string): string | undefined {
   const open: string[] = [];
   let at = 0;

@@ -52,10 +52,8 @@ describe('rows', () => {
 });
 
 describe('windows', () => {
-  const rows = parseRows(
-    NAME,
-    `timestamp,value\n${[0, 5, 10, 15, 20, 25].map((m) => `2014-04-01 00:${String(m).padStart(2, '0')}:00,1`).join('\n')}\n`,
-  );
+  const stamps = ['00', '05', '10', '15', '20', '25'].map((m) => `2014-04-01 00:${m}:00,1`);
+  const rows = parseRows(NAME, `timestamp,value\n${stamps.join('\n')}\n`);
   const at = (minute: string) => `2014-04-01 00:${minute}:00.000000`;
 
   it('are rows by their times, in order', () => {
