@@ -105,13 +105,14 @@ function meanScore(tallies: ReadonlyMap<string, Tally>): number {
 function faultLines(faults: FaultSets, subject: Subject, costs: Costs): string[] {
   const tallies = faultTallies(faults, subject, costs);
   const { alerts, days, rate } = cleanRate(faults.clean, subject);
+  const clean = `${alerts} alerts in ${days.toFixed(0)} series-days: ${rate.toFixed(3)} a day`;
   return [
     ...[...tallies].map(([type, { score, found, windows, falsePositives }]) => {
       const counted = `found ${found}/${windows}, false ${falsePositives}`;
       return `  ${type.padEnd(20)}${one(score)}  ${counted}`;
     }),
     `  ${'mean'.padEnd(20)}${one(meanScore(tallies))}`,
-    `  without faults: ${alerts} alerts in ${days.toFixed(0)} series-days: ${rate.toFixed(3)} a day`,
+    `  without faults: ${clean}`,
   ];
 }
 
