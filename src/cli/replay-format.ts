@@ -91,8 +91,7 @@ export class ReplayChart {
   }
 
   add(row: ReplayRow): void {
-    const title = `${row.device} / ${row.metric}`;
-    const series = this.#find(title);
+    const series = this.#find(row);
     if (row.alert === 'begin') {
       if (series === undefined) this.#otherAlerts += 1;
       else series.alerts += 1;
@@ -107,15 +106,17 @@ export class ReplayChart {
     });
   }
 
-  #find(title: string): Gathered | undefined {
-    const found = this.#series.get(title);
+  #find({ device, metric }: ReplayRow): Gathered | undefined {
+    const key = JSON.stringify([device, metric]);
+    const found = this.#series.get(key);
     if (found !== undefined) return found;
     if (this.#series.size >= MAX_GATHERED) {
-      this.#others.add(title);
+      this.#others.add(key);
       return undefined;
     }
+    const title = `${device} / ${metric}`;
     const series = { title, columns: new ChartColumns(), alerts: 0, values: 0 };
-    this.#series.set(title, series);
+    this.#series.set(key, series);
     return series;
   }
 

@@ -144,6 +144,14 @@ describe('CSV', () => {
 });
 
 describe('the chart of many series', () => {
+  it('keeps series apart whose names read the same', () => {
+    const chart = new ReplayChart('readings');
+    const row = { ...valueAt(1), timeMs: T, alert: '' as const };
+    chart.add({ ...row, device: 'a / b', metric: 'c' });
+    chart.add({ ...row, device: 'a', metric: 'b / c' });
+    expect(chart.svg().match(/class="t"/g)).toHaveLength(2);
+  });
+
   it('draws those with the most alerts, and says what it leaves out', () => {
     const chart = new ReplayChart('readings');
     for (let n = 0; n < 300; n++) {
