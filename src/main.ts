@@ -13,6 +13,8 @@ import { deadLetterLs } from './cli/dead-letter-ls.ts';
 import { deadLetterRedrive } from './cli/dead-letter-redrive.ts';
 import { deadLetterShow } from './cli/dead-letter-show.ts';
 import { demo } from './cli/demo.ts';
+import { detectReplay } from './cli/detect-replay.ts';
+import { detectScore } from './cli/detect-score.ts';
 import { logDump } from './cli/log-dump.ts';
 import { logExport } from './cli/log-export.ts';
 import { logLs } from './cli/log-ls.ts';
@@ -49,6 +51,8 @@ const COMMANDS: readonly Command[] = [
   deadLetterLs,
   deadLetterShow,
   deadLetterRedrive,
+  detectReplay,
+  detectScore,
 ];
 
 /** Nothing went wrong, but there is nothing to ask either: apart from 1, for scripts. */
@@ -58,6 +62,7 @@ const NOTHING_TO_ASK: readonly ErrorCode[] = [
   'NO_ACCESS',
   'NO_LOG',
   'DATA_NO_FOLDER',
+  'CORPUS_INVALID',
   'STREAM_UNKNOWN',
   'PARTITION_UNKNOWN',
   'CONSUMER_UNKNOWN',

@@ -27,6 +27,10 @@ export const ERRORS = {
     'The file that is to be written cannot be.',
     'Name a file (no folder, no device) in a folder that is there and that this user may write to.',
   ),
+  CORPUS_INVALID: row(
+    'The folder is no labelled corpus that `headgate detect score` can read.',
+    'It needs data/<category>/<file>.csv and labels/combined_windows.json: docs/replay.md.',
+  ),
   DATA_NO_FOLDER: row(
     'The data folder that is named is none: something else has that name.',
     'Name a folder with --data, HEADGATE_DATA or data.dir; it is made if it is not there.',

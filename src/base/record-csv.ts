@@ -20,7 +20,8 @@ const COLUMNS = [
 
 export const CSV_HEADER = COLUMNS.join(',');
 
-function field(value: string | number | undefined): string {
+/** A field as it stands between commas. */
+export function csvField(value: string | number | undefined): string {
   const text = String(value ?? '');
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
@@ -28,5 +29,5 @@ function field(value: string | number | undefined): string {
 /** `timeMs`: the corrected time, which every row has. */
 export function recordCsv(record: LogRecord, timeMs: number): string {
   const row = { ...recordJson(record), time: Math.round(timeMs) };
-  return COLUMNS.map((name) => field(row[name])).join(',');
+  return COLUMNS.map((name) => csvField(row[name])).join(',');
 }

@@ -1,10 +1,8 @@
-import { dirname, resolve } from 'node:path';
-import { HeadgateError, messageOf } from '../base/errors.ts';
+import { HeadgateError } from '../base/errors.ts';
 import { CSV_HEADER, recordCsv } from '../base/record-csv.ts';
 import { recordJson } from '../base/record-json.ts';
-import { nodeFiles } from '../os/node-files.ts';
-import { WholeFile } from '../os/whole-file.ts';
 import { type Command, textValue } from './command.ts';
+import { writeOut } from './out-file.ts';
 import { chosenRecords, RANGE_OPTIONS, type TimedRecord } from './read-range.ts';
 
 interface Format {
@@ -40,45 +38,6 @@ async function* linesOf(
   for await (const one of records) yield show(one);
 }
 
-/** What a system error of the file itself comes to, for who named it. */
-function outError(path: string, error: unknown): unknown {
-  if (error instanceof HeadgateError) return error;
-  return new HeadgateError('OUT_UNWRITABLE', `--out ${path}: ${messageOf(error)}`, {
-    cause: error,
-  });
-}
-
-/** Throws OUT_UNWRITABLE, before anything is read. */
-async function beginFile(path: string): Promise<WholeFile> {
-  const kind = await nodeFiles.kindOf(path);
-  if (kind === 'folder' || kind === 'other') {
-    throw new HeadgateError('OUT_UNWRITABLE', `--out: ${path} is no file`);
-  }
-  if ((await nodeFiles.kindOf(dirname(path))) !== 'folder') {
-    throw new HeadgateError('OUT_UNWRITABLE', `--out: there is no folder ${dirname(path)}`);
-  }
-  return WholeFile.begin(nodeFiles, path);
-}
-
-async function writeFile(
-  path: string,
-  lines: AsyncIterable<string>,
-  lineEnd: string,
-): Promise<void> {
-  // Of the file that is written, not of the log that is read.
-  const blame = (error: unknown) => {
-    throw outError(path, error);
-  };
-  const file = await beginFile(path).catch(blame);
-  try {
-    for await (const line of lines) await file.write(line + lineEnd).catch(blame);
-    await file.finish().catch(blame);
-  } catch (error) {
-    await file.giveUp();
-    throw error;
-  }
-}
-
 export const logExport: Command = {
   name: 'log export',
   usage:
@@ -95,7 +54,7 @@ export const logExport: Command = {
     const records = chosenRecords(values, stream, io);
     const lines = linesOf(records, format);
     const out = textValue(values, 'out');
-    if (out !== undefined) await writeFile(resolve(out), lines, format.lineEnd);
+    if (out !== undefined) await writeOut(out, lines, format.lineEnd);
     else {
       for await (const line of lines) if (!io.print(line + format.lineEnd.slice(0, -1))) break;
     }

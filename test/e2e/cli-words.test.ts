@@ -39,6 +39,8 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['sim', '--repeats', '200'], says: 'percentage' },
     { args: ['sim', '--port', '0'], says: '--port: 0 is not a whole number from 1 to 65535' },
     { args: ['sim', '--devices', '0'], says: '--devices: 0 is not a whole number from 1' },
+    { args: ['detect'], says: 'no command detect; there are: detect replay, detect score' },
+    { args: ['detect', 'score'], says: 'usage: headgate detect score DIR' },
     { args: ['consumer'], says: 'no command consumer; there are: consumer ls' },
     { args: ['--config', 'x.yaml', 'check'], says: '--config stands behind the command' },
     { args: ['check', '--config', ''], says: '--config is empty\nusage: headgate check' },
@@ -111,14 +113,14 @@ describe('--json', () => {
   });
 });
 
-describe('npm run bench', () => {
-  const bench = (...args: string[]) =>
-    answerOf(new Running(process.execPath, [join(MAIN, '../../test/bench/bench.js'), ...args]));
+describe.each(['bench', 'detect'])('the program %s of the bench', (name) => {
+  const program = join(MAIN, `../../test/bench/${name}.js`);
+  const bench = (...args: string[]) => answerOf(new Running(process.execPath, [program, ...args]));
 
   it('has a help, and does not begin on a slip', async () => {
     const asked = await bench('--help');
     expect(asked).toMatchObject({ code: 0, stderr: '' });
-    expect(asked.stdout).toMatch(/^usage: npm run bench\n/);
+    expect(asked.stdout).toMatch(/^usage: npm run bench/);
     const slip = await bench('--huge');
     expect(slip).toMatchObject({ code: 2, stdout: '' });
     expect(slip.stderr).toContain('--huge');

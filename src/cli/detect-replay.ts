@@ -1,0 +1,238 @@
+import { systemClock } from '../base/clock.ts';
+import { HeadgateError } from '../base/errors.ts';
+import { silentLogger } from '../base/logger.ts';
+import { loadDecoder } from '../decode/load-decoder.ts';
+import { logName } from '../log/format.ts';
+import { isoTime } from './chart-axis.ts';
+import {
+  CONFIG_OPTION,
+  type Command,
+  DATA_OPTION,
+  type Io,
+  JSON_OPTION,
+  textValue,
+  type Values,
+} from './command.ts';
+import { writeOut } from './out-file.ts';
+import { chosenRecords, type TimedRecord, timeOption } from './read-range.ts';
+import { alertTable, REPLAY_CSV_HEADER, ReplayChart, replayCsv } from './replay-format.ts';
+import { ReplayReport, type ReplayRow } from './replay-report.ts';
+import { ReplayRun } from './replay-run.ts';
+import { readSettings } from './settings.ts';
+import { openStream } from './stores.ts';
+
+const FORMATS = ['table', 'csv', 'svg', 'json'] as const;
+type ReplayFormat = (typeof FORMATS)[number];
+
+const STREAM = 'readings';
+const PROGRESS_EVERY_MS = 2_000;
+
+/** Throws USAGE. */
+function formatOf(values: Values): ReplayFormat {
+  const text = textValue(values, 'format');
+  if (values['json'] === true) {
+    if (text === undefined || text === 'json') return 'json';
+    throw new HeadgateError('USAGE', `either --json or --format ${text}`);
+  }
+  const format = FORMATS.find((one) => one === (text ?? 'table'));
+  if (format !== undefined) return format;
+  throw new HeadgateError('USAGE', `--format is one of ${FORMATS.join(', ')}`);
+}
+
+function isOffset(text: string): boolean {
+  return text === 'earliest' || /^\d+$/.test(text);
+}
+
+/** What is read, in the words of `log read`; and what of it is only learnt from. */
+async function rangeOf(values: Values, stream: string, io: Io) {
+  const { config, data, file } = await readSettings(values, io.env);
+  const { view, times } = await openStream(data, stream);
+  const from = textValue(values, 'from') ?? 'earliest';
+  const learnFrom = textValue(values, 'learn-from') ?? from;
+  const until = textValue(values, 'to');
+  const { data: dataDir, config: configFile } = values;
+  const read: Values = {
+    ...{ data: dataDir, config: configFile },
+    [isOffset(learnFrom) ? 'from' : 'since']: learnFrom,
+    ...(until === undefined ? {} : { until }),
+  };
+  // Under the names that they have here, should one be no time.
+  await timeOption(values, 'to', times);
+  const fromMs = isOffset(from) ? undefined : await timeOption({ from }, 'from', times);
+  if (!isOffset(learnFrom)) await timeOption({ 'learn-from': learnFrom }, 'learn-from', times);
+  const fromOffset = isOffset(from) && from !== 'earliest' ? Number(from) : 0;
+  const isShown = ({ record, timeMs }: TimedRecord) =>
+    fromMs === undefined ? record.offset >= fromOffset : timeMs >= fromMs;
+  const header = view.segments().at(-1)?.header;
+  const log = header === undefined ? '' : logName(header.logId);
+  return { config, file, log, read, isShown };
+}
+
+/** Says on standard error how far a long reading has come. */
+class Progress {
+  readonly #io: Io;
+  #records = 0;
+  #saidAtMs = systemClock.monoMs();
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  get records(): number {
+    return this.#records;
+  }
+
+  at(timeMs: number): void {
+    this.#records += 1;
+    if (this.#records % 1_024 !== 0) return;
+    const nowMs = systemClock.monoMs();
+    if (nowMs - this.#saidAtMs < PROGRESS_EVERY_MS) return;
+    this.#saidAtMs = nowMs;
+    this.#io.complain(`headgate: ${this.#records} records, at ${isoTime(timeMs)}`);
+  }
+}
+
+class Replay {
+  readonly #values: Values;
+  readonly #format: ReplayFormat;
+  readonly #stream: string;
+  readonly #io: Io;
+  readonly #progress: Progress;
+  readonly #report: ReplayReport;
+  readonly #chart: ReplayChart;
+  /** Values, shown or not. */
+  #observed = 0;
+  #rows: ReplayRow[] = [];
+
+  constructor(values: Values, io: Io) {
+    this.#values = values;
+    this.#io = io;
+    this.#format = formatOf(values);
+    this.#stream = textValue(values, 'stream') ?? STREAM;
+    this.#progress = new Progress(io);
+    this.#chart = new ReplayChart(`${this.#stream}: what detection raises`);
+    this.#report = new ReplayReport({
+      device: textValue(values, 'device'),
+      metric: textValue(values, 'metric'),
+      onRow: (row) => this.#take(row),
+    });
+  }
+
+  get lineEnd(): string {
+    return this.#format === 'csv' ? '\r\n' : '\n';
+  }
+
+  #take(row: ReplayRow): void {
+    if (this.#format === 'csv') this.#rows.push(row);
+    else if (this.#format === 'svg') this.#chart.add(row);
+  }
+
+  /** What is printed; nothing is kept of what it has given out. */
+  async *lines(): AsyncGenerator<string> {
+    const [values, stream, io] = [this.#values, this.#stream, this.#io];
+    const { config, file, log, read, isShown } = await rangeOf(values, stream, io);
+    // Headgate's own streams hold JSON.
+    const { format, metrics } = config.streams[stream] ?? { format: 'auto', metrics: [] };
+    const decoder = await loadDecoder({ format, metrics });
+    const { detect } = config;
+    const run = new ReplayRun({ detect, decoder, log, logger: silentLogger });
+    if (this.#format === 'csv') yield REPLAY_CSV_HEADER;
+    for await (const one of chosenRecords(read, stream, io)) {
+      const { record, timeMs } = one;
+      this.#progress.at(timeMs);
+      const at = { timeMs, runMs: record.runMs, isShown: isShown(one) };
+      for (const said of run.observe(record)) {
+        this.#observed += 1;
+        this.#report.take(said, at);
+      }
+      for (const row of this.#rows) yield replayCsv(row);
+      this.#rows = [];
+    }
+    yield* this.#end(log, run.unwatched);
+    this.#tell(format, file, run.unwatched);
+  }
+
+  #end(log: string, unwatched: number): readonly string[] {
+    const [report, stream] = [this.#report, this.#stream];
+    switch (this.#format) {
+      case 'csv':
+        return [];
+      case 'svg':
+        return [this.#chart.svg()];
+      case 'table': {
+        const alerts = report.alerts();
+        return alerts.length === 0 ? [] : alertTable(alerts);
+      }
+      case 'json': {
+        const { records } = this.#progress;
+        const { alerts: raised, ...totals } = report.totals();
+        const facts = { stream, log, records, ...totals, unwatched, raised };
+        return [JSON.stringify({ ...facts, alerts: report.alerts() })];
+      }
+    }
+  }
+
+  /** On standard error: what it comes to. */
+  #tell(format: string, file: string | undefined, unwatched: number): void {
+    const { values, learning, series, alerts, active } = this.#report.totals();
+    const { records } = this.#progress;
+    const learnt = learning === 0 ? '' : `, ${learning} of them learnt from`;
+    const lasting = active === 0 ? '' : `, ${active} active at the end`;
+    const [io, given] = [this.#io, this.#values];
+    io.complain(
+      `headgate: ${records} records, ${values} values of ${series} series${learnt}; ` +
+        `${alerts} alerts${lasting}`,
+    );
+    if (unwatched > 0) io.complain(`headgate: ${unwatched} values are of series not watched`);
+    const isCold = given['from'] !== undefined && given['learn-from'] === undefined;
+    if (isCold && values > 0 && learning === values) {
+      io.complain('headgate: all were learnt from: --learn-from begins before --from');
+    }
+    // An empty answer to a wrong format would pass for an empty stream.
+    if (records === 0 || this.#observed > 0) return;
+    io.complain(`headgate: of ${records} records none has a sample in format ${format}`);
+    if (file === undefined) io.complain('  Name the configuration of the daemon with --config.');
+  }
+}
+
+export const detectReplay: Command = {
+  name: 'detect replay',
+  usage:
+    'headgate detect replay [--stream NAME] [--from earliest|OFFSET|TIME] [--to TIME]\n' +
+    '                  [--learn-from earliest|OFFSET|TIME] [--device NAME] [--metric NAME]\n' +
+    '                  [--format table|csv|svg|json] [--json] [--out FILE]\n' +
+    '                  [--config FILE] [--data DIR]',
+  summary: 'what detection would have raised over the log with this configuration',
+  options: {
+    ...CONFIG_OPTION,
+    ...DATA_OPTION,
+    ...JSON_OPTION,
+    stream: { type: 'string' },
+    from: { type: 'string' },
+    to: { type: 'string' },
+    'learn-from': { type: 'string' },
+    device: { type: 'string' },
+    metric: { type: 'string' },
+    format: { type: 'string' },
+    out: { type: 'string' },
+  },
+  optionHelp: {
+    config: 'YAML file with the settings to try; default: as for the daemon',
+    device: 'shows only this device',
+    format: 'table: an alert a line; csv: a value a line; svg: a chart; json; table by default',
+    from: 'shows what came at this offset or time, or later; earliest by default',
+    'learn-from': 'begins to learn there, before --from; by default where --from begins',
+    metric: 'shows only this metric',
+    stream: 'readings by default',
+    to: 'only what came before this time: 2026-05-04T12:00:00Z, or 2h (ago)',
+  },
+  positionals: [0, 0],
+  async run(values, _positionals, io) {
+    const replay = new Replay(values, io);
+    const out = textValue(values, 'out');
+    const { lineEnd } = replay;
+    if (out !== undefined) await writeOut(out, replay.lines(), lineEnd);
+    else for await (const line of replay.lines()) if (!io.print(line + lineEnd.slice(0, -1))) break;
+    return 0;
+  },
+};

@@ -1,0 +1,169 @@
+import type { RecordPosition } from '../base/reading.ts';
+import type { Replayed, ReplayedEvent, ReplayedValue } from './replay-run.ts';
+
+/** One value as it is shown. */
+export interface ReplayRow extends ReplayedValue {
+  /** Corrected time of arrival, ms since 1970. */
+  readonly timeMs: number;
+  /** What it means for the alert of its series; empty: there is none. */
+  readonly alert: '' | 'begin' | 'active' | 'end';
+  /** Of a beginning: the sentence for the person who is woken. */
+  readonly reason?: string;
+}
+
+export interface ReplayedAlert {
+  /** The id of its beginning. */
+  readonly alert: string;
+  readonly device: string;
+  readonly metric: string;
+  readonly fault?: string;
+  readonly severity?: string;
+  /** Corrected times, ms since 1970. */
+  readonly began: number;
+  /** Without it, it is active at the end of what was read. */
+  readonly ended?: number;
+  /** On the log's run clock: until its end, or until the last value of its series. */
+  readonly lastedMs: number;
+  readonly value: number;
+  readonly expected: readonly [low: number, high: number];
+  readonly score: number;
+  readonly cause: RecordPosition;
+  readonly suppressed: number;
+  readonly reason: string;
+}
+
+export interface ReportOptions {
+  readonly device: string | undefined;
+  readonly metric: string | undefined;
+  readonly onRow: (row: ReplayRow) => void;
+}
+
+export interface ReplayTotals {
+  /** Of the series that are shown. */
+  readonly values: number;
+  readonly learning: number;
+  readonly anomalous: number;
+  readonly series: number;
+  readonly alerts: number;
+  /** Of these, still active at the end. */
+  readonly active: number;
+}
+
+interface OpenAlert {
+  readonly begun: ReplayedEvent;
+  readonly began: number;
+  lastRunMs: number;
+  isListed: boolean;
+}
+
+/** As many as are listed; what is beyond is counted. */
+export const MAX_ALERTS = 100_000;
+
+function keyOf({ device, metric }: { device: string; metric: string }): string {
+  return JSON.stringify([device, metric]);
+}
+
+function listed({ begun, began, lastRunMs }: OpenAlert, ended?: number): ReplayedAlert {
+  const { id, device, metric, fault, severity, value, low, high, score } = begun;
+  const { cause, suppressed, reason } = begun;
+  return {
+    ...{ alert: id, device, metric },
+    ...(fault === undefined ? {} : { fault }),
+    ...(severity === undefined ? {} : { severity }),
+    began,
+    ...(ended === undefined ? {} : { ended }),
+    lastedMs: Math.round(lastRunMs - begun.runMs),
+    ...{ value, expected: [low, high], score, cause, suppressed, reason },
+  };
+}
+
+/** Makes rows and alerts of what a replay says, for the series that are asked for. */
+export class ReplayReport {
+  readonly #options: ReportOptions;
+  readonly #series = new Set<string>();
+  /** By series. */
+  readonly #open = new Map<string, OpenAlert>();
+  readonly #ended: ReplayedAlert[] = [];
+  #values = 0;
+  #learning = 0;
+  #anomalous = 0;
+  #alerts = 0;
+
+  constructor(options: ReportOptions) {
+    this.#options = options;
+  }
+
+  #isWanted({ device, metric }: { device: string; metric: string }): boolean {
+    const { device: onlyDevice, metric: onlyMetric } = this.#options;
+    return (
+      (onlyDevice === undefined || onlyDevice === device) &&
+      (onlyMetric === undefined || onlyMetric === metric)
+    );
+  }
+
+  /** `isShown`: it lies in the range that is asked for, and is not only learnt from. */
+  take({ value, event }: Replayed, at: { timeMs: number; runMs: number; isShown: boolean }): void {
+    const subject = value ?? event;
+    if (subject === undefined || !this.#isWanted(subject)) return;
+    const key = keyOf(subject);
+    const open = this.#open.get(key);
+    if (open !== undefined) open.lastRunMs = at.runMs;
+    if (event !== undefined) this.#turn(key, event, at);
+    const active = this.#open.get(key);
+    if (!at.isShown) return;
+    if (active !== undefined) this.#list(active);
+    if (value === undefined) return;
+    this.#count(key, value);
+    const alert = event?.kind ?? (active === undefined ? '' : 'active');
+    const reason = event?.kind === 'begin' ? { reason: event.reason } : {};
+    this.#options.onRow({ ...value, timeMs: at.timeMs, alert, ...reason });
+  }
+
+  #count(key: string, { state }: ReplayedValue): void {
+    this.#series.add(key);
+    this.#values += 1;
+    if (state === 'learning') this.#learning += 1;
+    if (state === 'anomalous') this.#anomalous += 1;
+  }
+
+  #turn(key: string, event: ReplayedEvent, at: { timeMs: number; isShown: boolean }): void {
+    const open = this.#open.get(key);
+    if (event.kind === 'begin') {
+      const began = Math.round(at.timeMs);
+      this.#open.set(key, { begun: event, began, lastRunMs: event.runMs, isListed: false });
+      return;
+    }
+    this.#open.delete(key);
+    if (open === undefined) return;
+    if (at.isShown) this.#list(open);
+    if (!open.isListed || this.#ended.length >= MAX_ALERTS) return;
+    this.#ended.push(listed(open, Math.round(at.timeMs)));
+  }
+
+  /** Some of it lies in the range that is asked for. */
+  #list(open: OpenAlert): void {
+    if (!open.isListed) this.#alerts += 1;
+    open.isListed = true;
+  }
+
+  #active(): OpenAlert[] {
+    return [...this.#open.values()].filter(({ isListed }) => isListed);
+  }
+
+  /** Those in the range, by their beginnings; at most `MAX_ALERTS`. */
+  alerts(): ReplayedAlert[] {
+    const all = [...this.#ended, ...this.#active().map((open) => listed(open))];
+    return all.toSorted((a, b) => a.began - b.began).slice(0, MAX_ALERTS);
+  }
+
+  totals(): ReplayTotals {
+    return {
+      values: this.#values,
+      learning: this.#learning,
+      anomalous: this.#anomalous,
+      series: this.#series.size,
+      alerts: this.#alerts,
+      active: this.#active().length,
+    };
+  }
+}

@@ -1,0 +1,63 @@
+import { AlertStates } from '../../src/alert/alert-state.ts';
+import { seededRandom, systemClock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import type { LogRecord } from '../../src/base/reading.ts';
+import { Detector } from '../../src/detect/detector.ts';
+import type { Config } from '../../src/ops/config.ts';
+
+/** What detection costs, in µs a reading whose payload is parsed already. */
+
+const MANY = 10_000;
+const SLICES = 10;
+const SLICE = 100_000;
+const DAY_SECONDS = 86_400;
+
+/** Readings of so many devices in turn, one a second from each: a day's wave and noise. */
+function* readings(devices: number): Generator<LogRecord> {
+  const random = seededRandom(1);
+  const payload = new Uint8Array(0);
+  for (let offset = 0; ; offset++) {
+    const device = `d${offset % devices}`;
+    const seconds = offset / devices;
+    const wave = 3 * Math.sin((2 * Math.PI * seconds) / DAY_SECONDS);
+    const value = Math.round((20 + wave + random()) * 100) / 100;
+    const runMs = seconds * 1_000;
+    yield {
+      ...{ device, topic: `sensors/${device}/t`, payload, value, boot: '00' },
+      ...{ stream: 'readings', partition: 0, offset, runMs, monoMs: runMs },
+      receivedAtMs: 1_795_528_656_303 + runMs,
+    };
+  }
+}
+
+/** µs a reading, slice by slice; what makes the readings is not counted. */
+function slicesOf(detect: Config['detect'], devices: number, slices: number): number[] {
+  const detector = new Detector({ ...detect, maxSeries: devices, logger: silentLogger });
+  const states = new AlertStates({ ...detect, log: 'bench' });
+  const source = readings(devices);
+  return Array.from({ length: slices }, () => {
+    const records = Array.from({ length: SLICE }, () => source.next().value as LogRecord);
+    const startMs = systemClock.monoMs();
+    for (const record of records) {
+      for (const verdict of detector.observe(record)) states.observe(verdict);
+    }
+    return ((systemClock.monoMs() - startMs) * 1_000) / SLICE;
+  });
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
+
+const micros = (cost: number) => cost.toFixed(2);
+
+export function costLines(detect: Config['detect']): string[] {
+  const hot = slicesOf(detect, 1, SLICES);
+  const many = slicesOf(detect, MANY, SLICES);
+  return [
+    `one series:                    ${micros(median(hot))} µs a reading`,
+    `${MANY} series in turn:         ${micros(median(many))} µs a reading`,
+    `one series, ${SLICES} times ${SLICE}: ${hot.map(micros).join(' ')}`,
+    `${MANY} series, the same:       ${many.map(micros).join(' ')}`,
+  ];
+}
