@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
 import { openLine } from '../firmware-bridge/gpio/open-line.ts';
+import type { Alarms } from './alarms.ts';
 import { parseAlert } from './alert/alert-message.ts';
-import { AlertStates } from './alert/alert-state.ts';
 import { Alerter } from './alert/alerter.ts';
+import { AlertList } from './alert-list.ts';
 import { AlertStore } from './alert-store.ts';
 import type { Clock, Random } from './base/clock.ts';
 import { type Counters, newCounters } from './base/counters.ts';
@@ -25,6 +26,7 @@ import type { Journal } from './log/journal.ts';
 import { DETECT } from './log/own-consumers.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import { StreamConsumer } from './log/stream-consumer.ts';
+import { openAlarms } from './open-alarms.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
 import { textsOfNamedFiles } from './ops/named-files.ts';
@@ -98,6 +100,7 @@ export class Gateway {
   /** Of sequence numbers, by stream. */
   readonly #gaps = new Map<string, Gaps>();
   readonly #detectors: Detector[] = [];
+  readonly #alarms: Alarms[] = [];
   #expired = 0;
   #forwarding: Forwarding | undefined;
   #status: (() => Status) | undefined;
@@ -178,6 +181,7 @@ export class Gateway {
       pipeline,
       status,
       audit: () => bookkeeper.snapshot(),
+      alerts: new AlertList(alerter, this.#alarms),
     });
     this.#onStop('control', () => socket.close());
     await broker.listen();
@@ -230,6 +234,8 @@ export class Gateway {
       append: (alert) => store.append(alert),
       publish: (topic, payload, retain) => broker.publish(topic, payload, { retain, qos: 1 }),
       line,
+      untilSeen: config.alerts.lineUntilSeen,
+      lineSeverity: config.alerts.lineSeverity,
       counters: this.#counters,
       clock,
       logger,
@@ -246,7 +252,7 @@ export class Gateway {
   }
 
   async #startDetection({ stores, level, alerter, decodings }: DetectionParts): Promise<void> {
-    const { config, files, logger } = this.#options;
+    const { config, files, clock, logger } = this.#options;
     const { enabled, checkpointMs } = config.detect;
     const watched = enabled ? decodings : new Map<string, StreamDecoding>();
     await alerter.endOrphans(({ cause }) => !watched.has(cause.stream));
@@ -264,19 +270,21 @@ export class Gateway {
       this.#onStop('consumer', () => consumer.close());
       const detector = new Detector({ ...config.detect, decoder: rules.decoder, logger });
       const log = journal.logId;
-      const states = new AlertStates({ ...config.detect, log });
+      const alarms = openAlarms(config, { log, stream });
       const watcher = new Watcher({
         log,
         consumer,
         detector,
-        states,
+        alarms,
         alerter,
         state: level.state,
         logger,
         checkpointMs,
         logBytes: () => journal.status().bytesWritten,
+        now: () => ({ runMs: journal.runMs(clock.monoMs()), wallMs: clock.wallMs() }),
       });
       this.#detectors.push(detector);
+      this.#alarms.push(alarms);
       await watcher.start();
       this.#onStop('detection', () => watcher.stop());
     }

@@ -1,9 +1,11 @@
+import type { AlertList } from './alert-list.ts';
 import type { Clock } from './base/clock.ts';
 import type { Logger } from './base/logger.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { LocalStreams } from './log/local-streams.ts';
 import { NamedConsumers } from './log/named-consumers.ts';
 import { metricsText } from './metrics.ts';
+import { alertRoutes } from './ops/alert-routes.ts';
 import { consumerRoutes } from './ops/consumer-routes.ts';
 import { type Control, openControl } from './ops/control.ts';
 import { type Handler, sendJson, sendText } from './ops/control-call.ts';
@@ -29,6 +31,7 @@ export interface LocalSocketOptions {
   readonly pipeline: Pipeline;
   readonly status: () => Status;
   readonly audit: () => unknown;
+  readonly alerts: AlertList;
   readonly logger: Logger;
 }
 
@@ -48,6 +51,7 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
     recordRoutes({ streams, consumers }),
     consumerRoutes({ streams, consumers }),
     deadLetterRoutes(letters),
+    alertRoutes(options.alerts),
   ];
   const control = await openControl({ files, path: data.socket, handlers, logger });
   return {

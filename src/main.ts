@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { codeOf, ERRORS, type ErrorCode, HeadgateError, messageOf } from './base/errors.ts';
+import { alertsAck } from './cli/alerts-ack.ts';
+import { alertsLs } from './cli/alerts-ls.ts';
 import { audit } from './cli/audit.ts';
 import { check } from './cli/check.ts';
 import type { Command, Io } from './cli/command.ts';
@@ -53,6 +55,8 @@ const COMMANDS: readonly Command[] = [
   deadLetterRedrive,
   detectReplay,
   detectScore,
+  alertsLs,
+  alertsAck,
 ];
 
 /** Nothing went wrong, but there is nothing to ask either: apart from 1, for scripts. */

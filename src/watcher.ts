@@ -1,5 +1,6 @@
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
-import type { AlertEvent, AlertStates } from './alert/alert-state.ts';
+import type { Alarms } from './alarms.ts';
+import type { AlertEvent } from './alert/alert-event.ts';
 import type { Alerter } from './alert/alerter.ts';
 import { codeOf, messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
@@ -13,20 +14,24 @@ export interface WatcherOptions {
   readonly log: string;
   readonly consumer: Consumer;
   readonly detector: Detector;
-  readonly states: AlertStates;
+  readonly alarms: Alarms;
   readonly alerter: Alerter;
   readonly state: StateStore;
   readonly logger: Logger;
   readonly checkpointMs: number;
   /** Written to the log since the start. */
   readonly logBytes: () => number;
+  /** The log's run clock, and the wall clock, ms. */
+  readonly now: () => { readonly runMs: number; readonly wallMs: number };
 }
 
 const RECORDS_PER_TURN = 256;
 const MAX_PENDING_ALERTS = 64;
 const RETRY_MS = 1_000;
 /** How long a replay waits for its next record before it looks whether there is one. */
-const MAX_SILENCE_MS = 1_000;
+const MAX_PATIENCE_MS = 1_000;
+/** How often silence is looked for. */
+const TICK_MS = 1_000;
 const ROOT = 'watch/';
 /**
  * Flash is for readings: a checkpoint is due when so many times its size has been written to the
@@ -51,6 +56,7 @@ export class Watcher {
   readonly #last = new Map<string, Promise<void>>();
   #loop: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
+  #ticking: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
   /** While the state is being copied no record is taken. */
   #copying: Promise<void> | undefined;
@@ -58,6 +64,8 @@ export class Watcher {
   #savedAtLogBytes = 0;
   /** Changes since the last write that succeeded. */
   readonly #changes = new Map<string, string | undefined>();
+  /** Records have been read and wait to be taken. */
+  #taking = false;
   /** An alert could not be stored before the stop: no checkpoint may pass it. */
   #unraised = false;
   /** Records of before the start that are still to be read again; undefined: none. */
@@ -70,15 +78,14 @@ export class Watcher {
 
   /** Takes up the state of the last checkpoint and starts to read. */
   async start(): Promise<void> {
-    const { consumer, detector, states, checkpointMs } = this.#options;
+    const { consumer, detector, alarms, checkpointMs } = this.#options;
     const stored = await this.#stored();
     detector.restore(stored);
-    for (const key of states.restore(stored)) {
+    const isLearned = (device: string, metric: string) => detector.watches(device, metric);
+    for (const key of alarms.restore(stored, isLearned)) {
       this.#changes.set(this.#prefix + key, undefined);
       this.#options.logger.warn({ key }, 'the state of an alert is not readable and is forgotten');
     }
-    // Of series that no longer have a place, say: the settling ends their alerts.
-    states.forgetUnwatched((device, metric) => detector.watches(device, metric));
     // A first checkpoint before the first reading: a crash before the next one then forgets
     // nothing.
     await this.#save();
@@ -88,6 +95,30 @@ export class Watcher {
       if (this.#isDue()) this.#saving = this.#saving.then(() => this.#save());
     }, checkpointMs);
     this.#timer.unref();
+    if (!alarms.needsTime) return;
+    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
+    this.#ticking.unref();
+  }
+
+  /**
+   * Nothing is read that could say otherwise: who is silent now? While there is something to read,
+   * the readings tell the time.
+   */
+  #tick(): void {
+    const { alarms, consumer, now } = this.#options;
+    const isBusy = this.#copying !== undefined || this.#taking || consumer.backlog() > 0;
+    if (isBusy || this.#toReplay !== undefined || this.#abort.signal.aborted) return;
+    const { runMs, wallMs } = now();
+    const events = alarms.advance(runMs, wallMs);
+    if (events.length === 0) return;
+    for (const event of events) this.#raise(event);
+    // No reading has it: what a crash forgets here, nothing would raise again.
+    this.#saveNow();
+  }
+
+  #saveNow(): void {
+    this.#unsaved = true;
+    this.#saving = this.#saving.then(() => this.#save());
   }
 
   /** Of this log: what is stored of another is about other readings, and is dropped. */
@@ -102,15 +133,16 @@ export class Watcher {
   }
 
   #isDue(): boolean {
-    const { detector, logBytes } = this.#options;
+    const { detector, alarms, logBytes } = this.#options;
     const written = logBytes() - this.#savedAtLogBytes;
-    return written >= LOG_BYTES_PER_STATE_BYTE * detector.changedBytes;
+    return written >= LOG_BYTES_PER_STATE_BYTE * (detector.changedBytes + alarms.changedBytes);
   }
 
   /** Stops reading, waits until every alert raised is on flash, and checkpoints. */
   async stop(): Promise<void> {
     this.#abort.abort();
     clearInterval(this.#timer);
+    clearInterval(this.#ticking);
     await this.#loop;
     await this.#saving;
     await this.#save();
@@ -123,8 +155,10 @@ export class Watcher {
       try {
         await this.#settle();
         const records = await this.#read();
+        this.#taking = records.length > 0;
         while (this.#copying !== undefined) await this.#copying;
         for (const record of records) this.#take(record);
+        this.#taking = false;
         if (this.#toReplay !== undefined) this.#toReplay -= records.length;
         // Records that are in memory come without one: acknowledgements are waiting.
         await turn();
@@ -150,7 +184,7 @@ export class Watcher {
     if (signal.aborted) return [];
     const patience = new AbortController();
     const end = () => patience.abort();
-    const timer = setTimeout(end, MAX_SILENCE_MS);
+    const timer = setTimeout(end, MAX_PATIENCE_MS);
     signal.addEventListener('abort', end, { once: true });
     try {
       return await consumer.read(RECORDS_PER_TURN, patience.signal);
@@ -166,19 +200,21 @@ export class Watcher {
    * the settings changed, or nobody watched for a while.
    */
   async #settle(): Promise<void> {
-    const { alerter, states, consumer } = this.#options;
+    const { alerter, alarms, consumer, now } = this.#options;
     if (this.#toReplay === undefined) return;
     if (this.#toReplay > 0 && consumer.backlog() > 0) return;
     this.#toReplay = undefined;
-    for (const event of states.active()) {
+    alarms.restarted(now().runMs);
+    for (const event of alarms.active()) {
       if (alerter.isActive(event.id)) continue;
       if (alerter.hasEnded(event)) this.#drop(event);
       else this.#raise(event);
     }
-    const known = new Set(states.active().map(({ id }) => id));
+    const known = new Set(alarms.active().map(({ id }) => id));
     await alerter.endOrphans(
       ({ alert, cause }) => cause.stream === consumer.stream && !known.has(alert),
     );
+    if (alarms.needsTime) this.#saveNow();
   }
 
   /**
@@ -186,18 +222,14 @@ export class Watcher {
    * crash would read the readings from here on again under the alert that is over.
    */
   #drop(begun: AlertEvent): void {
-    this.#options.states.forget(begun);
-    this.#unsaved = true;
-    this.#saving = this.#saving.then(() => this.#save());
+    this.#options.alarms.forget(begun);
+    this.#saveNow();
   }
 
   /** One record: state, alerts and position move on together, in one turn of the event loop. */
   #take(record: LogRecord): void {
-    const { consumer, detector, states } = this.#options;
-    for (const verdict of detector.observe(record)) {
-      const event = states.observe(verdict);
-      if (event !== undefined) this.#raise(event);
-    }
+    const { consumer, detector, alarms } = this.#options;
+    for (const event of alarms.observe(record, detector.observe(record))) this.#raise(event);
     consumer.handled(record);
     this.#unsaved = true;
   }
@@ -268,14 +300,15 @@ export class Watcher {
 
   /** Adds to the changes what is to be stored of this moment. */
   async #copy(): Promise<void> {
-    const { consumer, detector, states } = this.#options;
+    const { consumer, detector, alarms } = this.#options;
     let made = 0;
-    for (const [key, value] of detector.snapshot()) {
-      this.#changes.set(this.#prefix + key, value);
-      made += 1;
-      if (made % ENTRIES_PER_TURN === 0) await turn();
+    for (const part of [detector, alarms]) {
+      for (const [key, value] of part.snapshot()) {
+        this.#changes.set(this.#prefix + key, value);
+        made += 1;
+        if (made % ENTRIES_PER_TURN === 0) await turn();
+      }
     }
-    for (const [key, value] of states.snapshot()) this.#changes.set(this.#prefix + key, value);
     for (const [key, value] of consumer.checkpoint()) this.#changes.set(key, value);
   }
 }

@@ -1,174 +1,195 @@
-import type { RecordPosition } from '../base/reading.ts';
-import type { Verdict } from '../base/verdict.ts';
+import type { Fault, Severity, Verdict } from '../base/verdict.ts';
+import {
+  type AlertEvent,
+  type AlertSeries,
+  beginOf,
+  endOf,
+  keyOf,
+  type Since,
+  type Source,
+  seriesOfKey,
+} from './alert-event.ts';
+import {
+  type ActiveState,
+  type AlertRules,
+  isActive,
+  type SeriesState,
+  step,
+} from './alert-step.ts';
+import { type FloodCount, type FloodRules, Floods } from './floods.ts';
 
-export interface AlertOptions {
+export interface AlertOptions extends AlertRules {
   /** Names the log that the readings are in: offsets begin again in another one. */
   readonly log: string;
-  /** Score below which a value counts as normal again: lower than the threshold, for hysteresis. */
-  readonly clearScore: number;
-  /** Such values in a row that end an alert. */
-  readonly clearCount: number;
-  /** After an end, how long no alert of the series begins: ms of the run clock. */
-  readonly coolDownMs: number;
+  /** Of what is no limit's. */
+  readonly severity: Readonly<Record<Fault, Severity>>;
+  readonly flood: FloodRules;
 }
 
-/** The beginning or the end of an alert. */
-export interface AlertEvent {
-  /**
-   * From the kind, the series and the reading that caused it: the same whenever that is read again.
-   */
-  readonly id: string;
-  readonly kind: 'begin' | 'end';
-  /** Of an end: the id of its beginning. */
-  readonly begunId?: string;
-  readonly device: string;
-  readonly metric: string;
-  readonly value: number;
-  readonly score: number;
-  readonly expectedLow: number;
-  readonly expectedHigh: number;
-  readonly cause: RecordPosition;
-  /** Wall clock of the reading with which it began, ms since 1970. */
-  readonly sinceMs: number;
-  /** The same on the log's run clock, ms: how long it lasted is told by this one. */
-  readonly sinceRunMs: number;
-  /** Wall clock of this event's reading. */
-  readonly atMs: number;
-  readonly atRunMs: number;
-  /** Anomalous values that a cool-down held back since the last alert of the series. */
-  readonly suppressed: number;
+/** A device that has fallen silent. */
+export interface SilentDevice {
+  /** Its cause is the last reading. */
+  readonly verdict: Verdict;
+  /** Wall clock and run clock of that. */
+  readonly since: Since;
+  /** The run clock at a restart that its silence is counted from. */
+  readonly from?: number;
 }
-
-/** A cool-down that is over is kept for as long as it has something held back to tell. */
-type SeriesState =
-  | { readonly kind: 'active'; readonly begun: AlertEvent; readonly calm: number }
-  | { readonly kind: 'cooling'; readonly untilRunMs: number; readonly suppressed: number };
 
 const PREFIX = 'alert/state/';
-
-function keyOf({ device, metric }: { device: string; metric: string }): string {
-  return `${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
-}
-
-/** undefined: no key that `keyOf` gives. */
-function namesOf(key: string): { device: string; metric: string } | undefined {
-  try {
-    const [device = '', metric = ''] = key.split('/').map(decodeURIComponent);
-    return { device, metric };
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * A message may hold many values. In the record that ends one alert no other one may begin: it
- * would have the id of the first, if that began in it too.
- */
-const LEAST_COOL_DOWN_MS = 0.5;
 
 /** What was stored, or undefined if this version can't read it. */
 function storedState(text: string): SeriesState | undefined {
   try {
     const state = JSON.parse(text) as SeriesState;
-    if (state.kind === 'cooling') {
-      return [state.untilRunMs, state.suppressed].every(Number.isFinite) ? state : undefined;
-    }
-    const { id, device, metric, cause, sinceMs, sinceRunMs } = state.begun;
-    const isNamed = [id, device, metric, cause.stream].every((one) => typeof one === 'string');
-    const isDated = [sinceMs, sinceRunMs, state.calm].every(Number.isFinite);
-    return state.kind === 'active' && isNamed && isDated ? state : undefined;
+    const numbers: unknown[] = [];
+    if (state.kind === 'cooling') numbers.push(state.untilRunMs, state.suppressed);
+    else if (state.kind === 'pending') {
+      numbers.push(state.sinceMs, state.sinceRunMs, state.suppressed);
+    } else if (isActive(state)) {
+      const { id, device, metric, source, cause, sinceMs, sinceRunMs } = state.begun;
+      const names = [id, device, metric, source, cause.stream];
+      if (!names.every((one) => typeof one === 'string')) return undefined;
+      numbers.push(sinceMs, sinceRunMs);
+      if (state.kind === 'clearing') numbers.push(state.calm, state.calmRunMs);
+    } else return undefined;
+    return numbers.every(Number.isFinite) ? state : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** `begun`: the beginning of the alert that ends here. */
-function eventOf(log: string, verdict: Verdict, begun?: AlertEvent): AlertEvent {
-  const { device, metric, value, score, expectedLow, expectedHigh, cause } = verdict;
-  const { receivedAtMs: atMs, atRunMs } = verdict;
-  const kind = begun === undefined ? 'begin' : 'end';
-  const { stream, partition, offset } = cause;
-  const id = `${kind}:${keyOf(verdict)}:${log}:${stream}:${partition}:${offset}`;
-  const facts = { device, metric, value, score, expectedLow, expectedHigh, cause };
-  const { sinceMs, sinceRunMs } = begun ?? { sinceMs: atMs, sinceRunMs: atRunMs };
-  const times = { sinceMs, sinceRunMs, atMs, atRunMs };
-  const of = begun === undefined ? {} : { begunId: begun.id };
-  return { id, kind, ...of, ...facts, ...times, suppressed: 0 };
-}
-
 /**
- * Turns verdicts into alerts that begin and end: idle → active → cooling → idle, per device and
- * metric. Pure, and on the log's own clock: readings that are read again give the same events.
+ * Turns verdicts into alerts that begin and end, per device, metric and source. Pure, and on the
+ * log's own clock: readings that are read again give the same events.
  */
 export class AlertStates {
   readonly #options: AlertOptions;
   /** Idle series are not in here. */
   readonly #series = new Map<string, SeriesState>();
+  readonly #floods: Floods;
   readonly #changed = new Set<string>();
 
   constructor(options: AlertOptions) {
     this.#options = options;
+    const { log, coolDownMs, flood } = options;
+    this.#floods = new Floods({ log, coolDownMs, ...flood });
   }
 
   /** Alerts that have begun and not ended: the events with which they began. */
   active(): AlertEvent[] {
-    return [...this.#series.values()].flatMap((s) => (s.kind === 'active' ? [s.begun] : []));
+    const own = [...this.#series.values()].flatMap((state) =>
+      isActive(state) && state.flood === undefined ? [state.begun] : [],
+    );
+    return [...own, ...this.#floods.active()];
   }
 
-  /** The event that a verdict makes, if any. */
-  observe(verdict: Verdict): AlertEvent | undefined {
+  /** What a flood has come to, by the id of its beginning; undefined: that is none. */
+  countOf(id: string): FloodCount | undefined {
+    return this.#floods.countOf(id);
+  }
+
+  /** The events that a verdict makes, in their order. */
+  observe(verdict: Verdict, source: Source = 'learned'): AlertEvent[] {
     // Nearly always: nothing goes on, and nothing is wrong.
-    if (this.#series.size === 0 && verdict.state !== 'anomalous') return undefined;
-    const key = keyOf(verdict);
+    if (this.#series.size === 0 && verdict.state !== 'anomalous') return this.#settled(verdict);
+    const series = { device: verdict.device, metric: verdict.metric, source };
+    const key = keyOf(series);
     const state = this.#series.get(key);
-    if (state === undefined && verdict.state !== 'anomalous') return undefined;
-    if (state?.kind === 'active') return this.#whileActive(key, state, verdict);
-    if (state?.kind === 'cooling' && verdict.atRunMs < state.untilRunMs) {
-      if (verdict.state === 'anomalous') {
-        this.#set(key, { ...state, suppressed: state.suppressed + 1 });
-      }
-      return undefined;
+    if (state === undefined && verdict.state !== 'anomalous') return this.#settled(verdict);
+    const severity = this.#severityOf(verdict);
+    const next = step(state, verdict, this.#options, severity);
+    if (next.change === 'none') {
+      if (next.state !== state) this.#set(key, next.state);
+      return this.#settled(verdict);
     }
-    const suppressed = state?.kind === 'cooling' ? state.suppressed : 0;
-    if (verdict.state !== 'anomalous') {
-      if (suppressed === 0) this.#set(key, undefined);
-      return undefined;
+    if (next.change === 'end') {
+      this.#set(key, next.state);
+      return [...this.#ended(state, verdict), ...this.#settled(verdict)];
     }
-    const begun = { ...eventOf(this.#options.log, verdict), suppressed };
-    this.#set(key, { kind: 'active', begun, calm: 0 });
-    return begun;
+    const settled = this.#settled(verdict);
+    const begun = beginOf(series, verdict, { ...next, log: this.#options.log, severity });
+    return [...settled, ...this.#begin([begun], {})];
   }
 
-  #whileActive(
-    key: string,
-    state: SeriesState & { kind: 'active' },
-    verdict: Verdict,
-  ): AlertEvent | undefined {
-    const { log, clearScore, clearCount, coolDownMs } = this.#options;
-    if (verdict.score >= clearScore) {
-      if (state.calm > 0) this.#set(key, { ...state, calm: 0 });
-      return undefined;
-    }
-    const calm = state.calm + 1;
-    if (calm < clearCount) {
-      this.#set(key, { ...state, calm });
-      return undefined;
-    }
-    const untilRunMs = verdict.atRunMs + Math.max(coolDownMs, LEAST_COOL_DOWN_MS);
-    this.#set(key, { kind: 'cooling', untilRunMs, suppressed: 0 });
-    return eventOf(log, verdict, state.begun);
+  #severityOf({ limit, fault = 'unusual' }: Verdict): Severity {
+    return limit?.severity ?? this.#options.severity[fault];
   }
 
-  /** The series is idle: its alert has ended without a reading that ends it. */
-  forget(series: { device: string; metric: string }): void {
-    this.#set(keyOf(series), undefined);
+  #settled(verdict: Verdict): AlertEvent[] {
+    return this.#floods.settle(verdict);
+  }
+
+  /** One by one, or as a flood. */
+  #begin(events: AlertEvent[], how: { isFlood?: boolean; from?: number | undefined }) {
+    const flooded = this.#floods.begin({ events, ...how });
+    for (const begun of events) {
+      const flood = flooded === undefined ? {} : { flood: flooded.key };
+      this.#set(keyOf(begun), { kind: 'active', begun, ...flood });
+    }
+    if (flooded === undefined) return events;
+    return flooded.event === undefined ? [] : [flooded.event];
+  }
+
+  #ended(state: SeriesState | undefined, verdict: Verdict): AlertEvent[] {
+    if (!isActive(state)) return [];
+    if (state.flood === undefined) return [endOf(this.#options.log, state.begun, verdict)];
+    const end = this.#floods.leave(state.flood, verdict);
+    return end === undefined ? [] : [end];
+  }
+
+  /**
+   * Devices that have fallen silent at about the same time, of so many that are listened for. Most
+   * of them, or more than come one by one, are one alert.
+   */
+  silent(fallen: readonly SilentDevice[], devices: number): AlertEvent[] {
+    const bySeverity = new Map<Severity, SilentDevice[]>();
+    for (const one of fallen) {
+      const severity = this.#severityOf(one.verdict);
+      const others = bySeverity.get(severity);
+      if (others === undefined) bySeverity.set(severity, [one]);
+      else others.push(one);
+    }
+    return [...bySeverity].flatMap(([severity, group]) => {
+      const events = group.flatMap(({ verdict, since, from }) => {
+        const series = silenceSeries(verdict);
+        if (isActive(this.#series.get(keyOf(series)))) return [];
+        const { log } = this.#options;
+        return beginOf(series, verdict, { log, severity, suppressed: 0, ...since, from });
+      });
+      const isFlood = events.length >= 2 && events.length * 2 > devices;
+      return this.#begin(events, { isFlood, from: group[0]?.from });
+    });
+  }
+
+  /** A device that was silent is heard again: the verdict of the reading. */
+  heard(verdict: Verdict): AlertEvent[] {
+    const key = keyOf(silenceSeries(verdict));
+    const state = this.#series.get(key);
+    if (!isActive(state)) return [];
+    this.#set(key, undefined);
+    return this.#ended(state, verdict);
+  }
+
+  /** The alert has ended without a reading that ends it: its series is idle, or all of a flood. */
+  forget(begun: AlertSeries): void {
+    const key = keyOf(begun);
+    this.#set(key, undefined);
+    if (!this.#floods.has(key)) return;
+    for (const [other, state] of [...this.#series]) {
+      if (isActive(state) && state.flood === key) this.#set(other, undefined);
+    }
+    this.#floods.forget(key);
   }
 
   /** Every series that `isWatched` does not know is idle: no reading will ever end its alert. */
-  forgetUnwatched(isWatched: (device: string, metric: string) => boolean): void {
-    for (const key of [...this.#series.keys()]) {
-      const names = namesOf(key);
-      if (names === undefined || !isWatched(names.device, names.metric)) this.#set(key, undefined);
+  forgetUnwatched(isWatched: (series: AlertSeries) => boolean): void {
+    for (const [key, state] of [...this.#series]) {
+      const series = seriesOfKey(key);
+      if (series !== undefined && isWatched(series)) continue;
+      this.#set(key, undefined);
+      if (series !== undefined) this.#floods.dropRecent(series.device);
+      if (isActive(state) && state.flood !== undefined) this.#floods.drop(state.flood);
     }
   }
 
@@ -180,7 +201,7 @@ export class AlertStates {
 
   /** What changed since the last call, as it is to be stored; undefined deletes. */
   snapshot(): Map<string, string | undefined> {
-    const entries = new Map<string, string | undefined>();
+    const entries = new Map(this.#floods.snapshot());
     for (const key of this.#changed) {
       const state = this.#series.get(key);
       entries.set(PREFIX + key, state === undefined ? undefined : JSON.stringify(state));
@@ -194,13 +215,26 @@ export class AlertStates {
    * a cache must not keep the gateway from starting.
    */
   restore(entries: ReadonlyMap<string, string>): string[] {
-    const unreadable: string[] = [];
+    const unreadable = this.#floods.restore(entries);
     for (const [key, text] of entries) {
       if (!key.startsWith(PREFIX)) continue;
       const state = storedState(text);
       if (state === undefined) unreadable.push(key);
-      else this.#series.set(key.slice(PREFIX.length), state);
+      else this.#series.set(key.slice(PREFIX.length), this.#withFlood(state));
     }
     return unreadable;
   }
+
+  /** An alert whose flood could not be read is told by itself. */
+  #withFlood(state: SeriesState): SeriesState {
+    if (!isActive(state) || state.flood === undefined || this.#floods.has(state.flood))
+      return state;
+    const { flood: _, ...alone } = state;
+    return alone as ActiveState;
+  }
+}
+
+function silenceSeries({ device, metric, limit }: Verdict): AlertSeries {
+  const source: Source = limit === undefined ? 'silence' : `silence:${limit.name}`;
+  return { device, metric, source };
 }

@@ -3,8 +3,15 @@ import type { Counters } from '../base/counters.ts';
 import { codeOf, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { OutputLine } from '../base/output-line.ts';
-import { type AlertMessage, abandoned, alertMessage, alertTopic } from './alert-message.ts';
-import type { AlertEvent } from './alert-state.ts';
+import { SEVERITIES, type Severity } from '../base/verdict.ts';
+import type { AlertEvent } from './alert-event.ts';
+import {
+  type AlertMessage,
+  abandoned,
+  acknowledged,
+  alertMessage,
+  alertTopic,
+} from './alert-message.ts';
 
 export interface AlerterOptions {
   /** True if the alerts stream has it: a replay raises again what was raised before. */
@@ -14,6 +21,10 @@ export interface AlerterOptions {
   /** Publishes on the local broker. */
   publish(topic: string, payload: Uint8Array, retain: boolean): Promise<void>;
   readonly line: OutputLine;
+  /** The line tells of alerts that nobody has seen yet, rather than of all that last. */
+  readonly untilSeen: boolean;
+  /** The least severity that it tells of. */
+  readonly lineSeverity: Severity;
   readonly counters: Counters;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -24,9 +35,19 @@ const LINE_RETRY_MS = 1_000;
 /** As many alerts as may be between flash and MQTT at one time. */
 const RECENT_ENDS = 64;
 
+/** What became of an acknowledgement. */
+export type Acknowledged =
+  /** Now, or before. */
+  | 'acknowledged'
+  | 'already'
+  /** There is no such alert, or not any more. */
+  | 'not-active'
+  /** Its beginning is not on flash yet. */
+  | 'not-stored';
+
 /** Two streams may each have an alert of the same device and metric. */
-function seriesOf({ cause, device, metric }: AlertMessage): string {
-  return JSON.stringify([cause.stream, device, metric]);
+function seriesOf({ cause, device, metric, source }: AlertMessage): string {
+  return JSON.stringify([cause.stream, device, metric, source]);
 }
 
 /**
@@ -37,6 +58,8 @@ export class Alerter {
   readonly #options: AlerterOptions;
   /** By series: the beginning of the alert that is active. */
   readonly #active = new Map<string, AlertMessage>();
+  /** By the name of a beginning: when a person has seen it, ms since 1970. */
+  readonly #seen = new Map<string, number>();
   /** By the name of a beginning: the end of the alert whose place it took. */
   readonly #replaced = new Map<string, AlertMessage>();
   /** Topics of ends in the stream: the last ones may never have been cleared. */
@@ -56,11 +79,25 @@ export class Alerter {
     return this.#active.size;
   }
 
+  /** Alerts that last, each with when it was seen, if it was. */
+  list(): AlertMessage[] {
+    return [...this.#active.values()].map((begun) => this.#shown(begun));
+  }
+
+  #shown(begun: AlertMessage): AlertMessage {
+    const seen = this.#seen.get(begun.alert);
+    return seen === undefined ? begun : { ...begun, acknowledged: seen };
+  }
+
   /** At start: what the alerts stream holds, oldest first. */
   remember(alert: AlertMessage): void {
-    if (alert.kind === 'begin') this.#active.set(seriesOf(alert), alert);
-    else {
-      this.#active.delete(seriesOf(alert));
+    const begun = this.#active.get(seriesOf(alert));
+    if (alert.kind === 'begin') this.#setActive(alert);
+    else if (alert.kind === 'ack') {
+      const isOfThis = begun !== undefined && acknowledged(begun, 0).alert === alert.alert;
+      if (isOfThis) this.#seen.set(begun.alert, alert.at);
+    } else {
+      if (begun !== undefined) this.#setEnded(begun);
       this.#ended = [...this.#ended.slice(1 - RECENT_ENDS), alertTopic(alert)];
     }
   }
@@ -87,7 +124,7 @@ export class Alerter {
     const { counters, logger } = this.#options;
     const fields = { alert: alert.alert, reason: alert.reason, repeatKey: alert.alert };
     if (alert.kind === 'end') {
-      this.#active.delete(seriesOf(alert));
+      this.#setEnded(alert);
       this.#drive();
       logger.info(fields, 'an alert has ended');
       return true;
@@ -106,7 +143,7 @@ export class Alerter {
   #replace(begun: AlertMessage): void {
     const { clock, logger } = this.#options;
     const old = this.#active.get(seriesOf(begun));
-    this.#active.set(seriesOf(begun), begun);
+    this.#setActive(begun);
     if (old === undefined || old.alert === begun.alert) return;
     const end = abandoned(old, clock.wallMs());
     this.#replaced.set(begun.alert, end);
@@ -150,6 +187,38 @@ export class Alerter {
     return false;
   }
 
+  #setActive(begun: AlertMessage): void {
+    const old = this.#active.get(seriesOf(begun));
+    if (old !== undefined && old.alert !== begun.alert) this.#seen.delete(old.alert);
+    this.#active.set(seriesOf(begun), begun);
+  }
+
+  #setEnded(alert: AlertMessage): void {
+    const series = seriesOf(alert);
+    this.#seen.delete(this.#active.get(series)?.alert ?? '');
+    this.#active.delete(series);
+  }
+
+  /**
+   * A person has seen an alert that lasts: once, for good. Rejects if that could not be made
+   * durable.
+   */
+  async acknowledge(alert: string): Promise<Acknowledged> {
+    const begun = this.list().find((one) => one.alert === alert);
+    if (begun === undefined) return 'not-active';
+    if (begun.acknowledged !== undefined) return 'already';
+    if (!this.#options.isStored(begun)) return 'not-stored';
+    const ack = acknowledged(begun, this.#options.clock.wallMs());
+    const isNew = await this.#options.append(ack);
+    // It may have ended meanwhile.
+    if (this.isActive(alert)) this.#seen.set(alert, ack.at);
+    this.#drive();
+    if (!isNew) return 'already';
+    await this.#publish(ack, false);
+    if (this.isActive(alert)) await this.#publish(begun, true);
+    return 'acknowledged';
+  }
+
   /** The stream has this beginning, and its end. */
   hasEnded(begun: AlertEvent): boolean {
     return this.#hasEnded(alertMessage(begun));
@@ -168,7 +237,7 @@ export class Alerter {
     for (const [series, begun] of [...this.#active]) {
       // What has ended or was replaced while another one was stored is no orphan any more.
       if (!isOrphan(begun) || this.#active.get(series) !== begun) continue;
-      this.#active.delete(series);
+      this.#setEnded(begun);
       this.#drive();
       const end = abandoned(begun, clock.wallMs());
       const fields = { alert: end.alert, reason: end.reason, repeatKey: end.alert };
@@ -191,7 +260,7 @@ export class Alerter {
     clearTimeout(this.#lineTimer);
     const { line, logger } = this.#options;
     try {
-      line.set(this.#active.size > 0);
+      line.set([...this.#active.values()].some((begun) => this.#isOnLine(begun)));
     } catch (error) {
       const fields = { code: 'GPIO_UNAVAILABLE', line: line.name, error: messageOf(error) };
       logger.error(fields, 'the alert line could not be driven, trying again');
@@ -200,8 +269,14 @@ export class Alerter {
     }
   }
 
+  #isOnLine({ alert, severity }: AlertMessage): boolean {
+    const { untilSeen, lineSeverity } = this.#options;
+    if (untilSeen && this.#seen.has(alert)) return false;
+    return SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(lineSeverity);
+  }
+
   async #publish(alert: AlertMessage, retain: boolean): Promise<void> {
-    await this.#send(alertTopic(alert), Buffer.from(JSON.stringify(alert)), retain);
+    await this.#send(alertTopic(alert), Buffer.from(JSON.stringify(this.#shown(alert))), retain);
   }
 
   async #clear(topic: string): Promise<void> {

@@ -1,4 +1,6 @@
 import type { RecordPosition } from './reading.ts';
+
+/** What an anomaly looks most like. */
 export const FAULTS = [
   'spike',
   'shift',
@@ -11,18 +13,40 @@ export const FAULTS = [
   'unusual',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
+
+/** From the mildest to the gravest. */
+export const SEVERITIES = ['info', 'warning', 'critical'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
 /** What detection says of one value. Names are well-formed text. */
 export interface Verdict {
   readonly device: string;
   readonly metric: string;
   readonly value: number;
-  /** Robust distance from what is ordinary; 0 while learning. */
+  /**
+   * 0 to 1: how sure; 0.5 and above is an anomaly. 0 while learning. High for as long as the
+   * anomaly lasts.
+   */
   readonly score: number;
+  /** The learned band at this hour; ±`Number.MAX_VALUE`: no bound. */
   readonly expectedLow: number;
   readonly expectedHigh: number;
   readonly state: 'learning' | 'normal' | 'anomalous';
+  /** 0 to 1: how much of the warm-up is over. */
+  readonly learned: number;
+  /** Of an anomaly. */
+  readonly fault?: Fault;
+  /** One value in about so many is as unusual; absent where it is not known (limits, silence). */
+  readonly oneIn?: number;
+  /** Run clock at which it began, where that is before the anomaly was told: the first of equals. */
+  readonly sinceRunMs?: number;
+  /** The plain limit that was passed: what a person wrote. Its severity stands in the limit. */
+  readonly limit?: { readonly name: string; readonly severity: Severity };
   /** Run clock of the reading, ms. */
   readonly atRunMs: number;
   readonly receivedAtMs: number;
   readonly cause: RecordPosition;
 }
+
+/** Score from which a verdict is an anomaly. */
+export const ANOMALOUS_SCORE = 0.5;

@@ -7,7 +7,7 @@ import { SampleReader } from '../decode/sample-reader.ts';
 import { RollingBaseline } from './rolling-baseline.ts';
 
 export interface DetectorOptions {
-  /** Score from which a value is an anomaly. */
+  /** Spreads from the median from which a value is an anomaly. */
   readonly threshold: number;
   /** Values of a series that are learnt from before any verdict but `learning`. */
   readonly warmup: number;
@@ -125,14 +125,17 @@ export class Detector {
     // window of it, and its alert ends.
     baseline.add(value, scale);
     this.#changed.add(series);
+    const anomalous = !learning && score >= threshold;
     return {
       device,
       metric,
       value,
-      score: learning ? 0 : score,
+      score: learning ? 0 : score / (score + threshold),
       expectedLow: median - reach,
       expectedHigh: median + reach,
-      state: learning ? 'learning' : score >= threshold ? 'anomalous' : 'normal',
+      state: learning ? 'learning' : anomalous ? 'anomalous' : 'normal',
+      learned: Math.min(1, baseline.seen / warmup),
+      ...(anomalous ? { fault: 'unusual' as const } : {}),
       atRunMs: runMs,
       receivedAtMs,
       cause: { stream, partition, offset },

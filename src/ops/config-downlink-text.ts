@@ -7,7 +7,8 @@ const MAX_TOPIC_CHARACTERS = 256;
 const MAX_FILTER_LEVELS = 32;
 const CONTROL = /\p{Cc}/u;
 
-function filterFault(filter: string): string | undefined {
+/** Of any MQTT filter. */
+export function filterFault(filter: string): string | undefined {
   if (filter.length > MAX_TOPIC_CHARACTERS) {
     return `longer than ${MAX_TOPIC_CHARACTERS} characters`;
   }

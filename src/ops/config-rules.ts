@@ -81,18 +81,6 @@ const roomToStretch: Rule = ({ flash, log }) => {
   };
 };
 
-const clearBelowThreshold: Rule = ({ detect }) => {
-  if (detect.clearScore < detect.threshold) return undefined;
-  return {
-    path: ['detect', 'clearScore'],
-    others: [['detect', 'threshold']],
-    message:
-      `detect.clearScore is ${detect.clearScore}, not below detect.threshold ` +
-      `(${detect.threshold}): an alert would end as it begins`,
-    mend: 'choose a lower clearScore; half of the threshold is a good start',
-  };
-};
-
 const reconnectRange: Rule = ({ uplink }) => {
   if (uplink.reconnectMinMs <= uplink.reconnectMaxMs) return undefined;
   return {
@@ -366,7 +354,6 @@ const RULES: readonly Rule[] = [
   roomToPend,
   roomToRoll,
   roomToStretch,
-  clearBelowThreshold,
   reconnectRange,
   uplinkStreams,
   passwordNeedsUser,

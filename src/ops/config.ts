@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { alerts, limits } from './config-alerts.ts';
 import { downlink } from './config-downlink.ts';
 import { choice, decimal, flag, matching, optional, PATH, text, whole } from './config-kinds.ts';
 import { streams } from './config-streams.ts';
@@ -163,8 +164,12 @@ const dedup = v.strictObject({
 
 const detect = v.strictObject({
   enabled: flag(true, 'Looks for anomalies and raises alerts.'),
-  threshold: decimal(8, 1, 1000, 'Score from which a value is an anomaly; higher is calmer.'),
-  clearScore: decimal(4, 0, 1000, 'Score below which a value counts as normal again.'),
+  threshold: decimal(
+    8,
+    1,
+    1000,
+    'Spreads from the median from which a value is an anomaly; higher is calmer.',
+  ),
   warmup: whole(30, 2, 100_000, 'Values of a series that are learnt from before any alert.'),
   maxSeries: whole(
     10_000,
@@ -172,13 +177,6 @@ const detect = v.strictObject({
     1_000_000,
     'Series (device and metric) watched; beyond it new ones are not.',
   ),
-  coolDownMs: whole(
-    60_000,
-    0,
-    86_400_000,
-    'Time between the end of an alert and the next one of its series, in ms.',
-  ),
-  clearCount: whole(5, 1, 10_000, 'Normal values in a row that end an alert.'),
   checkpointMs: whole(
     10_000,
     100,
@@ -251,6 +249,8 @@ export const ConfigSchema = v.strictObject({
   flash: v.nullish(flash, {}),
   dedup: v.nullish(dedup, {}),
   detect: v.nullish(detect, {}),
+  alerts: v.nullish(alerts, {}),
+  limits,
   gpio: v.nullish(gpio, {}),
   uplink: v.nullish(uplink, {}),
   downlink: v.nullish(downlink, {}),

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { presetApplied } from './cloud-presets.ts';
 import { type Config, ConfigSchema, deepFreeze } from './config.ts';
+import { alertFaults } from './config-alert-rules.ts';
 import { downlinkFaults } from './config-downlink-rules.ts';
 import {
   allowedBy,
@@ -238,7 +239,7 @@ class Loading {
   }
 
   #checkBetween(config: Config): void {
-    const faults = [...faultsBetween(config), ...downlinkFaults(config)];
+    const faults = [...faultsBetween(config), ...downlinkFaults(config), ...alertFaults(config)];
     for (const { path, others, message, mend } of faults) {
       if ([path, ...others].some((at) => this.#isWrong(at))) continue;
       this.#report(path, 'value', mend === undefined ? { message } : { message, mend });

@@ -1,10 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { Alarms } from '../../src/alarms.ts';
 import { AlertStates } from '../../src/alert/alert-state.ts';
 import { Alerter } from '../../src/alert/alerter.ts';
 import { newCounters } from '../../src/base/counters.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
 import type { LogRecord } from '../../src/base/reading.ts';
 import { Detector } from '../../src/detect/detector.ts';
+import { type Limit, Limits } from '../../src/detect/limits.ts';
+import { Silence } from '../../src/detect/silence.ts';
 import type { Consumer } from '../../src/log/consumer.ts';
 import { Watcher } from '../../src/watcher.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -79,6 +82,13 @@ class MemoryConsumer implements Consumer {
   }
 }
 
+interface PlantOptions {
+  readonly coolDownMs?: number;
+  readonly threshold?: number;
+  readonly maxSeries?: number;
+  readonly limits?: Readonly<Record<string, Limit>>;
+}
+
 /** What outlives a gateway: the stream, the state, the alerts stream. */
 export class Plant {
   readonly stream = new Stream();
@@ -87,6 +97,8 @@ export class Plant {
   readonly alerts: string[] = [];
   readonly messages: Parameters<Alerter['remember']>[0][] = [];
   logBytes = 0;
+  /** The run clock. */
+  runMs = 0;
   lineActive = false;
   readonly logged: string[] = [];
   append: (id: string) => Promise<void> = async () => {};
@@ -106,6 +118,8 @@ export class Plant {
         return true;
       },
       publish: async () => {},
+      untilSeen: false,
+      lineSeverity: 'info',
       line: { name: 'l', set: (active) => (this.lineActive = active), close() {} },
       counters,
       clock: new FakeClock(),
@@ -122,25 +136,34 @@ export class Plant {
     await alerter.endOrphans(() => true);
   }
 
-  async start(options: { coolDownMs?: number; threshold?: number; maxSeries?: number } = {}) {
+  async start(options: PlantOptions = {}) {
     const { alerter, counters, logger } = await this.#openAlerter();
     const consumer = new MemoryConsumer(
       this.stream,
       Number(this.state.stored.get(CURSOR) ?? this.stream.all.length),
     );
-    const { coolDownMs = 0, threshold = 8, maxSeries = 10 } = options;
+    const { coolDownMs = 0, threshold = 8, maxSeries = 10, limits = {} } = options;
     const detector = new Detector({ threshold, warmup: 5, maxSeries, logger });
     const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 2, coolDownMs });
+    const silence = new Silence({
+      learned: false,
+      factor: 3,
+      minMs: 300_000,
+      limits,
+      graceMs: 0,
+      maxDevices: 10,
+    });
     const watcher = new Watcher({
       log: LOG,
       consumer,
       detector,
-      states,
+      alarms: new Alarms({ states, limits: new Limits(limits), silence }),
       alerter,
       state: this.state,
       logger,
       checkpointMs: 10_000,
       logBytes: () => this.logBytes,
+      now: () => ({ runMs: this.runMs, wallMs: 1_795_000_000_000 + this.runMs }),
     });
     await watcher.start();
     this.#watchers.push(watcher);

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type AlertEvent, AlertStates } from '../../../src/alert/alert-state.ts';
-import { ALERT_OPTIONS, verdict } from './verdicts.ts';
+import type { AlertEvent } from '../../../src/alert/alert-event.ts';
+import { AlertStates } from '../../../src/alert/alert-state.ts';
+import { ALERT_OPTIONS, scoreOf, verdict } from './verdicts.ts';
 
 /** Scores, one a second from `from` on. */
 function feed(states: AlertStates, scores: readonly number[], from = 0): AlertEvent[] {
-  return scores.flatMap((score, i) => states.observe(verdict(score, from + i)) ?? []);
+  return scores.flatMap((score, i) => states.observe(verdict(score, from + i)));
 }
 
 const shown = (events: readonly AlertEvent[]) =>
@@ -20,22 +21,26 @@ describe('an alert', () => {
       kind: 'begin',
       device: 'd1',
       metric: 'temperature',
+      source: 'learned',
       value: 70,
-      score: 50,
+      score: scoreOf(50),
       expectedLow: 12,
       expectedHigh: 28,
+      severity: 'warning',
+      fault: 'unusual',
       cause: { stream: 'readings', partition: 0, offset: 2 },
       sinceMs: 1_795_000_002_000,
       sinceRunMs: 2_000,
       atMs: 1_795_000_002_000,
       atRunMs: 2_000,
       suppressed: 0,
+      count: 1,
     });
     expect(end).toMatchObject({
       id: 'end:d1/temperature:a1b2:readings:0:8',
       kind: 'end',
       value: 21,
-      score: 1,
+      score: scoreOf(1),
       sinceMs: 1_795_000_002_000,
       sinceRunMs: 2_000,
       atMs: 1_795_000_008_000,
@@ -53,7 +58,7 @@ describe('an alert', () => {
 
   it('never begins while the series is learnt', () => {
     const states = new AlertStates(ALERT_OPTIONS);
-    expect(states.observe(verdict(0, 0, { state: 'learning' }))).toBeUndefined();
+    expect(states.observe(verdict(0, 0, { state: 'learning' }))).toEqual([]);
     expect(states.active()).toEqual([]);
   });
 
@@ -94,8 +99,8 @@ describe('the cool-down', () => {
     const states = new AlertStates(ALERT_OPTIONS);
     feed(states, ended);
     const yearsLater = { receivedAtMs: 1_995_000_000_000 };
-    expect(states.observe(verdict(9, 64, yearsLater))).toBeUndefined();
-    expect(states.observe(verdict(9, 65, { receivedAtMs: 0 }))).toMatchObject({ kind: 'begin' });
+    expect(states.observe(verdict(9, 64, yearsLater))).toEqual([]);
+    expect(states.observe(verdict(9, 65, { receivedAtMs: 0 }))).toMatchObject([{ kind: 'begin' }]);
   });
 
   it('leaves nothing behind when there is nothing to tell', () => {
@@ -134,12 +139,13 @@ describe('any run of verdicts', () => {
         const open = new Map<string, AlertEvent>();
         const endedAt = new Map<string, number>();
         for (const one of verdictsOf(run)) {
-          const event = states.observe(one);
+          const [event, ...more] = states.observe(one);
+          expect(more).toEqual([]);
           if (event === undefined) continue;
           const { device, kind, atRunMs } = event;
           expect(open.has(device)).toBe(kind === 'end');
           if (kind === 'begin') {
-            expect(event.score).toBeGreaterThanOrEqual(8);
+            expect(event.score).toBeGreaterThanOrEqual(0.5);
             const cooledMs = atRunMs - (endedAt.get(device) ?? Number.NEGATIVE_INFINITY);
             expect(cooledMs).toBeGreaterThanOrEqual(ALERT_OPTIONS.coolDownMs);
             open.set(device, event);
@@ -161,7 +167,7 @@ describe('any run of verdicts', () => {
       fc.property(runs, fc.nat(150), fc.nat(150), (run, a, b) => {
         const verdicts = verdictsOf(run);
         const observe = (states: AlertStates, part: typeof verdicts) =>
-          part.flatMap((one) => states.observe(one) ?? []);
+          part.flatMap((one) => states.observe(one));
         const straight = new AlertStates(ALERT_OPTIONS);
         const checkpoint = Math.min(a, b, verdicts.length);
         const store = new Map<string, string>();
@@ -191,7 +197,7 @@ describe('any run of verdicts', () => {
     states.restore(
       new Map(['d1/t', 'd%2F2/t', '%ff/t'].map((key) => [`alert/state/${key}`, cooling])),
     );
-    states.forgetUnwatched((device, metric) => `${device} ${metric}` === 'd/2 t');
+    states.forgetUnwatched(({ device, metric }) => `${device} ${metric}` === 'd/2 t');
     expect([...states.snapshot()]).toEqual([
       ['alert/state/d1/t', undefined],
       ['alert/state/%ff/t', undefined],
@@ -202,7 +208,7 @@ describe('any run of verdicts', () => {
 it('of a record with many values no two alerts of a series have one id', () => {
   const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 1, coolDownMs: 0 });
   const scores = [50, 0, 50, 0, 50];
-  const events = scores.flatMap((score) => states.observe(verdict(score, 7)) ?? []);
+  const events = scores.flatMap((score) => states.observe(verdict(score, 7)));
   expect(shown(events)).toEqual(['begin 7', 'end 7']);
-  expect(states.observe(verdict(50, 8))).toMatchObject({ kind: 'begin', suppressed: 2 });
+  expect(states.observe(verdict(50, 8))).toMatchObject([{ kind: 'begin', suppressed: 2 }]);
 });

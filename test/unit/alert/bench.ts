@@ -1,5 +1,5 @@
+import type { AlertEvent } from '../../../src/alert/alert-event.ts';
 import { type AlertMessage, alertMessage } from '../../../src/alert/alert-message.ts';
-import type { AlertEvent } from '../../../src/alert/alert-state.ts';
 import { Alerter } from '../../../src/alert/alerter.ts';
 import { newCounters } from '../../../src/base/counters.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
@@ -49,6 +49,8 @@ export class Bench {
       },
       close() {},
     },
+    untilSeen: false,
+    lineSeverity: 'info',
     counters: this.counters,
     clock: this.clock,
     logger: this.#logger(),

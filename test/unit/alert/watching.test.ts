@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type AlertEvent, AlertStates } from '../../../src/alert/alert-state.ts';
+import type { AlertEvent } from '../../../src/alert/alert-event.ts';
+import { AlertStates } from '../../../src/alert/alert-state.ts';
 import { seededRandom } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { Detector } from '../../../src/detect/detector.ts';
@@ -23,7 +24,7 @@ class Watch {
     return values.flatMap((value) =>
       this.detector
         .observe(this.records.next({ value }))
-        .flatMap((verdict) => this.states.observe(verdict) ?? []),
+        .flatMap((verdict) => this.states.observe(verdict)),
     );
   }
 }

@@ -167,7 +167,7 @@ describe('the verdict', () => {
       Array.from({ length: 60 }, () => records.next(1000)),
     );
     expect(watch(detector, [records.next(1008)])).toMatchObject([
-      { score: 8, state: 'anomalous', expectedLow: 992, expectedHigh: 1008 },
+      { score: 0.5, state: 'anomalous', expectedLow: 992, expectedHigh: 1008 },
     ]);
   });
 
@@ -178,7 +178,7 @@ describe('the verdict', () => {
         const records = new Records();
         watch(detector, calm(records, 60));
         for (const one of watch(detector, [records.next(value)])) {
-          expect(one.state).toBe(one.score >= 8 ? 'anomalous' : 'normal');
+          expect(one.state).toBe(one.score >= 0.5 ? 'anomalous' : 'normal');
           const slack = 1e-9;
           const inside = value > one.expectedLow - slack && value < one.expectedHigh + slack;
           const outside = value < one.expectedLow + slack || value > one.expectedHigh - slack;

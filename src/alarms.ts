@@ -1,0 +1,106 @@
+import type { AlertEvent, AlertSeries } from './alert/alert-event.ts';
+import type { AlertStates } from './alert/alert-state.ts';
+import type { FloodCount } from './alert/floods.ts';
+import type { LogRecord } from './base/reading.ts';
+import type { Verdict } from './base/verdict.ts';
+import type { Limits } from './detect/limits.ts';
+import type { Fallen, Silence } from './detect/silence.ts';
+
+export interface AlarmsOptions {
+  readonly states: AlertStates;
+  readonly limits: Limits;
+  readonly silence: Silence;
+}
+
+/**
+ * All that raises alerts of one stream: what detection has learned, plain limits, silence. What it
+ * says depends on the readings and moments that it is told, in their order.
+ */
+export class Alarms {
+  readonly #states: AlertStates;
+  readonly #limits: Limits;
+  readonly #silence: Silence;
+
+  constructor({ states, limits, silence }: AlarmsOptions) {
+    this.#states = states;
+    this.#limits = limits;
+    this.#silence = silence;
+  }
+
+  /** A reading, and what detection says of its values. */
+  observe(record: LogRecord, learned: readonly Verdict[]): AlertEvent[] {
+    const { fallen, heard } = this.#silence.observe(record);
+    return [
+      ...this.#fall(fallen),
+      ...heard.flatMap((verdict) => this.#states.heard(verdict)),
+      ...learned.flatMap((verdict) => this.#states.observe(verdict)),
+      ...this.#limits
+        .observe(record, learned)
+        .flatMap((verdict) => this.#states.observe(verdict, `limit:${verdict.limit?.name ?? ''}`)),
+    ];
+  }
+
+  /** The time is `runMs`, and every reading that came before it has been told. */
+  advance(runMs: number, wallMs: number): AlertEvent[] {
+    return this.#fall(this.#silence.advance(runMs, wallMs));
+  }
+
+  #fall(groups: ReadonlyArray<readonly Fallen[]>): AlertEvent[] {
+    if (groups.length === 0) return [];
+    const { armed } = this.#silence;
+    return groups.flatMap((fallen) => this.#states.silent(fallen, armed));
+  }
+
+  /** What was read again after a start is over, at this moment of the run clock. */
+  restarted(runMs: number): void {
+    this.#silence.restarted(runMs);
+  }
+
+  /** Only with it does anything need to be told the time. */
+  get needsTime(): boolean {
+    return !this.#silence.isOff;
+  }
+
+  active(): AlertEvent[] {
+    return this.#states.active();
+  }
+
+  countOf(id: string): FloodCount | undefined {
+    return this.#states.countOf(id);
+  }
+
+  forget(series: AlertSeries): void {
+    this.#states.forget(series);
+  }
+
+  get changedBytes(): number {
+    return this.#limits.changedBytes + this.#silence.changedBytes;
+  }
+
+  *snapshot(): Generator<[key: string, value: string | undefined]> {
+    yield* this.#limits.snapshot();
+    yield* this.#silence.snapshot();
+    yield* this.#states.snapshot();
+  }
+
+  /**
+   * Takes up what `snapshot` gave. `isLearned`: detection has a place for the series. Returns the
+   * keys of alerts that can't be read.
+   */
+  restore(
+    entries: ReadonlyMap<string, string>,
+    isLearned: (device: string, metric: string) => boolean,
+  ): string[] {
+    this.#limits.restore(entries);
+    this.#silence.restore(entries);
+    const unreadable = this.#states.restore(entries);
+    // Of series that no longer have a place, say: nothing would ever end their alerts.
+    this.#states.forgetUnwatched(({ device, metric, source }) => {
+      const [kind, name = ''] = source.split(':');
+      if (kind === 'silence') return this.#silence.watches(device, name === '' ? undefined : name);
+      const isPlace = isLearned(device, metric);
+      return kind === 'limit' ? isPlace && this.#limits.watches(name, { device, metric }) : isPlace;
+    });
+    return unreadable;
+  }
+}

@@ -1,0 +1,28 @@
+import type { AlertRow } from '../ops/alert-routes.ts';
+import { askControl } from '../ops/control-client.ts';
+import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
+import { plain } from './record-text.ts';
+import { dataFolderOf } from './settings.ts';
+
+function lineOf({ alert, severity, since, reason, count, open, acknowledged }: AlertRow): string[] {
+  const time = new Date(since).toISOString().replace(/\.\d+Z$/, 'Z');
+  const seen = acknowledged === undefined ? '' : ' (seen)';
+  const lasting = count === 1 ? '' : `; ${open} of ${count} last`;
+  return [`${time} ${severity.padEnd(8)} ${plain(reason)}${lasting}${seen}`, `    ${plain(alert)}`];
+}
+
+export const alertsLs: Command = {
+  name: 'alerts ls',
+  usage: 'headgate alerts ls [--data DIR] [--config FILE] [--json]',
+  summary: 'alerts that have begun and not ended, with their names',
+  options: { ...CONFIG_OPTION, ...DATA_OPTION, ...JSON_OPTION },
+  positionals: [0, 0],
+  async run(values, _, io) {
+    const { socket } = await dataFolderOf(values, io.env);
+    const rows = (await askControl(socket, '/alerts')) as AlertRow[];
+    if (values['json'] === true) io.print(JSON.stringify(rows));
+    else if (rows.length === 0) io.print('no alerts');
+    else for (const line of rows.flatMap(lineOf)) io.print(line);
+    return 0;
+  },
+};
