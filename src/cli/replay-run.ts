@@ -1,5 +1,4 @@
-import { reasonOf } from '../alert/alert-message.ts';
-import { type AlertEvent, AlertStates } from '../alert/alert-state.ts';
+import type { AlertEvent } from '../alert/alert-event.ts';
 import type { Logger } from '../base/logger.ts';
 import type { LogRecord, RecordPosition } from '../base/reading.ts';
 import type { Verdict } from '../base/verdict.ts';

@@ -4,13 +4,9 @@ import type { Verdict } from '../base/verdict.ts';
 import { type Decoder, MAX_SAMPLES, MEMORY_PREFIX } from '../decode/decoder.ts';
 import { AUTO } from '../decode/json.ts';
 import { SampleReader } from '../decode/sample-reader.ts';
-import { RollingBaseline } from './rolling-baseline.ts';
+import { type Judgement, SeriesDetector } from './series-detector.ts';
 
 export interface DetectorOptions {
-  /** Spreads from the median from which a value is an anomaly. */
-  readonly threshold: number;
-  /** Values of a series that are learnt from before any verdict but `learning`. */
-  readonly warmup: number;
   /** Series watched, at most. */
   readonly maxSeries: number;
   /** What the payloads are; JSON or plain numbers where it is left out. */
@@ -30,15 +26,15 @@ const MAX_METRIC_CHARS = 256;
 const MAX_REACH = Number.MAX_VALUE / 2;
 /** One device that makes up names must not take the room of the others. */
 const MAX_METRICS_PER_DEVICE = 256;
-/** A stored series of 128 values of six digits. */
-const USUAL_BYTES = 1_000;
+/** A stored series. */
+const STORED_BYTES = 3_000;
 /** JSON may name a field with half a character, which can be no part of a key or a topic. */
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
 interface Series {
   readonly device: string;
   readonly metric: string;
-  readonly baseline: RollingBaseline;
+  readonly learned: SeriesDetector;
 }
 
 /** What was stored, or undefined if this version can't read it. */
@@ -46,15 +42,49 @@ function storedSeries(key: string, text: string): Series | undefined {
   try {
     const names = key.slice(PREFIX.length).split('/');
     const [device = '', metric = ''] = names.map(decodeURIComponent);
-    const baseline = RollingBaseline.restore(JSON.parse(text));
-    return baseline === undefined ? undefined : { device, metric, baseline };
+    const learned = SeriesDetector.restore(Buffer.from(text, 'base64'));
+    return learned === undefined ? undefined : { device, metric, learned };
   } catch {
     return undefined;
   }
 }
 
+/** When it was measured, as far as it says; else when it came. */
+function measuredMs(record: LogRecord, { timeMs, fromArrivalMs }: Sample): number {
+  if (timeMs !== undefined) return timeMs;
+  if (fromArrivalMs !== undefined) return record.receivedAtMs + fromArrivalMs;
+  return record.deviceTimeMs ?? record.receivedAtMs;
+}
+
+/** Bands stay finite: JSON knows no other numbers. */
+function finite(value: number): number {
+  return Math.min(MAX_REACH, Math.max(-MAX_REACH, value));
+}
+
+function verdictOf(record: LogRecord, series: Series, value: number, of: Judgement): Verdict {
+  const { stream, partition, offset, runMs, receivedAtMs } = record;
+  const { device, metric } = series;
+  const isLearning = of.learned < 1 && !of.isAnomalous;
+  const verdict = {
+    device,
+    metric,
+    value,
+    score: of.level,
+    expectedLow: finite(of.low),
+    expectedHigh: finite(of.high),
+    state: isLearning ? 'learning' : of.isAnomalous ? 'anomalous' : 'normal',
+    learned: of.learned,
+    atRunMs: runMs,
+    receivedAtMs,
+    cause: { stream, partition, offset },
+  } as const;
+  // Nearly never: the spread costs what all of the rest does.
+  if (!of.isAnomalous) return verdict;
+  return { ...verdict, fault: of.fault, ...(of.oneIn === undefined ? {} : { oneIn: of.oneIn }) };
+}
+
 /**
- * One baseline per device and metric. What it says depends on the records alone, in their order:
+ * One detector per device and metric. What it says depends on the records alone, in their order:
  * read again from a checkpoint, they end in the same state and the same verdicts.
  */
 export class Detector {
@@ -112,34 +142,13 @@ export class Detector {
     this.#options.logger.warn(fields, `of some messages not all is looked at: ${why}`);
   }
 
-  #judge(record: LogRecord, { metric: name, value }: Sample): Verdict | undefined {
-    const { device, stream, partition, offset, runMs, receivedAtMs } = record;
-    const series = this.#find(device, name);
+  #judge(record: LogRecord, sample: Sample): Verdict | undefined {
+    const { metric: name } = sample;
+    const series = this.#find(record.device, name);
     if (series === undefined) return undefined;
-    const { baseline, metric } = series;
-    const { threshold, warmup } = this.#options;
-    const { median, scale, score } = baseline.compare(value);
-    const learning = baseline.seen < warmup;
-    const reach = Math.min(threshold * scale, MAX_REACH);
-    // Anomalies are taken in as well: a level that stays becomes the ordinary one after half a
-    // window of it, and its alert ends.
-    baseline.add(value, scale);
     this.#changed.add(series);
-    const anomalous = !learning && score >= threshold;
-    return {
-      device,
-      metric,
-      value,
-      score: learning ? 0 : score / (score + threshold),
-      expectedLow: median - reach,
-      expectedHigh: median + reach,
-      state: learning ? 'learning' : anomalous ? 'anomalous' : 'normal',
-      learned: Math.min(1, baseline.seen / warmup),
-      ...(anomalous ? { fault: 'unusual' as const } : {}),
-      atRunMs: runMs,
-      receivedAtMs,
-      cause: { stream, partition, offset },
-    };
+    const judgement = series.learned.observe(sample.value, measuredMs(record, sample) / 1_000);
+    return verdictOf(record, series, sample.value, judgement);
   }
 
   /** The series, a new one if it may be watched. */
@@ -149,7 +158,7 @@ export class Detector {
     if (name.length > MAX_METRIC_CHARS) return this.#refuse(device, name, 'its name is too long');
     const metric = name.replace(LONE_SURROGATE, '\ufffd');
     if (metric !== name) return this.#find(device, metric);
-    const series = { device, metric, baseline: new RollingBaseline() };
+    const series = { device, metric, learned: new SeriesDetector() };
     const why = this.#add(series);
     return why === undefined ? series : this.#refuse(device, metric, why);
   }
@@ -179,7 +188,7 @@ export class Detector {
 
   /** About how much the next `snapshot` has to store. */
   get changedBytes(): number {
-    return this.#changed.size * USUAL_BYTES + (this.#samples.memory?.changedBytes ?? 0);
+    return this.#changed.size * STORED_BYTES + (this.#samples.memory?.changedBytes ?? 0);
   }
 
   /**
@@ -189,8 +198,8 @@ export class Detector {
   *snapshot(): Generator<[key: string, value: string | undefined]> {
     for (const key of this.#obsolete) yield [key, undefined];
     this.#obsolete = [];
-    for (const { device, metric, baseline } of this.#changed) {
-      yield [storedKey(device, metric), JSON.stringify(baseline.save())];
+    for (const { device, metric, learned } of this.#changed) {
+      yield [storedKey(device, metric), Buffer.from(learned.save()).toString('base64')];
     }
     this.#changed.clear();
     // With the series, and so with the position: what aliases mean goes with where we read.

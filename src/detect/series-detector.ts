@@ -8,12 +8,15 @@ import { ordinaryUpTo } from './rarity-tail.ts';
 import {
   at,
   COUNT,
+  COUNTER_LAST,
+  COUNTER_TIME,
   EVENT_FAULT,
   EVENT_SINCE,
   FAULT_CALM,
   FAULT_PEAK,
   HIGH,
   HOLD_UNTIL,
+  IS_COUNTER,
   JUMPED_AT,
   LAST,
   LOW,
@@ -65,10 +68,22 @@ const MOST_ONE_IN = 1e9;
 const FAULT_CODES = ['spike', 'shift', 'drift', 'noise', 'stuck', 'range'] as const;
 
 /** A reading that is not judged: no number, or a counter's reset. */
-function nothing(state: SeriesState): Judgement {
-  const { low, high } = { low: at(state, LOW), high: at(state, HIGH) };
+function nothing(state: SeriesState, value: number): Judgement {
   const none = { onset: 0, level: 0, isAnomalous: false, fault: 'spike' as const };
-  return { ...none, oneIn: undefined, low, high, learned: learned(state) };
+  return { ...none, oneIn: undefined, low: value, high: value, learned: learned(state) };
+}
+
+/** Judged values as ones that were measured: of a counter they are rates. */
+interface Unit {
+  readonly from: number;
+  readonly unit: number;
+}
+
+const PLAIN: Unit = { from: 0, unit: 1 };
+
+function rateUnit(state: SeriesState, timeS: number): Unit {
+  if (at(state, IS_COUNTER) === 0) return PLAIN;
+  return { from: at(state, COUNTER_LAST), unit: timeS - at(state, COUNTER_TIME) };
 }
 
 // One of each for all series: a reading is judged in one go.
@@ -176,9 +191,10 @@ export class SeriesDetector {
   /** `timeS`: when it was measured, in seconds since 1970 UTC. Any number; none that is not finite. */
   observe(raw: number, timeS: number): Judgement {
     const state = this.#state;
-    if (!Number.isFinite(raw) || !Number.isFinite(timeS)) return nothing(state);
+    if (!Number.isFinite(raw) || !Number.isFinite(timeS)) return nothing(state, 0);
+    const grown = rateUnit(state, timeS);
     const value = judged(state, raw, timeS);
-    if (value === undefined) return nothing(state);
+    if (value === undefined) return nothing(state, raw);
     arrive(state, value, timeS, arrival);
     const share = learned(state);
     const isLearning = share < 1;
@@ -206,8 +222,8 @@ export class SeriesDetector {
       isAnomalous,
       fault: eventFault(state, kind),
       oneIn: oneInOf(state, score),
-      low: band.low,
-      high: band.high,
+      low: grown.from + grown.unit * band.low,
+      high: grown.from + grown.unit * band.high,
       learned: share,
     };
   }

@@ -164,13 +164,6 @@ const dedup = v.strictObject({
 
 const detect = v.strictObject({
   enabled: flag(true, 'Looks for anomalies and raises alerts.'),
-  threshold: decimal(
-    8,
-    1,
-    1000,
-    'Spreads from the median from which a value is an anomaly; higher is calmer.',
-  ),
-  warmup: whole(30, 2, 100_000, 'Values of a series that are learnt from before any alert.'),
   maxSeries: whole(
     10_000,
     1,
