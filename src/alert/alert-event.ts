@@ -3,8 +3,8 @@ import type { Fault, Severity, Verdict } from '../base/verdict.ts';
 
 /**
  * What raises an alert: what is learned, a plain limit (`limit:<name>`), the silence of a device
- * (`silence:<name>`: by a limit); or, where many come at once, all of one severity of a device or of the site (`flood:<severity>`,
- * `site:<severity>`).
+ * (`silence:<name>`: by a limit); or, where many come at once, all of one severity of a device
+ * (`flood:<severity>`) or of the site (`site:<severity>`).
  */
 export type Source =
   | 'learned'

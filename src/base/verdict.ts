@@ -38,7 +38,7 @@ export interface Verdict {
   readonly fault?: Fault;
   /** One value in about so many is as unusual; absent where it is not known (limits, silence). */
   readonly oneIn?: number;
-  /** Run clock at which it began, where that is before the anomaly was told: the first of equals. */
+  /** Run clock at which it began, where that was before: the first of equal values, say. */
   readonly sinceRunMs?: number;
   /** The plain limit that was passed: what a person wrote. Its severity stands in the limit. */
   readonly limit?: { readonly name: string; readonly severity: Severity };

@@ -27,7 +27,7 @@ export interface Fallen {
   readonly from?: number;
 }
 
-/** What a moment, or a reading, says of silences: first those that fell, then who is heard again. */
+/** What a reading says of silences: first those that fell, then who is heard again. */
 export interface Heard {
   /** Those of one entry fell at about the same time. */
   readonly fallen: ReadonlyArray<readonly Fallen[]>;

@@ -6,8 +6,8 @@ import { choice, decimal, flag, matching, optional, whole } from './config-kinds
 /** The settings of alerts and of plain limits: see `config.ts`. */
 
 const DAY_MS = 86_400_000;
-/** JSON and YAML have numbers beyond it, and no sensor. */
-const MOST = 1e300;
+/** No sensor has numbers beyond it. */
+const MOST = 1e15;
 export const MAX_LIMITS = 1_000;
 
 const FAULT_MEANINGS: Readonly<Record<Fault, readonly [Severity, string]>> = {
@@ -44,8 +44,8 @@ export const alerts = v.strictObject({
     0.5,
     'Score below which a value counts as calm again; an anomaly has 0.5 or more.',
   ),
-  clearCount: whole(5, 1, 10_000, 'Calm values in a row that end an alert,'),
-  clearMs: whole(0, 0, DAY_MS, 'and for how long they must have come, in ms.'),
+  clearCount: whole(5, 1, 10_000, 'Calm values in a row that end an alert.'),
+  clearMs: whole(0, 0, DAY_MS, 'How long they must have come for at least, in ms.'),
   coolDownMs: whole(
     60_000,
     0,
@@ -81,9 +81,9 @@ export const alerts = v.strictObject({
         3,
         1,
         1_000,
-        'A device is silent after so many times the longest of its usual gaps,',
+        'A device is silent after so many times the longest of its usual gaps.',
       ),
-      minSeconds: whole(300, 1, 31_536_000, 'and after so long at least, in s.'),
+      minSeconds: whole(300, 1, 31_536_000, 'A device is silent after so long at least, in s.'),
     }),
     {},
   ),

@@ -141,7 +141,7 @@ describe('a single setting that is wrong', () => {
     const numbers = CONFIG_KEYS.filter(({ allowed }) => / number from /.test(allowed));
     expect(numbers.length).toBeGreaterThan(25);
     for (const { path, allowed } of numbers) {
-      const [, least, most] = /from ([\d.]+) to (\d+)/.exec(allowed) ?? [];
+      const [, least, most] = /from (-?[\d.]+) to (\d+)/.exec(allowed) ?? [];
       const [section, ...names] = path.map((name) => (name === '<name>' ? 'a' : name));
       const isStream = section === 'streams';
       const topics = isStream ? '  a:\n    topics: [x/<device>]\n' : '';
