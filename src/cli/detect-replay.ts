@@ -134,8 +134,7 @@ class Replay {
     // Headgate's own streams hold JSON.
     const { format, metrics } = config.streams[stream] ?? { format: 'auto', metrics: [] };
     const decoder = await loadDecoder({ format, metrics });
-    const { detect } = config;
-    const run = new ReplayRun({ detect, decoder, log, logger: silentLogger });
+    const run = new ReplayRun({ config, stream, decoder, log, logger: silentLogger });
     if (this.#format === 'csv') yield REPLAY_CSV_HEADER;
     for await (const one of chosenRecords(read, stream, io)) {
       const { record, timeMs } = one;

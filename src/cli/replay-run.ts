@@ -1,9 +1,12 @@
+import type { Alarms } from '../alarms.ts';
 import type { AlertEvent } from '../alert/alert-event.ts';
+import { reasonOf } from '../alert/alert-reason.ts';
 import type { Logger } from '../base/logger.ts';
 import type { LogRecord, RecordPosition } from '../base/reading.ts';
 import type { Verdict } from '../base/verdict.ts';
 import type { Decoder } from '../decode/decoder.ts';
 import { Detector } from '../detect/detector.ts';
+import { openAlarms } from '../open-alarms.ts';
 import type { Config } from '../ops/config.ts';
 
 /** What detection says of one value. */
@@ -43,29 +46,17 @@ export interface Replayed {
 }
 
 export interface ReplayOptions {
-  readonly detect: Config['detect'];
+  readonly config: Config;
+  readonly stream: string;
   readonly decoder: Decoder;
   /** Names the log that is read: the ids of alerts have it. */
   readonly log: string;
   readonly logger: Logger;
 }
 
-/** What only some verdicts and events have. */
-interface Marked {
-  readonly fault?: string;
-  readonly severity?: string;
-}
-
-function marksOf({ fault, severity }: Marked): Marked {
-  return {
-    ...(fault === undefined ? {} : { fault }),
-    ...(severity === undefined ? {} : { severity }),
-  };
-}
-
 function replayedValue(verdict: Verdict): ReplayedValue {
   const { device, metric, value, expectedLow: low, expectedHigh: high, score, state } = verdict;
-  const { fault } = marksOf(verdict as Marked);
+  const { fault } = verdict;
   return {
     ...{ device, metric, value, low, high, score, state },
     ...(fault === undefined ? {} : { fault }),
@@ -73,10 +64,10 @@ function replayedValue(verdict: Verdict): ReplayedValue {
 }
 
 function replayedEvent(event: AlertEvent): ReplayedEvent {
-  const { id, kind, device, metric, value, score, cause, suppressed } = event;
+  const { id, kind, device, metric, value, score, cause, suppressed, fault, severity } = event;
   const { expectedLow: low, expectedHigh: high, atRunMs: runMs } = event;
   const facts = { id, kind, device, metric, value, low, high, score, cause, suppressed, runMs };
-  return { ...facts, ...marksOf(event as Marked), reason: reasonOf(event) };
+  return { ...facts, fault, severity, reason: reasonOf(event) };
 }
 
 /**
@@ -85,11 +76,11 @@ function replayedEvent(event: AlertEvent): ReplayedEvent {
  */
 export class ReplayRun {
   readonly #detector: Detector;
-  readonly #states: AlertStates;
+  readonly #alarms: Alarms;
 
-  constructor({ detect, decoder, log, logger }: ReplayOptions) {
-    this.#detector = new Detector({ ...detect, decoder, logger });
-    this.#states = new AlertStates({ ...detect, log });
+  constructor({ config, stream, decoder, log, logger }: ReplayOptions) {
+    this.#detector = new Detector({ ...config.detect, decoder, logger });
+    this.#alarms = openAlarms(config, { log, stream });
   }
 
   /** Values that are not watched. */
@@ -98,10 +89,16 @@ export class ReplayRun {
   }
 
   observe(record: LogRecord): Replayed[] {
-    return this.#detector.observe(record).map((verdict) => {
-      const event = this.#states.observe(verdict);
+    const verdicts = this.#detector.observe(record);
+    const events = this.#alarms.observe(record, verdicts);
+    const replayed: Replayed[] = verdicts.map((verdict) => {
       const value = replayedValue(verdict);
+      const own = ({ device, metric, source }: AlertEvent) =>
+        device === verdict.device && metric === verdict.metric && source === 'learned';
+      const at = events.findIndex(own);
+      const [event] = at < 0 ? [] : events.splice(at, 1);
       return event === undefined ? { value } : { value, event: replayedEvent(event) };
     });
+    return [...replayed, ...events.map((event) => ({ event: replayedEvent(event) }))];
   }
 }

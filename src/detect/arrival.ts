@@ -1,3 +1,4 @@
+import { notchOf } from './grid.ts';
 import {
   AGE,
   at,
@@ -19,6 +20,8 @@ export interface Arrival {
   sinceS: number;
   /** What is below it is rounding, in the value's unit. */
   epsilon: number;
+  /** One notch of the sensor's grid: a move that says nothing. 0: it has none. */
+  notch: number;
   /** From the reading before, in the value's unit. */
   step: number;
   /** Of the day, 0 to 23, by whatever clock the times are of. */
@@ -56,6 +59,7 @@ export function arrive(state: SeriesState, raw: number, timeS: number, arrival: 
   state[AGE] = at(state, AGE) + Math.min(sinceS, MAX_STEP_S);
   arrival.value = value;
   arrival.sinceS = sinceS;
+  arrival.notch = notchOf(state, value);
   arrival.epsilon = 1e-12 * Math.abs(value) + TINY;
   arrival.step = value - at(state, LAST);
   const hour = Math.floor(timeS / HOUR_S) % 24;

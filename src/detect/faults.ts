@@ -45,6 +45,9 @@ const NOISE = 3.45;
 const NOISE_GAIN = 0.2;
 /** −ln of the chance of so many equal readings in a row. */
 const STUCK = 15;
+/** A range of nothing is taken for so many notches, or for such a share of the value. */
+const LEAST_NOTCHES = 16;
+const LEAST_SHARE = 0.016;
 /** While learning: so many widths of the range so far beyond it, after so many readings. */
 const GROSS = 4;
 const GROSS_FROM = 30;
@@ -86,7 +89,7 @@ function noiseOf(state: SeriesState, size: number, epsilon: number): number {
 
 /** How far beyond the range, in widths of it. */
 function beyond(state: SeriesState, arrival: Arrival, residual: number): number {
-  const { value, epsilon, sinceS } = arrival;
+  const { value, epsilon, notch, sinceS } = arrival;
   const low = at(state, LOW);
   const high = at(state, HIGH);
   const width = high - low;
@@ -100,9 +103,11 @@ function beyond(state: SeriesState, arrival: Arrival, residual: number): number 
     state[HIGH] = high + pace * (value > high ? RANGE_SHARE : RANGE_SHARE - 1);
     state[LOW] = low - pace * (value < low ? RANGE_SHARE : RANGE_SHARE - 1);
   }
-  if (width <= epsilon) return 0;
   const outside = Math.max(value - high, low - value);
-  return Math.max(0, Math.min(RESIDUAL_SHARE * Math.abs(residual), outside)) / width;
+  const far = Math.min(RESIDUAL_SHARE * Math.abs(residual), outside) - notch;
+  if (far <= 0) return 0;
+  const least = Math.max(LEAST_NOTCHES * notch, width > epsilon ? 0 : LEAST_SHARE * Math.abs(low));
+  return far / Math.max(width, least + epsilon);
 }
 
 function stuckness(state: SeriesState, step: number, gain: number): number {
@@ -137,19 +142,19 @@ export function gaugeFaults(
   residual: number,
   gauge: Gauge,
 ): void {
-  const { step, epsilon, sinceS } = arrival;
+  const { step, epsilon, notch, sinceS } = arrival;
   const gain = usualGain(state, sinceS);
   const steps = stepsIn(state, arrival);
-  const size = Math.abs(step) / steps;
+  const size = Math.max(0, Math.abs(step) - notch) / steps;
   const jump = toUsual(state, STEP_SQUARE, size, epsilon);
   learnUsual(state, STEP_SQUARE, size, gain);
-  const bend = Math.abs(step - at(state, LAST_STEP)) / steps;
+  const bend = Math.max(0, Math.abs(step - at(state, LAST_STEP)) - 2 * notch) / steps;
   state[LAST_STEP] = step;
   const noise = noiseOf(state, bend, epsilon);
   learnUsual(state, BEND_SQUARE, bend, gain);
   const range = beyond(state, arrival, residual);
   const stuck = stuckness(state, step, gain);
-  learnSmoothness(state, arrival, size);
+  learnSmoothness(state, arrival, Math.abs(step) / steps);
   gauge.ratio = 0;
   if (learned(state) < 1) {
     rememberJump(state, jump);

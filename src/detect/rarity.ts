@@ -50,8 +50,9 @@ const FEW_COUNT = 4;
 const LEVELS_FROM = 50;
 /** Total at which an alert is as likely as none. */
 const HALF = 2.65;
-/** A smooth series has seen little of what it does, until it is some weeks old. */
+/** A smooth series has seen little of what it does until it is some weeks old; others until then. */
 const YOUNG_DAYS = 6;
+const YOUNG_ROUGH_DAYS = 0.5;
 /** A profile that has not come round once says nothing. */
 const PROFILE_DAYS = 1;
 /** Of a series that may be smooth, less than three days are too few to call anything rare. */
@@ -86,6 +87,11 @@ function follow(state: SeriesState, mean: number, value: number, gain: number): 
   state[variance] = (1 - share) * (at(state, variance) + share * distance * distance);
 }
 
+function beyond(distance: number, notch: number): number {
+  const size = Math.abs(distance);
+  return size > notch ? size : 0;
+}
+
 function sumOf(state: SeriesState, from: number, count: number): number {
   let sum = 0;
   for (let i = from; i < from + count; i++) sum += at(state, i);
@@ -103,12 +109,12 @@ function meanOfFew(state: SeriesState): number {
 }
 
 /** How far the level of the last readings is from the levels so far, in their spreads. */
-function levelDistance(state: SeriesState, floor: number, epsilon: number): number {
+function levelDistance(state: SeriesState, { notch, epsilon }: Arrival, floor: number): number {
   const count = at(state, COUNT);
   const level =
     sumOf(state, VALUES, Math.min(count + 1, VALUE_COUNT)) / Math.min(count + 1, VALUE_COUNT);
   const spread = Math.sqrt(at(state, LEVEL_VARIANCE)) + 0.05 * floor + epsilon;
-  const distance = count <= LEVELS_FROM ? 0 : Math.abs(level - at(state, LEVEL_MEAN)) / spread;
+  const distance = count <= LEVELS_FROM ? 0 : beyond(level - at(state, LEVEL_MEAN), notch) / spread;
   follow(state, LEVEL_MEAN, level, 0.01);
   return distance;
 }
@@ -125,12 +131,8 @@ function add(state: SeriesState, tail: number, value: number, rarity: Rarity): n
 }
 
 /** Takes a reading in. `residual`: what the profile says of it. */
-export function rate(
-  state: SeriesState,
-  { value, epsilon }: Arrival,
-  residual: number,
-  rarity: Rarity,
-): void {
+export function rate(state: SeriesState, arrival: Arrival, residual: number, rarity: Rarity): void {
+  const { value, epsilon, notch } = arrival;
   const count = at(state, COUNT);
   const floor = 0.02 * Math.sqrt(at(state, VARIANCE)) + epsilon;
   follow(state, MEAN, value, 0.001);
@@ -143,21 +145,22 @@ export function rate(
   const many = sumOf(state, RESIDUALS, RESIDUAL_COUNT) / Math.min(count + 1, RESIDUAL_COUNT);
   rarity.surprise = Number.NEGATIVE_INFINITY;
   rarity.aspect = 'value';
-  let sum = add(state, VALUE, Math.abs(residual) + floor, rarity);
-  sum += add(state, FEW, Math.abs(few) + floor, rarity);
-  sum += add(state, MANY, Math.abs(many) + floor, rarity);
+  let sum = add(state, VALUE, beyond(residual, notch) + floor, rarity);
+  sum += add(state, FEW, beyond(few, notch) + floor, rarity);
+  sum += add(state, MANY, beyond(many, notch) + floor, rarity);
   if (ageDays(state) < PROFILE_DAYS) {
     sum = 0;
     rarity.surprise = Number.NEGATIVE_INFINITY;
   }
-  sum += add(state, LEVEL, levelDistance(state, floor, epsilon) + 0.02, rarity);
-  sum += add(state, DROP, Math.max(0, median - value) + floor, rarity);
+  sum += add(state, LEVEL, levelDistance(state, arrival, floor) + 0.02, rarity);
+  sum += add(state, DROP, Math.max(0, beyond(Math.max(0, median - value), notch)) + floor, rarity);
   rarity.total = Math.sqrt(sum);
 }
 
 /** 0 to 1, ½ an alert. */
 export function rarityScore(state: SeriesState, total: number): number {
-  const youth = isSmooth(state) ? (YOUNG_DAYS / Math.max(ageDays(state), 1e-5)) ** 2 : 0;
+  const young = isSmooth(state) ? YOUNG_DAYS : YOUNG_ROUGH_DAYS;
+  const youth = (young / Math.max(ageDays(state), 1e-5)) ** 2;
   return total / (total + HALF * (1 + youth));
 }
 

@@ -65,7 +65,10 @@ export const IS_COUNTER = 35;
 export const COUNTER_LAST = 36;
 export const COUNTER_TIME = 37;
 
-const SCALARS = 38;
+// grid.ts
+export const GRID = 38;
+
+const SCALARS = 39;
 
 export const HOURS = 24;
 /** By hour of the day. */

@@ -1,8 +1,8 @@
-import { AlertStates } from '../../src/alert/alert-state.ts';
 import { seededRandom, systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { LogRecord } from '../../src/base/reading.ts';
 import { Detector } from '../../src/detect/detector.ts';
+import { openAlarms } from '../../src/open-alarms.ts';
 import type { Config } from '../../src/ops/config.ts';
 
 /** What detection costs, in µs a reading whose payload is parsed already. */
@@ -31,15 +31,15 @@ function* readings(devices: number): Generator<LogRecord> {
 }
 
 /** µs a reading, slice by slice; what makes the readings is not counted. */
-function slicesOf(detect: Config['detect'], devices: number, slices: number): number[] {
-  const detector = new Detector({ ...detect, maxSeries: devices, logger: silentLogger });
-  const states = new AlertStates({ ...detect, log: 'bench' });
+function slicesOf(config: Config, devices: number, slices: number): number[] {
+  const detector = new Detector({ ...config.detect, maxSeries: devices, logger: silentLogger });
+  const alarms = openAlarms(config, { log: 'bench', stream: 'readings' });
   const source = readings(devices);
   return Array.from({ length: slices }, () => {
     const records = Array.from({ length: SLICE }, () => source.next().value as LogRecord);
     const startMs = systemClock.monoMs();
     for (const record of records) {
-      for (const verdict of detector.observe(record)) states.observe(verdict);
+      alarms.observe(record, detector.observe(record));
     }
     return ((systemClock.monoMs() - startMs) * 1_000) / SLICE;
   });
@@ -51,9 +51,9 @@ function median(numbers: readonly number[]): number {
 
 const micros = (cost: number) => cost.toFixed(2);
 
-export function costLines(detect: Config['detect']): string[] {
-  const hot = slicesOf(detect, 1, SLICES);
-  const many = slicesOf(detect, MANY, SLICES);
+export function costLines(config: Config): string[] {
+  const hot = slicesOf(config, 1, SLICES);
+  const many = slicesOf(config, MANY, SLICES);
   return [
     `one series:                    ${micros(median(hot))} µs a reading`,
     `${MANY} series in turn:         ${micros(median(many))} µs a reading`,

@@ -215,7 +215,7 @@ async function main(): Promise<void> {
   if (loaded.ok)
     say(
       'Cost',
-      costLines(loaded.config.detect).map((line) => `  ${line}`),
+      costLines(loaded.config).map((line) => `  ${line}`),
     );
 }
 

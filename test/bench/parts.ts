@@ -53,8 +53,6 @@ export function measureParts(): Array<[name: string, us: number]> {
     maxDevices: 1_000,
   });
   const detector = new Detector({
-    threshold: 8,
-    warmup: 30,
     maxSeries: 1_000,
     logger: silentLogger,
   });

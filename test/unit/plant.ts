@@ -84,7 +84,6 @@ class MemoryConsumer implements Consumer {
 
 interface PlantOptions {
   readonly coolDownMs?: number;
-  readonly threshold?: number;
   readonly maxSeries?: number;
   readonly limits?: Readonly<Record<string, Limit>>;
 }
@@ -142,8 +141,8 @@ export class Plant {
       this.stream,
       Number(this.state.stored.get(CURSOR) ?? this.stream.all.length),
     );
-    const { coolDownMs = 0, threshold = 8, maxSeries = 10, limits = {} } = options;
-    const detector = new Detector({ threshold, warmup: 5, maxSeries, logger });
+    const { coolDownMs = 0, maxSeries = 10, limits = {} } = options;
+    const detector = new Detector({ maxSeries, logger });
     const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 2, coolDownMs });
     const silence = new Silence({
       learned: false,

@@ -12,8 +12,6 @@ import { ALERT_OPTIONS } from './verdicts.ts';
 class Watch {
   readonly records = new Records();
   readonly detector = new Detector({
-    threshold: 8,
-    warmup: 30,
     maxSeries: 10_000,
     logger: silentLogger,
   });

@@ -11,7 +11,7 @@ import { Records } from './records.ts';
 
 // Detection of formats whose messages hold many samples, or lean on earlier ones.
 
-const OPTIONS = { threshold: 8, warmup: 2, maxSeries: 10, logger: silentLogger };
+const OPTIONS = { maxSeries: 10, logger: silentLogger };
 
 function sparkplugRecord(records: Records, type: string, metrics: readonly TestMetric[]) {
   const topic = `spBv1.0/plant/${type}/edge`;

@@ -7,8 +7,6 @@ import { Detector, type DetectorOptions } from '../../../src/detect/detector.ts'
 import { Records } from './records.ts';
 
 const OPTIONS: DetectorOptions = {
-  threshold: 8,
-  warmup: 30,
   maxSeries: 100,
   logger: silentLogger,
 };
@@ -56,7 +54,7 @@ describe('what is watched', () => {
   });
 
   it('tells devices and metrics apart', () => {
-    const detector = new Detector({ ...OPTIONS, warmup: 2 });
+    const detector = new Detector(OPTIONS);
     const records = new Records();
     for (let i = 0; i < 40; i++) {
       watch(detector, [records.next({ a: 1, b: 1000 }, 'd1'), records.next({ a: 1000 }, 'd2')]);
@@ -196,7 +194,7 @@ describe('the verdict', () => {
     const payload = fc.oneof(number, fc.dictionary(fc.string(), number), fc.jsonValue());
     fc.assert(
       fc.property(fc.array(payload, { maxLength: 80 }), (payloads) => {
-        const detector = new Detector({ ...OPTIONS, warmup: 2, threshold: 1000 });
+        const detector = new Detector(OPTIONS);
         const records = new Records();
         for (const one of watch(
           detector,
@@ -213,7 +211,7 @@ describe('the verdict', () => {
   });
 
   it('has a finite band between the largest numbers there are', () => {
-    const detector = new Detector({ ...OPTIONS, warmup: 2 });
+    const detector = new Detector(OPTIONS);
     const records = new Records();
     const swing = Array.from({ length: 50 }, (_, i) => records.next(i % 2 ? 1.7e308 : -1.7e308));
     for (const { expectedLow, expectedHigh } of watch(detector, swing)) {
@@ -233,13 +231,13 @@ describe('the stored state', () => {
       fc.property(runs, fc.array(fc.nat(200), { maxLength: 3 }), (readings, cuts) => {
         const records = new Records();
         const all = readings.map(({ device, value }) => records.next(value, device, `s/${device}`));
-        const straight = new Detector({ ...OPTIONS, warmup: 5 });
+        const straight = new Detector(OPTIONS);
         const expected = watch(straight, all);
         const store = new Map<string, string>();
         const verdicts: Verdict[] = [];
         let from = 0;
         for (const to of [...cuts.sort((a, b) => a - b), all.length]) {
-          const detector = new Detector({ ...OPTIONS, warmup: 5 });
+          const detector = new Detector(OPTIONS);
           detector.restore(store);
           verdicts.push(...watch(detector, all.slice(from, Math.max(from, to))));
           for (const [key, value] of detector.snapshot()) store.set(key, value ?? '');

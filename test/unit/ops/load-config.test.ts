@@ -42,7 +42,7 @@ describe('a good configuration', () => {
         '    dedup: { mode: id, windowMs: 60000 }',
         'gpio: { pin: 17, activeLow: true }',
         'log: { segmentBytes: 1048576 }',
-        'detect: { threshold: 7.5 }',
+        'detect: { maxSeries: 75 }',
       ].join('\n'),
     );
     expect(config.mqtt.port).toBe(0);
@@ -57,7 +57,7 @@ describe('a good configuration', () => {
     });
     expect(config.gpio).toEqual({ pin: 17, activeLow: true });
     expect(config.log).toMatchObject({ segmentBytes: 1_048_576, lingerMs: 5 });
-    expect(config.detect.threshold).toBe(7.5);
+    expect(config.detect.maxSeries).toBe(75);
   });
 
   test('takes an empty value for the default', () => {
