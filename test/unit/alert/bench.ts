@@ -1,6 +1,6 @@
 import type { AlertEvent } from '../../../src/alert/alert-event.ts';
 import { type AlertMessage, alertMessage } from '../../../src/alert/alert-message.ts';
-import { Alerter } from '../../../src/alert/alerter.ts';
+import { Alerter, type AlerterOptions } from '../../../src/alert/alerter.ts';
 import { newCounters } from '../../../src/base/counters.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -22,39 +22,47 @@ export class Bench {
   publish: (topic: string) => Promise<void> = async () => {};
   drive: () => void = () => {};
 
-  readonly alerter = new Alerter({
-    isStored: ({ alert }) => this.stored.has(alert),
-    append: async (alert) => {
-      await this.append();
-      const isNew = !this.stored.has(alert.alert);
-      this.stored.add(alert.alert);
-      if (isNew) this.told.push(`append ${alert.kind}`);
-      this.alerts.push(alert);
-      return isNew;
-    },
-    publish: async (topic, payload, retain) => {
-      await this.publish(topic);
-      const text = Buffer.from(payload).toString();
-      const kind = text === '' ? 'nothing' : JSON.parse(text).kind;
-      if (retain && text === '') this.retained.delete(topic);
-      else if (retain) this.retained.set(topic, JSON.parse(text).alert);
-      this.told.push(`publish ${topic} ${kind}${retain ? ' retained' : ''}`);
-    },
-    line: {
-      name: 'bench',
-      set: (active) => {
-        this.drive();
-        this.lineActive = active;
-        this.told.push(`line ${active ? 'on' : 'off'}`);
+  readonly alerter: Alerter;
+
+  constructor(over: Partial<Pick<AlerterOptions, 'untilSeen' | 'lineSeverity'>> = {}) {
+    this.alerter = new Alerter({ ...this.#options(), ...over });
+  }
+
+  #options(): AlerterOptions {
+    return {
+      isStored: ({ alert }) => this.stored.has(alert),
+      append: async (alert) => {
+        await this.append();
+        const isNew = !this.stored.has(alert.alert);
+        this.stored.add(alert.alert);
+        if (isNew) this.told.push(`append ${alert.kind}`);
+        this.alerts.push(alert);
+        return isNew;
       },
-      close() {},
-    },
-    untilSeen: false,
-    lineSeverity: 'info',
-    counters: this.counters,
-    clock: this.clock,
-    logger: this.#logger(),
-  });
+      publish: async (topic, payload, retain) => {
+        await this.publish(topic);
+        const text = Buffer.from(payload).toString();
+        const kind = text === '' ? 'nothing' : JSON.parse(text).kind;
+        if (retain && text === '') this.retained.delete(topic);
+        else if (retain) this.retained.set(topic, JSON.parse(text).alert);
+        this.told.push(`publish ${topic} ${kind}${retain ? ' retained' : ''}`);
+      },
+      line: {
+        name: 'bench',
+        set: (active) => {
+          this.drive();
+          this.lineActive = active;
+          this.told.push(`line ${active ? 'on' : 'off'}`);
+        },
+        close() {},
+      },
+      untilSeen: false,
+      lineSeverity: 'info',
+      counters: this.counters,
+      clock: this.clock,
+      logger: this.#logger(),
+    };
+  }
 
   async handle(event: AlertEvent): Promise<void> {
     this.alerter.see(event);
