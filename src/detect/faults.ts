@@ -6,6 +6,8 @@ import {
   COUNT,
   EQUAL_RUN,
   EQUAL_SHARE,
+  EVENT_FAULT,
+  GROSS_SHARE,
   HIGH,
   JUMP_1,
   JUMP_2,
@@ -35,7 +37,7 @@ export interface Gauge {
 /** A step of so many times the usual (root mean square) is a jump. */
 const JUMP = 9.5;
 /** And of so many times the third largest of the warm-up: some series jump by nature. */
-const JUMP_OF_WARM_UP = 2;
+const JUMP_OF_WARM_UP = 4;
 /** So many widths of the range beyond it. */
 const BEYOND = 0.5;
 /** At an hour at which much is usual, less is beyond. */
@@ -48,9 +50,12 @@ const STUCK = 15;
 /** A range of nothing is taken for so many notches, or for such a share of the value. */
 const LEAST_NOTCHES = 16;
 const LEAST_SHARE = 0.016;
-/** While learning: so many widths of the range so far beyond it, after so many readings. */
+/** Of any series, and while it is learnt: so many widths beyond, after so many readings. */
 const GROSS = 4;
 const GROSS_FROM = 30;
+const GROSS_GAIN = 0.001;
+const GROSS_RARE = 0.004;
+const GROSS_FIRST = 4;
 const WINSOR = 4;
 const FIRST = 20;
 /** What is usual follows within three days and a half, ... */
@@ -87,27 +92,31 @@ function noiseOf(state: SeriesState, size: number, epsilon: number): number {
   return Math.sqrt(mean);
 }
 
-/** How far beyond the range, in widths of it. */
+/** How far beyond the range, in widths of it. To be called before `stuckness`. */
 function beyond(state: SeriesState, arrival: Arrival, residual: number): number {
   const { value, epsilon, notch, sinceS } = arrival;
   const low = at(state, LOW);
   const high = at(state, HIGH);
-  const width = high - low;
   const count = at(state, COUNT);
-  if (count < FIRST) {
+  // What has never moved is known well.
+  const isConstant = at(state, EQUAL_RUN) >= count - 1;
+  const isFlat = high - low <= epsilon;
+  const least = Math.max(LEAST_NOTCHES * notch, isFlat ? LEAST_SHARE * Math.abs(low) : 0);
+  const width = Math.max(high - low, least + epsilon);
+  // A range of a few values would shrink to one of them.
+  if (count * (1 - at(state, EQUAL_SHARE)) < FIRST) {
     if (value > high) state[HIGH] = value;
     if (value < low) state[LOW] = value;
   } else {
     const gain = Math.max(Math.min(MAX_RANGE_GAIN, sinceS * RANGE_GAIN_S), 1 / count);
-    const pace = 0.5 * width * gain;
+    const pace = 0.5 * (high - low) * gain;
     state[HIGH] = high + pace * (value > high ? RANGE_SHARE : RANGE_SHARE - 1);
     state[LOW] = low - pace * (value < low ? RANGE_SHARE : RANGE_SHARE - 1);
   }
   const outside = Math.max(value - high, low - value);
   const far = Math.min(RESIDUAL_SHARE * Math.abs(residual), outside) - notch;
   if (far <= 0) return 0;
-  const least = Math.max(LEAST_NOTCHES * notch, width > epsilon ? 0 : LEAST_SHARE * Math.abs(low));
-  return far / Math.max(width, least + epsilon);
+  return (far / width) * (isConstant ? GROSS / BEYOND : 1);
 }
 
 function stuckness(state: SeriesState, step: number, gain: number): number {
@@ -116,6 +125,18 @@ function stuckness(state: SeriesState, step: number, gain: number): number {
   const share = at(state, EQUAL_SHARE) + gain * ((run > 0 ? 1 : 0) - at(state, EQUAL_SHARE));
   state[EQUAL_SHARE] = share;
   return run > 0 ? -run * Math.log(Math.min(1, 1.2 * share + 0.01)) : 0;
+}
+
+/** Whoever is gross now and then is not wrong: what has begun is another matter. */
+function isRarelyGross(state: SeriesState, range: number): boolean {
+  const count = at(state, COUNT);
+  const share = at(state, GROSS_SHARE);
+  const gain = Math.max(GROSS_GAIN, 1 / (count + 1));
+  state[GROSS_SHARE] = share + gain * ((range >= GROSS ? 1 : 0) - share);
+  return (
+    count >= GROSS_FROM &&
+    (share < Math.max(GROSS_RARE, GROSS_FIRST / (count + 1)) || at(state, EVENT_FAULT) > 0)
+  );
 }
 
 function rememberJump(state: SeriesState, jump: number): void {
@@ -156,16 +177,24 @@ export function gaugeFaults(
   const stuck = stuckness(state, step, gain);
   learnSmoothness(state, arrival, Math.abs(step) / steps);
   gauge.ratio = 0;
-  if (learned(state) < 1) {
-    rememberJump(state, jump);
-    if (at(state, COUNT) >= GROSS_FROM) take(gauge, 'range', range / GROSS);
+  if (isRarelyGross(state, range)) take(gauge, 'range', range / GROSS);
+  const isLearning = learned(state) < 1;
+  const jumpRatio = jumpOf(state, jump, size);
+  if (isLearning) {
+    rememberJump(state, size);
     return;
   }
-  const jumpRatio = jump / Math.max(JUMP, JUMP_OF_WARM_UP * at(state, JUMP_3));
   if (jumpRatio >= 0.5) state[JUMPED_AT] = at(state, COUNT);
   if (!isSmooth(state)) return;
   take(gauge, 'jump', jumpRatio);
   if (isTwoDaysOld(state)) take(gauge, 'range', range / BEYOND);
   take(gauge, 'noise', noise / NOISE);
   take(gauge, 'stuck', stuck / STUCK);
+}
+
+/** Beside what is usual, and what the warm-up has seen: a switch jumps each time. */
+function jumpOf(state: SeriesState, jump: number, size: number): number {
+  const third = at(state, JUMP_3);
+  const beside = third > 0 ? size / (JUMP_OF_WARM_UP * third) : Number.POSITIVE_INFINITY;
+  return Math.min(jump / JUMP, beside);
 }

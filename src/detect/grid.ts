@@ -11,7 +11,7 @@ const GRIDS = [
   5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5, 5e-6, 2e-6, 1e-6,
 ] as const;
 /** A grid coarser than this share of the value is none: 400 is no sensor of hundreds. */
-const GRID_SHARE = 0.01;
+const GRID_SHARE = 0.025;
 
 function isOn(value: number, grid: number): boolean {
   const notches = value / grid;

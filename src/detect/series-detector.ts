@@ -236,7 +236,8 @@ export class SeriesDetector {
   /** Undefined for anything that `save` of this version does not give. */
   static restore(bytes: Uint8Array): SeriesDetector | undefined {
     if (bytes.byteLength !== STATE_LENGTH * Float64Array.BYTES_PER_ELEMENT) return undefined;
-    const state = new Float64Array(bytes.slice().buffer);
+    // Copied: a Buffer may be a piece of a larger one, at any place in it.
+    const state = new Float64Array(Uint8Array.from(bytes).buffer);
     return new SeriesDetector(state);
   }
 

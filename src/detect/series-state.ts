@@ -68,7 +68,10 @@ export const COUNTER_TIME = 37;
 // grid.ts
 export const GRID = 38;
 
-const SCALARS = 39;
+/** faults.ts: share of readings that were far beyond any range. */
+export const GROSS_SHARE = 39;
+
+const SCALARS = 40;
 
 export const HOURS = 24;
 /** By hour of the day. */
