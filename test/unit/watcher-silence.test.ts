@@ -75,6 +75,23 @@ describe('a device that falls silent', () => {
     plant = new Plant();
   });
 
+  it('is told on flash no sooner than its state is there; the line does not wait', async () => {
+    await startPlant();
+    await plant.see(20, 20, 20);
+    const write = plant.state.write.bind(plant.state);
+    let saved = () => {};
+    vi.spyOn(plant.state, 'write').mockImplementation(async (changes) => {
+      await new Promise<void>((resolve) => (saved = resolve));
+      await write(changes);
+    });
+    await at(92_000);
+    expect([plant.lineActive, plant.alerts]).toEqual([true, []]);
+    saved();
+    await settle();
+    expect(kinds(plant.alerts)).toEqual(['begin']);
+    vi.restoreAllMocks();
+  });
+
   it('is an alert again if a crash forgot it: it ends, and is told anew', async () => {
     await startPlant();
     const { state } = plant;
