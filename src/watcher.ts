@@ -58,6 +58,7 @@ export class Watcher {
   #timer: NodeJS.Timeout | undefined;
   #ticking: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
+  #isSaving = false;
   /** While the state is being copied no record is taken. */
   #copying: Promise<void> | undefined;
   #unsaved = true;
@@ -106,14 +107,17 @@ export class Watcher {
    */
   #tick(): void {
     const { alarms, consumer, now } = this.#options;
-    const isBusy = this.#copying !== undefined || this.#taking || consumer.backlog() > 0;
+    const isBusy = this.#isSaving || this.#taking || consumer.backlog() > 0;
     if (isBusy || this.#toReplay !== undefined || this.#abort.signal.aborted) return;
     const { runMs, wallMs } = now();
     const events = alarms.advance(runMs, wallMs);
     if (events.length === 0) return;
-    for (const event of events) this.#raise(event);
-    // No reading has it: what a crash forgets here, nothing would raise again.
-    this.#saveNow();
+    // No reading has it, so nothing would raise it again: the state is stored before the alert. A
+    // crash in between raises it from there.
+    this.#unsaved = true;
+    const saved = this.#save();
+    this.#saving = this.#saving.then(() => saved);
+    for (const event of events) this.#raise(event, saved);
   }
 
   #saveNow(): void {
@@ -234,12 +238,13 @@ export class Watcher {
     this.#unsaved = true;
   }
 
-  /** Events of one series reach the flash one after the other. */
-  #raise(event: AlertEvent): void {
+  /** Events of one series reach the flash one after the other, and none before `ready`. */
+  #raise(event: AlertEvent, ready: Promise<void> = Promise.resolve()): void {
     if (!this.#options.alerter.see(event)) return;
     const series = JSON.stringify([event.device, event.metric]);
     const before = this.#last.get(series) ?? Promise.resolve();
     const raised = before
+      .then(() => ready)
       .then(() => this.#keep(event))
       .finally(() => {
         this.#pending.delete(raised);
@@ -279,14 +284,17 @@ export class Watcher {
     if (!this.#unsaved) return;
     const { state, logger, logBytes } = this.#options;
     this.#unsaved = false;
+    this.#isSaving = true;
     const atLogBytes = logBytes();
+    // All that the state of this moment has raised: nothing is taken while it is being copied.
+    const pending = [...this.#pending];
     try {
       const copying = this.#copy();
       this.#copying = copying;
       await copying.finally(() => {
         this.#copying = undefined;
       });
-      await Promise.all(this.#pending);
+      await Promise.all(pending);
       if (this.#unraised) return;
       await state.write(this.#changes);
       this.#changes.clear();
@@ -295,6 +303,8 @@ export class Watcher {
       this.#unsaved = true;
       const fields = { code: codeOf(error), error: messageOf(error) };
       logger.warn(fields, 'the state of detection could not be saved, trying again');
+    } finally {
+      this.#isSaving = false;
     }
   }
 

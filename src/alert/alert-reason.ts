@@ -13,7 +13,7 @@ export function shortNumber(value: number, spread: number): string {
 
 /** `40 min`: coarse, as people say it. */
 export function lasted(ms: number): string {
-  if (ms < 1.5 * MINUTE_MS) return `${Math.round(ms / 1000)} s`;
+  if (ms <= 1.5 * MINUTE_MS) return `${Math.round(ms / 1000)} s`;
   if (ms < 90 * MINUTE_MS) return `${Math.round(ms / MINUTE_MS)} min`;
   if (ms < 36 * 60 * MINUTE_MS) return `${Math.round(ms / MINUTE_MS / 60)} h`;
   return `${Math.round(ms / MINUTE_MS / 60 / 24)} days`;

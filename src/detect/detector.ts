@@ -80,7 +80,12 @@ function verdictOf(record: LogRecord, series: Series, value: number, of: Judgeme
   } as const;
   // Nearly never: the spread costs what all of the rest does.
   if (!of.isAnomalous) return verdict;
-  return { ...verdict, fault: of.fault, ...(of.oneIn === undefined ? {} : { oneIn: of.oneIn }) };
+  return {
+    ...verdict,
+    fault: of.fault,
+    ...(of.oneIn === undefined ? {} : { oneIn: of.oneIn }),
+    ...(of.lastedS > 0 ? { sinceRunMs: Math.max(0, runMs - 1_000 * of.lastedS) } : {}),
+  };
 }
 
 /**

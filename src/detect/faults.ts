@@ -180,11 +180,11 @@ export function gaugeFaults(
   if (isRarelyGross(state, range)) take(gauge, 'range', range / GROSS);
   const isLearning = learned(state) < 1;
   const jumpRatio = jumpOf(state, jump, size);
+  if (jumpRatio >= 0.5) state[JUMPED_AT] = at(state, COUNT);
   if (isLearning) {
     rememberJump(state, size);
     return;
   }
-  if (jumpRatio >= 0.5) state[JUMPED_AT] = at(state, COUNT);
   if (!isSmooth(state)) return;
   take(gauge, 'jump', jumpRatio);
   if (isTwoDaysOld(state)) take(gauge, 'range', range / BEYOND);

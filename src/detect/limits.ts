@@ -153,10 +153,7 @@ export class Limits {
       const names = last === undefined ? undefined : namesOf(key);
       const watched = names === undefined ? undefined : this.#watched(key, names as Verdict);
       if (watched?.hasRate && last !== undefined) watched.last = last;
-      else {
-        this.#series.delete(key);
-        this.#changed.add(key);
-      }
+      else this.#changed.add(key);
     }
   }
 }

@@ -10,12 +10,14 @@ import {
   COUNT,
   COUNTER_LAST,
   COUNTER_TIME,
+  EQUAL_RUN,
   EVENT_FAULT,
   EVENT_SINCE,
   FAULT_CALM,
   FAULT_PEAK,
   HIGH,
   HOLD_UNTIL,
+  INTERVAL,
   IS_COUNTER,
   JUMPED_AT,
   LAST,
@@ -43,6 +45,8 @@ export interface Judgement {
   isAnomalous: boolean;
   /** What it looks most like. */
   fault: Fault;
+  /** For so long before the reading it was like that already, s; of what is stuck. */
+  lastedS: number;
   /** About one reading in so many is as unusual; undefined where that is not known. */
   oneIn: number | undefined;
   /** What was to be expected at this hour, before the reading. */
@@ -69,7 +73,7 @@ const FAULT_CODES = ['spike', 'shift', 'drift', 'noise', 'stuck', 'range'] as co
 
 /** A reading that is not judged: no number, or a counter's reset. */
 function nothing(state: SeriesState, value: number): Judgement {
-  const none = { onset: 0, level: 0, isAnomalous: false, fault: 'spike' as const };
+  const none = { onset: 0, level: 0, isAnomalous: false, fault: 'spike' as const, lastedS: 0 };
   return { ...none, oneIn: undefined, low: value, high: value, learned: learned(state) };
 }
 
@@ -221,6 +225,7 @@ export class SeriesDetector {
       level: Math.max(shown, onset),
       isAnomalous,
       fault: eventFault(state, kind),
+      lastedS: kind === 'stuck' ? at(state, EQUAL_RUN) * at(state, INTERVAL) : 0,
       oneIn: oneInOf(state, score),
       low: grown.from + grown.unit * band.low,
       high: grown.from + grown.unit * band.high,

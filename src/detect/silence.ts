@@ -50,6 +50,8 @@ interface Timer {
   /** The reading from which the present gap is counted: bursts count as one. */
   gapRunMs: number;
   isSilent: boolean;
+  /** After which it is silent, ms; none: nobody can say. */
+  limitMs: number | undefined;
   /** When it is looked at next; none: it has no limit. */
   dueMs: number | undefined;
 }
@@ -84,7 +86,7 @@ const NONE: Heard = { fallen: [], heard: [] };
 export class Silence {
   readonly #options: SilenceOptions;
   readonly #scopes: readonly LimitScope[];
-  readonly #devices = new Map<string, Timer[]>();
+  readonly #devices = new Map<string, readonly Timer[]>();
   readonly #deadlines = new Deadlines<Timer>();
   /** Run clock at restarts, ascending. */
   #starts: number[] = [];
@@ -175,7 +177,7 @@ export class Silence {
 
   /** Until when those that fall with it are waited for. */
   #gatherMs(timer: Timer, atMs: number): number {
-    return atMs + Math.min(GATHER_MS, (this.#limitMs(timer) ?? 0) / 2);
+    return atMs + Math.min(GATHER_MS, (timer.limitMs ?? 0) / 2);
   }
 
   /** The next of the due ones that fall together, and when; never if there are none. */
@@ -204,8 +206,7 @@ export class Silence {
   }
 
   /** `heard`: the reading that ends the silence. */
-  #verdict({ device, scope, last, ...timer }: Timer, at: Last, heard?: Last): Verdict {
-    const limitMs = this.#limitMs({ device, scope, last, ...timer }) ?? 0;
+  #verdict({ device, scope, last, limitMs = 0 }: Timer, at: Last, heard?: Last): Verdict {
     const limit = scope && { name: scope.name, severity: scope.limit.severity };
     return {
       device,
@@ -229,7 +230,7 @@ export class Silence {
     const gapMs = last.runMs - timer.gapRunMs;
     if (timer.scope === undefined && gapMs >= BURST_MS) {
       const isBroken = this.#starts.some((at) => at >= timer.gapRunMs && at <= last.runMs);
-      if (!isBroken) timer.gaps = withGap(timer.gaps, gapMs, timer.isSilent);
+      if (!isBroken) this.#learn(timer, gapMs);
       timer.gapRunMs = last.runMs;
     }
     timer.isSilent = false;
@@ -237,6 +238,11 @@ export class Silence {
     timer.last = last.runMs < timer.last.runMs ? { ...last, runMs: timer.last.runMs } : last;
     this.#changed.add(timer.device);
     this.#arm(timer);
+  }
+
+  #learn(timer: Timer, gapMs: number): void {
+    timer.gaps = withGap(timer.gaps, gapMs, timer.isSilent);
+    timer.limitMs = this.#limitOf(timer, this.#devices.get(timer.device) ?? []);
   }
 
   #arm(timer: Timer): void {
@@ -251,25 +257,29 @@ export class Silence {
     this.#deadlines.add(atMs, timer);
   }
 
-  #limitMs({ device, scope, gaps }: Omit<Timer, 'dueMs'>): number | undefined {
-    const { factor, minMs } = this.#options;
+  /** `all`: those of its device. */
+  #limitOf({ scope, gaps }: Timer, all: readonly Timer[]): number | undefined {
     const seconds = scope?.limit.silenceSeconds;
     if (seconds !== undefined) return seconds * 1000;
     // What a person has set for a device goes before what is learned of it.
-    const timers = this.#devices.get(device);
-    if (timers?.some((timer) => timer.scope !== undefined)) return undefined;
-    return silentAfterMs(gaps, { factor, minMs });
+    const isSet = all.some((timer) => timer.scope !== undefined);
+    return isSet ? undefined : silentAfterMs(gaps, this.#options);
+  }
+
+  #setTimers(device: string, timers: readonly Timer[]): void {
+    for (const timer of timers) timer.limitMs = this.#limitOf(timer, timers);
+    this.#devices.set(device, timers);
   }
 
   #deadline(timer: Timer): number | undefined {
-    const limitMs = this.#limitMs(timer);
+    const { limitMs } = timer;
     if (limitMs === undefined) return undefined;
     return this.#baseMs(timer).atMs + limitMs + this.#options.graceMs;
   }
 
   /** Since when it counts: the last reading, or a restart since. */
   #baseMs(timer: Timer): { readonly atMs: number; readonly isStart: boolean } {
-    const limitMs = (this.#limitMs(timer) ?? 0) + this.#options.graceMs;
+    const limitMs = (timer.limitMs ?? 0) + this.#options.graceMs;
     let base = { atMs: timer.last.runMs, isStart: false };
     for (const atMs of this.#starts) {
       if (atMs >= base.atMs && atMs <= base.atMs + limitMs) base = { atMs, isStart: true };
@@ -294,7 +304,7 @@ export class Silence {
     const added = scopes.map((scope) => newTimer(device, scope, last));
     if (isNew && added.length === 0) return [];
     const timers = [...(known ?? []), ...added];
-    this.#devices.set(device, timers);
+    this.#setTimers(device, timers);
     return timers;
   }
 
@@ -323,7 +333,7 @@ export class Silence {
       const timers = this.#devices.size < this.#options.maxDevices ? this.#restored(key, text) : [];
       const [first] = timers;
       if (first === undefined) this.#obsolete.push(key);
-      else this.#devices.set(first.device, timers);
+      else this.#setTimers(first.device, timers);
     }
     for (const timers of this.#devices.values()) {
       for (const timer of timers) if (!timer.isSilent) this.#arm(timer);
@@ -337,7 +347,7 @@ export class Silence {
         const scope = this.#scopes.find(({ name }) => name === limit);
         const isKnown = limit === undefined ? this.#options.learned : scope?.hasDevice(device);
         if (isKnown !== true || !Number.isFinite(timer.last.runMs)) return [];
-        return { ...timer, device, scope, gaps, dueMs: undefined };
+        return { ...timer, device, scope, gaps, limitMs: undefined, dueMs: undefined };
       });
     } catch {
       return [];
@@ -347,7 +357,7 @@ export class Silence {
 
 function newTimer(device: string, scope: LimitScope | undefined, last: Last): Timer {
   const { runMs } = last;
-  const never = { isSilent: false, dueMs: undefined };
+  const never = { isSilent: false, limitMs: undefined, dueMs: undefined };
   return { device, scope, last, gaps: NO_GAPS, gapRunMs: runMs, ...never };
 }
 

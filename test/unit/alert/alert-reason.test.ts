@@ -135,7 +135,7 @@ describe('silence and floods, in words', () => {
 
 it.each([
   [0, '0 s'],
-  [89_000, '89 s'],
+  [90_000, '90 s'],
   [40 * MIN, '40 min'],
   [12 * 60 * MIN, '12 h'],
   [72 * 60 * MIN, '3 days'],

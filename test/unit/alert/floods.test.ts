@@ -149,3 +149,49 @@ it('a flood that is forgotten takes its alerts along', () => {
   expect(states.active()).toEqual([]);
   expect(states.heard(heard('a', 20))).toEqual([]);
 });
+
+/** All is stored, but what `lost` picks, and taken up again. */
+function reopened(states: AlertStates, lost: (key: string) => boolean = () => false): AlertStates {
+  const next = new AlertStates(OPTIONS);
+  const stored = [...states.snapshot()].flatMap(([key, value]): Array<[string, string]> => {
+    if (value === undefined) return [];
+    return [[key, lost(key) ? '{' : value]];
+  });
+  const unreadable = next.restore(new Map(stored));
+  expect(unreadable).toEqual(stored.map(([key]) => key).filter(lost));
+  return next;
+}
+
+/** A flood of `d`, which is calm since second 10; `a`, `b` and `c` last, told by themselves. */
+function quietFlood(): AlertStates {
+  const states = new AlertStates(OPTIONS);
+  for (const [i, metric] of ['a', 'b', 'c', 'd'].entries()) {
+    states.observe(verdict(50, i, { metric }));
+  }
+  states.observe(verdict(1, 10, { metric: 'd' }));
+  return states;
+}
+
+it('a flood that is calm goes on with the next alert of its device', () => {
+  const states = quietFlood();
+  expect(told(states.observe(verdict(50, 12, { metric: 'e' })))).toEqual([]);
+  expect(told(states.observe(verdict(1, 25, { metric: 'd' })))).toEqual([]);
+  expect(told(states.observe(verdict(1, 26, { metric: 'e' })))).toEqual([]);
+  expect(told(states.observe(verdict(1, 36, { metric: 'd' })))).toEqual(['end d1 flood 5']);
+});
+
+it('a flood that is calm ends after a restart, too', () => {
+  const states = reopened(quietFlood());
+  expect(told(states.observe(verdict(1, 19, { metric: 'd' })))).toEqual([]);
+  expect(told(states.observe(verdict(1, 20, { metric: 'd' })))).toEqual(['end d1 flood 4']);
+});
+
+it('of a flood that cannot be read each alert is told by itself', () => {
+  const states = new AlertStates(OPTIONS);
+  for (const [i, metric] of ['a', 'b', 'c', 'd'].entries()) {
+    states.observe(verdict(50, i, { metric }));
+  }
+  const again = reopened(states, (key) => key.startsWith('alert/flood/'));
+  expect(told(again.active())).toEqual(['a', 'b', 'c', 'd'].map((one) => `begin d1 ${one} 1`));
+  expect(told(again.observe(verdict(1, 10, { metric: 'd' })))).toEqual(['end d1 d 1']);
+});

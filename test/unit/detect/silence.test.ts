@@ -115,6 +115,13 @@ describe('a device that sends each minute', () => {
   });
 });
 
+it('a device that sends more often from now on is silent sooner', () => {
+  const silence = new Silence(OPTIONS);
+  for (let i = 0; i <= 16; i++) silence.observe(record('a', i * 600));
+  for (let i = 1; i <= 32; i++) silence.observe(record('a', 9_600 + i * 230));
+  expect(at(silence, 17_710)).toEqual([['a 17710']]);
+});
+
 it('a device that sends several things at a time is no irregular one', () => {
   const silence = new Silence(OPTIONS);
   for (let i = 0; i <= 20; i++) {
