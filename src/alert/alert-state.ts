@@ -190,11 +190,13 @@ export class AlertStates {
   }
 
   /**
-   * Takes up what `snapshot` gave; other keys are passed over. Returns the keys that can't be read:
+   * Takes up what `snapshot` gave, in place of all that is there; other keys are passed over. Returns the keys that can't be read:
    * a cache must not keep the gateway from starting.
    */
   restore(entries: ReadonlyMap<string, string>): string[] {
     const unreadable: string[] = [];
+    this.#series.clear();
+    this.#changed.clear();
     for (const [key, text] of entries) {
       if (!key.startsWith(PREFIX)) continue;
       const state = storedState(text);
