@@ -167,10 +167,17 @@ const detect = v.strictObject({
   clearScore: decimal(4, 0, 1000, 'Score below which a value counts as normal again.'),
   warmup: whole(30, 2, 100_000, 'Values of a series that are learnt from before any alert.'),
   maxSeries: whole(
-    10_000,
+    50_000,
     1,
     1_000_000,
     'Series (device and metric) watched; beyond it new ones are not.',
+  ),
+  hotSeries: whole(
+    10_000,
+    1,
+    1_000_000,
+    'Series of a stream whose states are kept ready in memory: those that sent last. The others ' +
+      'are read back from the state store when their device sends again.',
   ),
   coolDownMs: whole(
     60_000,

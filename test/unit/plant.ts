@@ -3,9 +3,9 @@ import { AlertStates } from '../../src/alert/alert-state.ts';
 import { Alerter } from '../../src/alert/alerter.ts';
 import { newCounters } from '../../src/base/counters.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
-import type { LogRecord } from '../../src/base/reading.ts';
+import type { LogRecord, RecordPosition } from '../../src/base/reading.ts';
 import { Detector } from '../../src/detect/detector.ts';
-import type { Consumer } from '../../src/log/consumer.ts';
+import type { EarlyConsumer } from '../../src/log/consumer.ts';
 import { Watcher } from '../../src/watcher.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type MemoryState, memoryState } from '../support/memory-state.ts';
@@ -14,6 +14,7 @@ import { Records } from './detect/records.ts';
 
 export const LOG = 'a1b2';
 export const CURSOR = 'cursor/detect/readings';
+export const INDEX = `watch/${LOG}/readings/detect/index/0`;
 
 /** A stream in memory that outlives its consumers. */
 class Stream {
@@ -22,6 +23,32 @@ class Stream {
   wake: () => void = () => {};
   /** Records after the last one that count as waiting until a reader finds them gone. */
   lost = 0;
+  /** Records that are on flash; the rest is on the way. */
+  durable = Number.POSITIVE_INFINITY;
+  isWithdrawn = false;
+  #waiting: Array<{ end: number; tell: (isDurable: boolean) => void }> = [];
+
+  durableTo(end: number): Promise<boolean> {
+    if (this.isWithdrawn) return Promise.resolve(false);
+    if (end <= this.durable) return Promise.resolve(true);
+    return new Promise((tell) => this.#waiting.push({ end, tell }));
+  }
+
+  /** So many are on flash from now on. */
+  commit(count: number): void {
+    this.durable = count;
+    for (const { end, tell } of this.#waiting) if (end <= count) tell(true);
+    this.#waiting = this.#waiting.filter(({ end }) => end > count);
+  }
+
+  /** The rest never will be. */
+  withdraw(): void {
+    this.isWithdrawn = true;
+    this.all.length = this.durable;
+    this.#records.goBack(this.durable);
+    for (const { tell } of this.#waiting.splice(0)) tell(false);
+    this.wake();
+  }
 
   add(...values: number[]): void {
     this.addOf('d1', ...values);
@@ -33,7 +60,7 @@ class Stream {
   }
 }
 
-class MemoryConsumer implements Consumer {
+class MemoryConsumer implements EarlyConsumer {
   readonly name = 'detect';
   readonly stream = 'readings';
   rewinds = 0;
@@ -52,7 +79,7 @@ class MemoryConsumer implements Consumer {
   }
 
   async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.isWithdrawn) {
       const records = this.#of.all.slice(this.#next, this.#next + maxRecords);
       this.#next += records.length;
       if (records.length > 0) return records;
@@ -71,6 +98,24 @@ class MemoryConsumer implements Consumer {
 
   rewind(): void {
     this.rewinds += 1;
+    this.#next = this.handledCount;
+  }
+
+  get isWithdrawn(): boolean {
+    return this.#of.isWithdrawn;
+  }
+
+  isDurable({ offset }: RecordPosition): Promise<boolean> {
+    return this.#of.durableTo(offset + 1);
+  }
+
+  handledIsDurable(): Promise<boolean> {
+    return this.#of.durableTo(this.handledCount);
+  }
+
+  goBack(stored: string | undefined): void {
+    this.#of.isWithdrawn = false;
+    this.handledCount = Number(stored);
     this.#next = this.handledCount;
   }
 
@@ -122,14 +167,21 @@ export class Plant {
     await alerter.endOrphans(() => true);
   }
 
-  async start(options: { coolDownMs?: number; threshold?: number; maxSeries?: number } = {}) {
+  async start(
+    options: {
+      coolDownMs?: number;
+      threshold?: number;
+      maxSeries?: number;
+      hotSeries?: number;
+    } = {},
+  ) {
     const { alerter, counters, logger } = await this.#openAlerter();
     const consumer = new MemoryConsumer(
       this.stream,
       Number(this.state.stored.get(CURSOR) ?? this.stream.all.length),
     );
-    const { coolDownMs = 0, threshold = 8, maxSeries = 10 } = options;
-    const detector = new Detector({ threshold, warmup: 5, maxSeries, logger });
+    const { coolDownMs = 0, threshold = 8, maxSeries = 10, hotSeries = 10 } = options;
+    const detector = new Detector({ threshold, warmup: 5, maxSeries, hotSeries, logger });
     const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 2, coolDownMs });
     const watcher = new Watcher({
       log: LOG,
