@@ -322,10 +322,18 @@ export class Watcher {
       const durable = consumer.handledIsDurable();
       await Promise.all([durable, this.#raised.allKept()]);
       if (!(await durable) || this.#raised.isUnstored) return;
-      for (const part of snapshot.parts) await state.write(this.#named(part));
+      let last: ReadonlyMap<string, Uint8Array> = new Map();
+      for (const part of snapshot.parts) {
+        if (last.size > 0) await state.write(this.#named(last));
+        last = part;
+      }
       const { index, states } = snapshot.ending();
       for (const [key, value] of index) this.#changes.set(this.#prefix + key, value);
-      await state.write(new Map([...this.#changes, ...this.#named(states)]));
+      const all = new Map<string, string | Uint8Array | undefined>(this.#changes);
+      for (const [key, value] of [...this.#named(states), ...this.#named(last)]) {
+        all.set(key, value);
+      }
+      await state.write(all);
       isStored = true;
       this.#changes.clear();
       this.#savedAtLogBytes = atLogBytes;

@@ -85,8 +85,12 @@ class MemoryConsumer implements EarlyConsumer {
       if (records.length > 0) return records;
       this.#of.lost = 0;
       await new Promise<void>((resolve) => {
-        this.#of.wake = resolve;
-        signal.addEventListener('abort', () => resolve(), { once: true });
+        const wake = () => {
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.#of.wake = wake;
+        signal.addEventListener('abort', wake, { once: true });
       });
     }
     return [];
