@@ -85,8 +85,14 @@ async function readThrough(db: ClassicLevel<string, string>): Promise<void> {
   }
 }
 
+/**
+ * LevelDB maps the files that it has open into memory, whole: by its own measure that would be as
+ * much as there is of series. These are 64 files of 1 MiB, the fewest that it takes.
+ */
+const SMALL_FILES = { maxOpenFiles: 74, maxFileSize: 1024 * 1024 };
+
 async function openLevel(folder: string): Promise<MendingLevel> {
-  const db = new MendingLevel(folder);
+  const db = new MendingLevel(folder, SMALL_FILES);
   try {
     await db.open();
     await readThrough(db);
@@ -154,6 +160,7 @@ interface Writes {
 
 const WritingLevel = ClassicLevel as unknown as new (
   folder: string,
+  options: typeof SMALL_FILES,
 ) => ClassicLevel<string, string> & Writes;
 
 /**
