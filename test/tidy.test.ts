@@ -41,6 +41,7 @@ const ENTRY_POINTS = [
     'log',
     'log-process',
     'dedup',
+    'series',
     'uplink',
     'far-count',
     'drain',

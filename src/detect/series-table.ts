@@ -223,7 +223,7 @@ export class SeriesTable<S extends SeriesState> {
     if (part.size > 0) yield part;
   }
 
-  /** Then: what makes them count, to be stored in one write with the position; undefined deletes. */
+  /** Then: what makes them count, in one write with the position; undefined deletes. */
   ending(): {
     readonly index: Map<string, string | undefined>;
     readonly states: Map<string, undefined>;

@@ -2,7 +2,7 @@ import type { LogRecord } from '../base/reading.ts';
 import type { Batch } from './batch.ts';
 import type { Stream } from './stream.ts';
 
-/** Where one reader is in the batches of a journal that are not durable: it gets each record once. */
+/** Where one reader is in the batches of a journal that are not durable: each record once. */
 export class PendingCursor {
   readonly #stream: Stream;
   readonly #next: number[];
