@@ -17,11 +17,15 @@ export interface AlarmsOptions {
  * says depends on the readings and moments that it is told, in their order.
  */
 export class Alarms {
-  readonly #states: AlertStates;
-  readonly #limits: Limits;
-  readonly #silence: Silence;
+  readonly #open: () => AlarmsOptions;
+  #states: AlertStates;
+  #limits: Limits;
+  #silence: Silence;
 
-  constructor({ states, limits, silence }: AlarmsOptions) {
+  /** `open`: new ones, that know nothing yet. */
+  constructor(open: () => AlarmsOptions) {
+    this.#open = open;
+    const { states, limits, silence } = open();
     this.#states = states;
     this.#limits = limits;
     this.#silence = silence;
@@ -84,13 +88,17 @@ export class Alarms {
   }
 
   /**
-   * Takes up what `snapshot` gave. `isLearned`: detection has a place for the series. Returns the
+   * Takes up what `snapshot` gave, in place of all it knows. `isLearned`: detection has a place for the series. Returns the
    * keys of alerts that can't be read.
    */
   restore(
     entries: ReadonlyMap<string, string>,
     isLearned: (device: string, metric: string) => boolean,
   ): string[] {
+    const { states, limits, silence } = this.#open();
+    this.#states = states;
+    this.#limits = limits;
+    this.#silence = silence;
     this.#limits.restore(entries);
     this.#silence.restore(entries);
     const unreadable = this.#states.restore(entries);

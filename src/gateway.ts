@@ -22,10 +22,10 @@ import { gatewayId } from './gateway-id.ts';
 import { type Broker, openBroker } from './ingest/broker.ts';
 import { openLocalSocket } from './local-socket.ts';
 import { checkpointKey } from './log/checkpoint.ts';
+import { JournalEarlyConsumer } from './log/early-consumer.ts';
 import type { Journal } from './log/journal.ts';
 import { DETECT } from './log/own-consumers.ts';
 import type { DroppedOffsets } from './log/retention.ts';
-import { StreamConsumer } from './log/stream-consumer.ts';
 import { openAlarms } from './open-alarms.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
@@ -259,7 +259,7 @@ export class Gateway {
     for (const [stream, { rules }] of watched) {
       const stored = await level.state.get(checkpointKey(DETECT, stream));
       const journal: Journal = stores.telemetry;
-      const consumer = new StreamConsumer({
+      const consumer = new JournalEarlyConsumer({
         name: DETECT,
         stream,
         journal,

@@ -15,14 +15,17 @@ export function openAlarms(
   const { alerts, detect, flash, limits } = config;
   const lingerMs = config.streams[stream]?.lingerMs ?? config.log.lingerMs;
   const stretchedMs = flash.budgetMBPerDay === 0 ? 0 : flash.maxLingerMs;
-  const silence = new Silence({
+  const timing = {
     learned: alerts.silence.enabled,
     factor: alerts.silence.factor,
     minMs: alerts.silence.minSeconds * 1000,
     limits,
     graceMs: Math.max(lingerMs, stretchedMs) + HANDLING_MS,
     maxDevices: detect.maxSeries,
-  });
-  const states = new AlertStates({ ...alerts, log });
-  return new Alarms({ states, limits: new Limits(limits), silence });
+  };
+  return new Alarms(() => ({
+    states: new AlertStates({ ...alerts, log }),
+    limits: new Limits(limits),
+    silence: new Silence(timing),
+  }));
 }

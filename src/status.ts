@@ -67,6 +67,9 @@ export interface Status extends Counters {
     readonly series: number;
     /** Values since the start that were not: `detect.maxSeries`, or their names. */
     readonly unwatched: number;
+    /** States that are ready in memory; states that wait there, as bytes, for a checkpoint. */
+    readonly hot: number;
+    readonly waiting: number;
   };
   readonly audit: AuditStatus;
   readonly log: { readonly telemetry: LogStatus; readonly events: LogStatus };
@@ -141,6 +144,8 @@ export function statusOf(parts: StatusParts): Status {
     detect: {
       series: sum(parts.detectors.map(({ watched }) => watched)),
       unwatched: sum(parts.detectors.map(({ unwatched }) => unwatched)),
+      hot: sum(parts.detectors.map(({ inMemory }) => inMemory.hot)),
+      waiting: sum(parts.detectors.map(({ inMemory }) => inMemory.packed)),
     },
     audit: parts.audit,
     dedupIds: sum(parts.keepers.map(({ dedup }) => dedup.size().ids)),

@@ -5,14 +5,17 @@ import type { Alerter } from './alert/alerter.ts';
 import { codeOf, messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import type { LogRecord } from './base/reading.ts';
-import type { Detector } from './detect/detector.ts';
-import type { Consumer } from './log/consumer.ts';
-import type { StateStore } from './os/state-store.ts';
+import type { Detector, DetectorSnapshot, Evicted, Measured } from './detect/detector.ts';
+import { entryOf, stateKeysOf } from './detect/series-index.ts';
+import { checkpointKey } from './log/checkpoint.ts';
+import type { EarlyConsumer } from './log/consumer.ts';
+import { SERIES_ROOT, type StateStore } from './os/state-store.ts';
+import { RaisedEvents } from './raised-events.ts';
 
 export interface WatcherOptions {
   /** Names the log that the consumer reads. */
   readonly log: string;
-  readonly consumer: Consumer;
+  readonly consumer: EarlyConsumer;
   readonly detector: Detector;
   readonly alarms: Alarms;
   readonly alerter: Alerter;
@@ -28,6 +31,8 @@ export interface WatcherOptions {
 const RECORDS_PER_TURN = 256;
 const MAX_PENDING_ALERTS = 64;
 const RETRY_MS = 1_000;
+/** Series that are read back at one time. */
+const MAX_FETCHED = 256;
 /** How long a replay waits for its next record before it looks whether there is one. */
 const MAX_PATIENCE_MS = 1_000;
 /** How often silence is looked for. */
@@ -38,55 +43,50 @@ const ROOT = 'watch/';
  * log. A crash costs reading that much of the log again.
  */
 const LOG_BYTES_PER_STATE_BYTE = 20;
-/** Entries made between two turns of the event loop: about 2 ms on a board. */
-const ENTRIES_PER_TURN = 50;
-
 /**
- * The consumer "detect": readings from the log → detector → alert. Live and replay are one path:
- * after a crash it goes on from its checkpoint with the state of that moment, and raises the same
- * alerts with the same ids, which the alerts stream already knows.
+ * The consumer "detect": readings → detector → alert, as soon as they are appended. Live and replay
+ * are one path: after a crash it goes on from its checkpoint with the state of that moment, and
+ * raises the same alerts with the same ids, which the alerts stream already knows. If readings that
+ * it has seen are withdrawn, since the log could not be written, it does the same.
  */
 export class Watcher {
   readonly #options: WatcherOptions;
   readonly #prefix: string;
+  /** Of the states of series. */
+  readonly #seriesPrefix: string;
   readonly #abort = new AbortController();
   /** Alert events on their way to flash. A checkpoint waits for them. */
-  readonly #pending = new Set<Promise<void>>();
-  /** The last of them, by series. */
-  readonly #last = new Map<string, Promise<void>>();
+  readonly #raised: RaisedEvents;
   #loop: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #ticking: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
+  /** While some records are measured and not judged yet, there is no moment for a checkpoint. */
+  #taking: Promise<void> | undefined;
   #isSaving = false;
-  /** While the state is being copied no record is taken. */
-  #copying: Promise<void> | undefined;
   #unsaved = true;
   #savedAtLogBytes = 0;
   /** Changes since the last write that succeeded. */
   readonly #changes = new Map<string, string | undefined>();
   /** Records have been read and wait to be taken. */
-  #taking = false;
-  /** An alert could not be stored before the stop: no checkpoint may pass it. */
-  #unraised = false;
+  #isTaking = false;
+  /** The records that were measured last were not judged before the stop. */
+  #isUnjudged = false;
   /** Records of before the start that are still to be read again; undefined: none. */
   #toReplay: number | undefined;
 
   constructor(options: WatcherOptions) {
     this.#options = options;
-    this.#prefix = `${ROOT}${options.log}/${options.consumer.stream}/`;
+    const place = `${options.log}/${options.consumer.stream}/`;
+    this.#prefix = `${ROOT}${place}`;
+    this.#seriesPrefix = `${SERIES_ROOT}/${place}`;
+    this.#raised = new RaisedEvents({ ...options, signal: this.#abort.signal });
   }
 
   /** Takes up the state of the last checkpoint and starts to read. */
   async start(): Promise<void> {
-    const { consumer, detector, alarms, checkpointMs } = this.#options;
-    const stored = await this.#stored();
-    detector.restore(stored);
-    const isLearned = (device: string, metric: string) => detector.watches(device, metric);
-    for (const key of alarms.restore(stored, isLearned)) {
-      this.#changes.set(this.#prefix + key, undefined);
-      this.#options.logger.warn({ key }, 'the state of an alert is not readable and is forgotten');
-    }
+    const { consumer, alarms, checkpointMs } = this.#options;
+    this.#restore(await this.#stored());
     // A first checkpoint before the first reading: a crash before the next one then forgets
     // nothing.
     await this.#save();
@@ -107,7 +107,7 @@ export class Watcher {
    */
   #tick(): void {
     const { alarms, consumer, now } = this.#options;
-    const isBusy = this.#isSaving || this.#taking || consumer.backlog() > 0;
+    const isBusy = this.#isSaving || this.#isTaking || consumer.backlog() > 0;
     if (isBusy || this.#toReplay !== undefined || this.#abort.signal.aborted) return;
     const { runMs, wallMs } = now();
     const events = alarms.advance(runMs, wallMs);
@@ -117,7 +117,8 @@ export class Watcher {
     this.#unsaved = true;
     const saved = this.#save();
     this.#saving = this.#saving.then(() => saved);
-    for (const event of events) this.#raise(event, saved);
+    const isReady = saved.then(() => true);
+    for (const event of events) this.#raised.raise(event, isReady);
   }
 
   #saveNow(): void {
@@ -131,9 +132,30 @@ export class Watcher {
     const stored = new Map<string, string>();
     for (const [key, value] of await state.entries(ROOT)) {
       if (key.startsWith(this.#prefix)) stored.set(key.slice(this.#prefix.length), value);
-      else if (!key.startsWith(`${ROOT}${log}/`)) this.#changes.set(key, undefined);
+      else if (!key.startsWith(`${ROOT}${log}/`)) this.#forget(key);
     }
     return stored;
+  }
+
+  /** An entry of another log, and the states that it leads to. */
+  #forget(key: string): void {
+    this.#changes.set(key, undefined);
+    const [log, stream, ...rest] = key.slice(ROOT.length).split('/');
+    const entry = entryOf(rest.join('/'));
+    if (entry === undefined) return;
+    for (const state of stateKeysOf(entry)) {
+      this.#changes.set(`${SERIES_ROOT}/${log}/${stream}/${state}`, undefined);
+    }
+  }
+
+  #restore(stored: ReadonlyMap<string, string>): void {
+    const { detector, alarms, logger } = this.#options;
+    detector.restore(stored);
+    const isLearned = (device: string, metric: string) => detector.watches(device, metric);
+    for (const key of alarms.restore(stored, isLearned)) {
+      this.#changes.set(this.#prefix + key, undefined);
+      logger.warn({ key }, 'the state of an alert is not readable and is forgotten');
+    }
   }
 
   #isDue(): boolean {
@@ -157,16 +179,16 @@ export class Watcher {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
+        if (consumer.isWithdrawn) await this.#goBack();
         await this.#settle();
         const records = await this.#read();
-        this.#taking = records.length > 0;
-        while (this.#copying !== undefined) await this.#copying;
-        for (const record of records) this.#take(record);
-        this.#taking = false;
+        this.#isTaking = records.length > 0;
+        await this.#takeAll(records);
+        this.#isTaking = false;
         if (this.#toReplay !== undefined) this.#toReplay -= records.length;
         // Records that are in memory come without one: acknowledgements are waiting.
         await turn();
-        while (this.#pending.size > MAX_PENDING_ALERTS) await Promise.race(this.#pending);
+        while (this.#isFull()) await this.#raised.oneKept();
       } catch (error) {
         // The log could not be read just now. Nothing was taken, so nothing is skipped.
         const fields = { code: codeOf(error), error: messageOf(error) };
@@ -175,6 +197,32 @@ export class Watcher {
         await this.#pause();
       }
     }
+  }
+
+  #isFull(): boolean {
+    return this.#raised.size > MAX_PENDING_ALERTS && !this.#options.consumer.isWithdrawn;
+  }
+
+  /**
+   * Records that were seen are nowhere: as after a crash, it goes on from the checkpoint. What they
+   * have raised is withdrawn first.
+   */
+  async #goBack(): Promise<void> {
+    const { consumer, state, logger } = this.#options;
+    this.#raised.withdraw();
+    const back = this.#saving.then(async () => {
+      this.#changes.clear();
+      const stored = await this.#stored();
+      const position = await state.get(checkpointKey(consumer.name, consumer.stream));
+      this.#restore(stored);
+      consumer.goBack(position);
+      if (this.#toReplay !== undefined) this.#toReplay = consumer.backlog();
+    });
+    // A checkpoint that is due meanwhile comes after it; whether it failed is said here.
+    this.#saving = back.catch(() => {});
+    await back;
+    const stream = consumer.stream;
+    logger.warn({ stream }, 'readings could not be stored: detection goes back to its checkpoint');
   }
 
   /**
@@ -230,47 +278,62 @@ export class Watcher {
     this.#saveNow();
   }
 
+  async #takeAll(records: readonly LogRecord[]): Promise<void> {
+    const { detector, consumer } = this.#options;
+    let from = 0;
+    while (from < records.length && !consumer.isWithdrawn) {
+      const measured: Measured[] = [];
+      const evicted = new Set<Evicted>();
+      while (from < records.length && evicted.size < MAX_FETCHED) {
+        const record = records[from];
+        from += 1;
+        if (record === undefined) continue;
+        const one = detector.measure(record);
+        measured.push(one);
+        for (const series of detector.evicted(one)) evicted.add(series);
+      }
+      if (evicted.size > 0) {
+        const fetching = this.#fetch(evicted);
+        this.#taking = fetching;
+        await fetching;
+        this.#taking = undefined;
+      }
+      if (this.#isUnjudged || consumer.isWithdrawn) return;
+      for (const one of measured) this.#take(one);
+      detector.trim();
+    }
+  }
+
+  /** Tries until what was learnt of these series is there, or the daemon stops. */
+  async #fetch(evicted: ReadonlySet<Evicted>): Promise<void> {
+    const { detector, state, logger } = this.#options;
+    const read = (keys: readonly string[]) =>
+      state.getBytes(keys.map((key) => this.#seriesPrefix + key));
+    for (;;) {
+      try {
+        return await detector.fetch(evicted, read);
+      } catch (error) {
+        const fields = { code: codeOf(error), error: messageOf(error) };
+        logger.error(fields, 'detection cannot read what it has learnt, trying again');
+        await this.#pause();
+        this.#isUnjudged = this.#abort.signal.aborted;
+        if (this.#isUnjudged) return;
+      }
+    }
+  }
+
   /** One record: state, alerts and position move on together, in one turn of the event loop. */
-  #take(record: LogRecord): void {
+  #take(measured: Measured): void {
     const { consumer, detector, alarms } = this.#options;
-    for (const event of alarms.observe(record, detector.observe(record))) this.#raise(event);
+    const { record } = measured;
+    for (const event of alarms.observe(record, detector.judge(measured))) this.#raise(event);
     consumer.handled(record);
     this.#unsaved = true;
   }
 
-  /** Events of one series reach the flash one after the other, and none before `ready`. */
-  #raise(event: AlertEvent, ready: Promise<void> = Promise.resolve()): void {
-    if (!this.#options.alerter.see(event)) return;
-    const series = JSON.stringify([event.device, event.metric]);
-    const before = this.#last.get(series) ?? Promise.resolve();
-    const raised = before
-      .then(() => ready)
-      .then(() => this.#keep(event))
-      .finally(() => {
-        this.#pending.delete(raised);
-        if (this.#last.get(series) === raised) this.#last.delete(series);
-      });
-    this.#pending.add(raised);
-    this.#last.set(series, raised);
-  }
-
-  /**
-   * Tries until the event is on flash or the daemon stops; it is then raised again after the
-   * restart, with all that came after it.
-   */
-  async #keep(event: AlertEvent): Promise<void> {
-    const { alerter, logger } = this.#options;
-    while (!this.#unraised) {
-      try {
-        await alerter.keep(event);
-        return;
-      } catch (error) {
-        const fields = { alert: event.id, code: codeOf(error), error: messageOf(error) };
-        logger.error(fields, 'an alert could not be stored, trying again');
-        if (this.#abort.signal.aborted) this.#unraised = true;
-        else await this.#pause();
-      }
-    }
+  /** Told at once, and stored once the reading that caused it is. */
+  #raise(event: AlertEvent): void {
+    this.#raised.raise(event, this.#options.consumer.isDurable(event.cause));
   }
 
   async #pause(): Promise<void> {
@@ -279,24 +342,38 @@ export class Watcher {
     });
   }
 
-  /** Detector, alerts and position in one write: all or nothing, so they always belong together. */
+  /**
+   * Detector, alerts and position of one moment, all or nothing, so they always belong together;
+   * once all that was seen by then is durable.
+   */
   async #save(): Promise<void> {
     if (!this.#unsaved) return;
-    const { state, logger, logBytes } = this.#options;
+    const { consumer, detector, state, logger, logBytes } = this.#options;
+    while (this.#taking !== undefined) await this.#taking;
+    if (this.#isUnjudged) return;
     this.#unsaved = false;
     this.#isSaving = true;
     const atLogBytes = logBytes();
-    // All that the state of this moment has raised: nothing is taken while it is being copied.
-    const pending = [...this.#pending];
+    const snapshot = detector.snapshot();
+    this.#note(snapshot);
+    let isStored = false;
     try {
-      const copying = this.#copy();
-      this.#copying = copying;
-      await copying.finally(() => {
-        this.#copying = undefined;
-      });
-      await Promise.all(pending);
-      if (this.#unraised) return;
-      await state.write(this.#changes);
+      const durable = consumer.handledIsDurable();
+      await Promise.all([durable, this.#raised.allKept()]);
+      if (!(await durable) || this.#raised.isUnstored) return;
+      let last: ReadonlyMap<string, Uint8Array> = new Map();
+      for (const part of snapshot.parts) {
+        if (last.size > 0) await state.write(this.#named(last));
+        last = part;
+      }
+      const { index, states } = snapshot.ending();
+      for (const [key, value] of index) this.#changes.set(this.#prefix + key, value);
+      const all = new Map<string, string | Uint8Array | undefined>(this.#changes);
+      for (const [key, value] of [...this.#named(states), ...this.#named(last)]) {
+        all.set(key, value);
+      }
+      await state.write(all);
+      isStored = true;
       this.#changes.clear();
       this.#savedAtLogBytes = atLogBytes;
     } catch (error) {
@@ -305,20 +382,19 @@ export class Watcher {
       logger.warn(fields, 'the state of detection could not be saved, trying again');
     } finally {
       this.#isSaving = false;
+      snapshot.done(isStored);
     }
   }
 
   /** Adds to the changes what is to be stored of this moment. */
-  async #copy(): Promise<void> {
-    const { consumer, detector, alarms } = this.#options;
-    let made = 0;
-    for (const part of [detector, alarms]) {
-      for (const [key, value] of part.snapshot()) {
-        this.#changes.set(this.#prefix + key, value);
-        made += 1;
-        if (made % ENTRIES_PER_TURN === 0) await turn();
-      }
-    }
+  #note({ entries }: DetectorSnapshot): void {
+    const { consumer, alarms } = this.#options;
+    for (const [key, value] of entries) this.#changes.set(this.#prefix + key, value);
+    for (const [key, value] of alarms.snapshot()) this.#changes.set(this.#prefix + key, value);
     for (const [key, value] of consumer.checkpoint()) this.#changes.set(key, value);
+  }
+
+  #named<V>(states: ReadonlyMap<string, V>): Map<string, V> {
+    return new Map([...states].map(([key, value]) => [this.#seriesPrefix + key, value]));
   }
 }

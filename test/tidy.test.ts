@@ -42,6 +42,7 @@ const ENTRY_POINTS = [
     'log-process',
     'dedup',
     'detect',
+    'series',
     'uplink',
     'far-count',
     'drain',

@@ -211,8 +211,8 @@ export class AlertStates {
   }
 
   /**
-   * Takes up what `snapshot` gave; other keys are passed over. Returns the keys that can't be read:
-   * a cache must not keep the gateway from starting.
+   * Takes up what `snapshot` gave, in place of all that is there; other keys are passed over.
+   * Returns the keys that can't be read: a cache must not keep the gateway from starting.
    */
   restore(entries: ReadonlyMap<string, string>): string[] {
     const unreadable = this.#floods.restore(entries);

@@ -60,8 +60,13 @@ export class Alerter {
   readonly #active = new Map<string, AlertMessage>();
   /** By the name of a beginning: when a person has seen it, ms since 1970. */
   readonly #seen = new Map<string, number>();
-  /** By the name of a beginning: the end of the alert whose place it took. */
-  readonly #replaced = new Map<string, AlertMessage>();
+  /** By the name of a beginning: the alert whose place it took, and the end of that one. */
+  readonly #replaced = new Map<
+    string,
+    { readonly begun: AlertMessage; readonly end: AlertMessage }
+  >();
+  /** By the name of an end that is on its way: the beginning. */
+  readonly #ending = new Map<string, AlertMessage>();
   /** Topics of ends in the stream: the last ones may never have been cleared. */
   #ended: string[] = [];
   #lineTimer: NodeJS.Timeout | undefined;
@@ -124,6 +129,8 @@ export class Alerter {
     const { counters, logger } = this.#options;
     const fields = { alert: alert.alert, reason: alert.reason, repeatKey: alert.alert };
     if (alert.kind === 'end') {
+      const begun = this.#active.get(seriesOf(alert));
+      if (begun !== undefined) this.#ending.set(alert.alert, begun);
       this.#setEnded(alert);
       this.#drive();
       logger.info(fields, 'an alert has ended');
@@ -146,7 +153,7 @@ export class Alerter {
     this.#setActive(begun);
     if (old === undefined || old.alert === begun.alert) return;
     const end = abandoned(old, clock.wallMs());
-    this.#replaced.set(begun.alert, end);
+    this.#replaced.set(begun.alert, { begun: old, end });
     const fields = { alert: end.alert, reason: end.reason, repeatKey: end.alert };
     logger.info(fields, 'an alert has ended');
   }
@@ -158,9 +165,29 @@ export class Alerter {
    */
   async keep(event: AlertEvent): Promise<void> {
     const replaced = this.#replaced.get(event.id);
-    if (replaced !== undefined) await this.#keep(replaced);
+    if (replaced !== undefined) await this.#keep(replaced.end);
     this.#replaced.delete(event.id);
     await this.#keep(alertMessage(event));
+    this.#ending.delete(event.id);
+  }
+
+  /**
+   * Instead: the reading that caused the event is not stored and never will be. The line is as it
+   * was before; of several, the last one is to be withdrawn first.
+   */
+  withdraw(event: AlertEvent): void {
+    const alert = alertMessage(event);
+    const series = seriesOf(alert);
+    const before = this.#replaced.get(event.id)?.begun ?? this.#ending.get(event.id);
+    this.#replaced.delete(event.id);
+    this.#ending.delete(event.id);
+    if (alert.kind === 'begin' && this.#active.get(series)?.alert === alert.alert) {
+      this.#active.delete(series);
+    }
+    if (before !== undefined && !this.#active.has(series)) this.#active.set(series, before);
+    this.#drive();
+    const fields = { alert: event.id, reason: alert.reason, repeatKey: event.id };
+    this.#options.logger.warn(fields, 'an alert is withdrawn: its reading could not be stored');
   }
 
   async #keep(alert: AlertMessage): Promise<void> {

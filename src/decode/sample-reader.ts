@@ -12,14 +12,24 @@ const MAX_PLACES = 10_000;
 /** The samples of a stream's records, which are to come in the order of their offsets. */
 export class SampleReader {
   readonly #decoder: Decoder;
-  /** What is to be stored of it goes with the checkpoint of whoever reads. */
-  readonly memory: DecoderMemory | undefined;
+  #memory: DecoderMemory | undefined;
   /** Places of topics seen; emptied when full. */
   readonly #places = new Map<string, string>();
 
   constructor(decoder: Decoder) {
     this.#decoder = decoder;
-    this.memory = decoder.newMemory?.();
+    this.#memory = decoder.newMemory?.();
+  }
+
+  /** What is to be stored of it goes with the checkpoint of whoever reads. */
+  get memory(): DecoderMemory | undefined {
+    return this.#memory;
+  }
+
+  /** Takes up what the memory's snapshots gave, in place of all that it has. */
+  restore(entries: ReadonlyMap<string, string>): void {
+    this.#memory = this.#decoder.newMemory?.();
+    this.#memory?.restore(entries);
   }
 
   /** None for a record that says nothing. */

@@ -5,48 +5,51 @@ import { type Decoder, MAX_SAMPLES, MEMORY_PREFIX } from '../decode/decoder.ts';
 import { AUTO } from '../decode/json.ts';
 import { SampleReader } from '../decode/sample-reader.ts';
 import { type Judgement, SeriesDetector } from './series-detector.ts';
+import { type ReadStates, type Series, SeriesTable } from './series-table.ts';
 
 export interface DetectorOptions {
   /** Series watched, at most. */
   readonly maxSeries: number;
+  /** States in use, at most: of the others there are bytes, in memory or in the store. */
+  readonly hotSeries?: number;
   /** What the payloads are; JSON or plain numbers where it is left out. */
   readonly decoder?: Decoder;
   readonly logger: Logger;
-}
-
-const PREFIX = 'detect/series/';
-
-function storedKey(device: string, metric: string): string {
-  return `${PREFIX}${encodeURIComponent(device)}/${encodeURIComponent(metric)}`;
 }
 
 /** Names come from devices: no field may make the map of series large by itself. */
 const MAX_METRIC_CHARS = 256;
 /** The band of expected values stays finite: JSON knows no other numbers. */
 const MAX_REACH = Number.MAX_VALUE / 2;
-/** One device that makes up names must not take the room of the others. */
-const MAX_METRICS_PER_DEVICE = 256;
-/** A stored series. */
-const STORED_BYTES = 3_000;
 /** JSON may name a field with half a character, which can be no part of a key or a topic. */
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
-interface Series {
-  readonly device: string;
-  readonly metric: string;
-  readonly learned: SeriesDetector;
+function nameOf(metric: string): string {
+  return metric.replace(LONE_SURROGATE, '\ufffd');
 }
 
-/** What was stored, or undefined if this version can't read it. */
-function storedSeries(key: string, text: string): Series | undefined {
-  try {
-    const names = key.slice(PREFIX.length).split('/');
-    const [device = '', metric = ''] = names.map(decodeURIComponent);
-    const learned = SeriesDetector.restore(Buffer.from(text, 'base64'));
-    return learned === undefined ? undefined : { device, metric, learned };
-  } catch {
-    return undefined;
-  }
+/** A record, and what it says: to be judged in the same order. */
+export interface Measured {
+  readonly record: LogRecord;
+  readonly samples: readonly Sample[];
+}
+
+/** A series whose state is in the store alone. */
+export type Evicted = Series<SeriesDetector>;
+
+/** A checkpoint of detection: keys and what to store under them; undefined deletes. */
+export interface DetectorSnapshot {
+  /** In one write with the position; not given again if that fails. */
+  readonly entries: ReadonlyMap<string, string | undefined>;
+  /** Before all else, and of no effect by themselves: states of series, some at a time. */
+  readonly parts: Generator<ReadonlyMap<string, Uint8Array>>;
+  /** Once all parts are stored: in the same write. */
+  ending(): {
+    readonly index: ReadonlyMap<string, string | undefined>;
+    readonly states: ReadonlyMap<string, undefined>;
+  };
+  /** How it ended; no other one begins before. */
+  done(isStored: boolean): void;
 }
 
 /** When it was measured, as far as it says; else when it came. */
@@ -61,7 +64,7 @@ function finite(value: number): number {
   return Math.min(MAX_REACH, Math.max(-MAX_REACH, value));
 }
 
-function verdictOf(record: LogRecord, series: Series, value: number, of: Judgement): Verdict {
+function verdictOf(record: LogRecord, series: Evicted, value: number, of: Judgement): Verdict {
   const { stream, partition, offset, runMs, receivedAtMs } = record;
   const { device, metric } = series;
   const isLearning = of.learned < 1 && !of.isAnomalous;
@@ -94,13 +97,10 @@ function verdictOf(record: LogRecord, series: Series, value: number, of: Judgeme
  */
 export class Detector {
   readonly #options: DetectorOptions;
-  /** By device, then by metric. */
-  readonly #devices = new Map<string, Map<string, Series>>();
-  readonly #changed = new Set<Series>();
+  readonly #series: SeriesTable<SeriesDetector>;
   /** Stored, and not to be any longer. */
   #obsolete: string[] = [];
   readonly #samples: SampleReader;
-  #watched = 0;
   #unwatched = 0;
   /** Why series are not watched: each reason is logged once. */
   readonly #refusals = new Set<string>();
@@ -108,16 +108,29 @@ export class Detector {
   constructor(options: DetectorOptions) {
     this.#options = options;
     this.#samples = new SampleReader(options.decoder ?? AUTO);
+    const { maxSeries, hotSeries = maxSeries, logger } = options;
+    this.#series = new SeriesTable({
+      kind: SeriesDetector,
+      maxSeries,
+      hotSeries,
+      onForgotten: (key, why) =>
+        logger.warn({ key, repeatKey: why }, `a series is forgotten: ${why}`),
+    });
   }
 
   /** Series watched. */
   get watched(): number {
-    return this.#watched;
+    return this.#series.size;
+  }
+
+  /** States in use, and states that wait as bytes for the next checkpoint. */
+  get inMemory(): { hot: number; packed: number; packedBytes: number } {
+    return this.#series.inMemory;
   }
 
   /** There is a baseline of this series. */
   watches(device: string, metric: string): boolean {
-    return this.#devices.get(device)?.has(metric) === true;
+    return this.#series.get(device, metric) !== undefined;
   }
 
   /** Values that nobody watches: of series beyond `maxSeries`, or with too long a name. */
@@ -125,21 +138,51 @@ export class Detector {
     return this.#unwatched;
   }
 
-  /**
-   * About 2 µs for a JSON reading with one number, a third of it parsing (`npm run bench`, row
-   * "detect", on a shared x86 server core).
-   */
+  /** All of it at once, where no state is in the store alone. */
   observe(record: LogRecord): Verdict[] {
-    const verdicts: Verdict[] = [];
+    return this.judge(this.measure(record));
+  }
+
+  /** Once for each record, in the order of the log. */
+  measure(record: LogRecord): Measured {
     const samples = this.#samples.read(record);
+    if (samples.length >= MAX_SAMPLES)
+      this.#sayFull(record, 'a message has as many as are watched');
+    if (this.#samples.memory?.takeFull()) this.#sayFull(record, 'there are too many births');
+    return { record, samples };
+  }
+
+  /** Series whose states are in the store alone. */
+  evicted({ record, samples }: Measured): Evicted[] {
+    const evicted: Evicted[] = [];
+    for (const { metric } of samples) {
+      const series = this.#known(record.device, metric);
+      if (series !== undefined && this.#series.isEvicted(series)) evicted.push(series);
+    }
+    return evicted;
+  }
+
+  /** Rejects if they can't be read just now; nothing has changed then. */
+  async fetch(evicted: ReadonlySet<Evicted>, read: ReadStates): Promise<void> {
+    await this.#series.fetch([...evicted], read);
+  }
+
+  /**
+   * Then: about 2 µs for a JSON reading with one number, a third of it parsing (`npm run bench`,
+   * row "detect", on a shared x86 server core).
+   */
+  judge({ record, samples }: Measured): Verdict[] {
+    const verdicts: Verdict[] = [];
     for (const sample of samples) {
       const verdict = this.#judge(record, sample);
       if (verdict !== undefined) verdicts.push(verdict);
     }
-    if (samples.length >= MAX_SAMPLES)
-      this.#sayFull(record, 'a message has as many as are watched');
-    if (this.#samples.memory?.takeFull()) this.#sayFull(record, 'there are too many births');
     return verdicts;
+  }
+
+  /** States beyond `hotSeries` leave, those first that were used longest ago. */
+  trim(): void {
+    this.#series.trim();
   }
 
   #sayFull({ device, topic }: LogRecord, why: string): void {
@@ -151,21 +194,23 @@ export class Detector {
     const { metric: name } = sample;
     const series = this.#find(record.device, name);
     if (series === undefined) return undefined;
-    this.#changed.add(series);
-    const judgement = series.learned.observe(sample.value, measuredMs(record, sample) / 1_000);
+    const learned = this.#series.use(series);
+    const judgement = learned.observe(sample.value, measuredMs(record, sample) / 1_000);
     return verdictOf(record, series, sample.value, judgement);
   }
 
+  #known(device: string, name: string): Series<SeriesDetector> | undefined {
+    return this.#series.get(device, name) ?? this.#series.get(device, nameOf(name));
+  }
+
   /** The series, a new one if it may be watched. */
-  #find(device: string, name: string): Series | undefined {
-    const found = this.#devices.get(device)?.get(name);
+  #find(device: string, name: string): Series<SeriesDetector> | undefined {
+    const found = this.#known(device, name);
     if (found !== undefined) return found;
     if (name.length > MAX_METRIC_CHARS) return this.#refuse(device, name, 'its name is too long');
-    const metric = name.replace(LONE_SURROGATE, '\ufffd');
-    if (metric !== name) return this.#find(device, metric);
-    const series = { device, metric, learned: new SeriesDetector() };
-    const why = this.#add(series);
-    return why === undefined ? series : this.#refuse(device, metric, why);
+    const metric = nameOf(name);
+    const added = this.#series.add(device, metric);
+    return typeof added === 'string' ? this.#refuse(device, metric, added) : added;
   }
 
   #refuse(device: string, name: string, why: string): undefined {
@@ -176,57 +221,47 @@ export class Detector {
     this.#options.logger.warn(fields, `a series is not watched: ${why}`);
   }
 
-  /** Returns why not, if it may not be watched. */
-  #add(series: Series): string | undefined {
-    const { device, metric } = series;
-    if (this.#watched >= this.#options.maxSeries) return 'detect.maxSeries is reached';
-    let metrics = this.#devices.get(device);
-    if (metrics === undefined) {
-      metrics = new Map();
-      this.#devices.set(device, metrics);
-    }
-    if (metrics.size >= MAX_METRICS_PER_DEVICE) return 'its device has too many';
-    metrics.set(metric, series);
-    this.#watched += 1;
-    return undefined;
-  }
-
   /** About how much the next `snapshot` has to store. */
   get changedBytes(): number {
-    return this.#changed.size * STORED_BYTES + (this.#samples.memory?.changedBytes ?? 0);
+    return this.#series.changedBytes + (this.#samples.memory?.changedBytes ?? 0);
   }
 
   /**
-   * What changed since the last call, as it is to be stored, one series at a time; undefined
-   * deletes. To be taken in one go, with nothing observed meanwhile.
+   * What changed since the last one, as of this moment, whatever is observed while it is stored.
+   * All or nothing, though its parts are stored before: a state is stored beside the one that the
+   * last checkpoint refers to.
    */
-  *snapshot(): Generator<[key: string, value: string | undefined]> {
-    for (const key of this.#obsolete) yield [key, undefined];
-    this.#obsolete = [];
-    for (const { device, metric, learned } of this.#changed) {
-      yield [storedKey(device, metric), Buffer.from(learned.save()).toString('base64')];
-    }
-    this.#changed.clear();
+  snapshot(): DetectorSnapshot {
+    const table = this.#series;
+    table.begin();
+    const own = new Map<string, string | undefined>();
+    for (const key of this.#obsolete) own.set(key, undefined);
     // With the series, and so with the position: what aliases mean goes with where we read.
-    if (this.#samples.memory !== undefined) yield* this.#samples.memory.snapshot();
+    for (const [key, value] of this.#samples.memory?.snapshot() ?? []) own.set(key, value);
+    return {
+      entries: own,
+      parts: table.parts(),
+      ending: () => table.ending(),
+      done: (isStored) => {
+        if (isStored) {
+          table.stored();
+          this.#obsolete = [];
+        } else table.failed();
+      },
+    };
   }
 
   /**
-   * Takes up what `snapshot` gave; other keys are passed over. A series whose state can't be read
-   * is learnt afresh: a cache must not keep the gateway from starting.
+   * Takes up the entries that a snapshot gave, in place of all that is there; other keys are passed
+   * over. A series whose state can't be read is learnt afresh: a cache must not keep the gateway
+   * from starting.
    */
   restore(entries: ReadonlyMap<string, string>): void {
-    const { memory } = this.#samples;
-    memory?.restore(entries);
-    for (const [key, text] of entries) {
-      // Of a format that the stream has no longer.
-      if (memory === undefined && key.startsWith(MEMORY_PREFIX)) this.#obsolete.push(key);
-      if (!key.startsWith(PREFIX)) continue;
-      const series = storedSeries(key, text);
-      const why = series === undefined ? 'its state is not readable' : this.#add(series);
-      if (why === undefined) continue;
-      this.#obsolete.push(key);
-      this.#options.logger.warn({ key, repeatKey: why }, `a series is forgotten: ${why}`);
-    }
+    this.#samples.restore(entries);
+    this.#series.restore(entries);
+    this.#obsolete = [];
+    if (this.#samples.memory !== undefined) return;
+    // Of a format that the stream has no longer.
+    for (const key of entries.keys()) if (key.startsWith(MEMORY_PREFIX)) this.#obsolete.push(key);
   }
 }

@@ -233,6 +233,10 @@ export class SeriesDetector {
     };
   }
 
+  static fresh(): SeriesDetector {
+    return new SeriesDetector();
+  }
+
   /** As it is to be stored; `restore` goes on from there to the bit. */
   save(): Uint8Array {
     return new Uint8Array(this.#state.slice().buffer);

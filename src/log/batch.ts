@@ -8,6 +8,12 @@ import type { WriteBudget } from './write-budget.ts';
 /** Called once when a record is durable at its offset, or when it is known that it is not. */
 export type Settle = (error: HeadgateError | undefined, offset: number) => void;
 
+/** A reading, and who is told what becomes of it. */
+export interface Joining {
+  readonly reading: Reading;
+  readonly settle: Settle;
+}
+
 /** `slot`: of the record's partition; `receivedAtMs`: as a reader of the block has it. */
 export type Visit = (slot: number, reading: Reading, receivedAtMs: number) => void;
 
@@ -17,10 +23,11 @@ function sinceBase({ monoMs }: Reading, baseMonoMs: number): number {
 }
 
 const INITIAL_BODY_BYTES = 64 * 1024;
+const NO_MOMENT: Moment = { boot: new Uint8Array(8), monoMs: 0, wallMs: 0, runMs: 0 };
 
 /**
- * The records of one commit to be. Offsets are given out when the batch is written, not when a
- * record joins it, so that a batch that fails leaves no gap.
+ * The records of one commit to be. A record gets its offset and its times as it joins; they are for
+ * good once the batch is durable. Of a batch that fails they are given again, so it leaves no gap.
  */
 export class Batch {
   readonly #body = new BodyWriter(INITIAL_BODY_BYTES);
@@ -29,9 +36,12 @@ export class Batch {
   /** Run and place within it of each record. */
   readonly #runOf: number[] = [];
   readonly #placeOf: number[] = [];
-  readonly #runs: Array<{ slot: number; records: number }> = [];
-  /** First offset of each run, once committed. */
-  #firstOffsets: readonly number[] = [];
+  readonly #runs: Array<{ slot: number; firstOffset: number; records: number }> = [];
+  /** By place in the batch: what readers have asked for. */
+  readonly #made: Array<LogRecord | undefined> = [];
+  #moment: Moment = NO_MOMENT;
+  #bootName = '';
+  #serial = 0;
   readonly #runOfSlot = new Map<number, number>();
   #firstMonoMs = 0;
   #payloadBytes = 0;
@@ -53,9 +63,21 @@ export class Batch {
     return this.#settles.length;
   }
 
-  /** Monotonic arrival of the first record, ms: the block's base. */
-  get firstMonoMs(): number {
-    return this.#firstMonoMs;
+  /** Of the block: when its first record arrived. */
+  get moment(): Moment {
+    return this.#moment;
+  }
+
+  /** Later batches have higher ones. */
+  get serial(): number {
+    return this.#serial;
+  }
+
+  /** Before the first record: when that one arrived. */
+  begin(serial: number, moment: Moment): void {
+    this.#serial = serial;
+    this.#moment = moment;
+    this.#bootName = bootName(moment.boot);
   }
 
   get payloadBytes(): number {
@@ -71,15 +93,20 @@ export class Batch {
     return Math.min(this.#urgentMonoMs, budget?.dueMs(due, this.#firstMonoMs) ?? due);
   }
 
-  /** `stream`: whose record it is; `slot`: of its partition. */
-  add(stream: Stream, slot: number, reading: Reading, settle: Settle): void {
+  /**
+   * `stream`: whose record it is; `slot`: of its partition; `nextOffsets`: what the next record of
+   * each slot gets, which moves on.
+   */
+  add(stream: Stream, slot: number, joining: Joining, nextOffsets: number[]): void {
+    const { reading, settle } = joining;
     if (this.#settles.length === 0) this.#firstMonoMs = reading.monoMs;
     let run = this.#runOfSlot.get(slot);
     if (run === undefined) {
       run = this.#runs.length;
       this.#runOfSlot.set(slot, run);
-      this.#runs.push({ slot, records: 0 });
+      this.#runs.push({ slot, firstOffset: nextOffsets[slot] ?? 0, records: 0 });
     }
+    nextOffsets[slot] = (nextOffsets[slot] ?? 0) + 1;
     const entry = this.#runs[run];
     if (entry === undefined) return;
     this.#body.add(reading, run, sinceBase(reading, this.#firstMonoMs));
@@ -94,22 +121,21 @@ export class Batch {
     entry.records += 1;
   }
 
-  /** The block's runs and body, with offsets from the row of next offsets. */
-  block(slots: readonly Slot[], nextOffsets: readonly number[]): { runs: Run[]; body: Uint8Array } {
-    const runs = this.#runs.map(({ slot, records }) => ({
+  /** The block's runs and body. */
+  block(slots: readonly Slot[]): { runs: Run[]; body: Uint8Array } {
+    const runs = this.#runs.map(({ slot, records, firstOffset }) => ({
       stream: slots[slot]?.stream ?? 0,
       partition: slots[slot]?.partition ?? 0,
       records,
-      firstOffset: nextOffsets[slot] ?? 0,
+      firstOffset,
     }));
     return { runs, body: this.#body.bytes() };
   }
 
   /** The block is durable: moves the next offsets on and tells every sender, first in first out. */
   committed(nextOffsets: number[]): void {
-    this.#firstOffsets = this.#runs.map(({ slot }) => nextOffsets[slot] ?? 0);
-    for (const { slot, records } of this.#runs) {
-      nextOffsets[slot] = (nextOffsets[slot] ?? 0) + records;
+    for (const { slot, records, firstOffset } of this.#runs) {
+      nextOffsets[slot] = firstOffset + records;
     }
     // By index: an iterator of pairs would make an array for each record.
     for (let i = 0; i < this.#settles.length; i++) this.#settle(i, undefined, this.#offsetOf(i));
@@ -125,48 +151,56 @@ export class Batch {
   }
 
   #offsetOf(i: number): number {
-    return (this.#firstOffsets[this.#runOf[i] ?? 0] ?? 0) + (this.#placeOf[i] ?? 0);
+    return (this.#runs[this.#runOf[i] ?? 0]?.firstOffset ?? 0) + (this.#placeOf[i] ?? 0);
   }
 
-  /**
-   * The records of one stream as a reader of the block decodes them; `moment` is the block's.
-   * Between `committed` and `reset`.
-   */
-  recordsOf({ name, partitions, firstSlot }: Stream, moment: Moment): LogRecord[] {
-    const boot = bootName(moment.boot);
+  /** The records of one stream as a reader of the block decodes them. Before `reset`. */
+  recordsOf(stream: Stream): LogRecord[] {
     const records: LogRecord[] = [];
-    for (const [i, reading] of this.#readings.entries()) {
-      const partition = (this.#runs[this.#runOf[i] ?? 0]?.slot ?? -1) - firstSlot;
-      if (partition < 0 || partition >= partitions) continue;
-      const { device, topic, messageId, deviceTimeMs, reason, payload, value } = reading;
-      const sinceBaseMs = sinceBase(reading, this.#firstMonoMs);
-      records.push({
-        stream: name,
-        partition,
-        offset: this.#offsetOf(i),
-        device,
-        topic,
-        messageId,
-        deviceTimeMs,
-        reason,
-        payload,
-        monoMs: moment.monoMs + sinceBaseMs,
-        receivedAtMs: moment.wallMs + sinceBaseMs,
-        boot,
-        runMs: moment.runMs + sinceBaseMs,
-        value,
-      });
+    for (let i = 0; i < this.#readings.length; i++) {
+      const record = this.recordAt(i, stream);
+      if (record !== undefined) records.push(record);
     }
     return records;
   }
 
-  /** Every record in commit order, for those who only count. Between `committed` and `reset`. */
-  visit(moment: Moment, take: Visit): void {
+  /** The same of the record at one place; undefined if it is another stream's. */
+  recordAt(i: number, { name, partitions, firstSlot }: Stream): LogRecord | undefined {
+    const reading = this.#readings[i];
+    const partition = (this.#runs[this.#runOf[i] ?? 0]?.slot ?? -1) - firstSlot;
+    if (reading === undefined || partition < 0 || partition >= partitions) return undefined;
+    const made = this.#made[i];
+    if (made !== undefined) return made;
+    const { monoMs, wallMs, runMs } = this.#moment;
+    const { device, topic, messageId, deviceTimeMs, reason, payload, value } = reading;
+    const sinceBaseMs = sinceBase(reading, this.#firstMonoMs);
+    const record = {
+      stream: name,
+      partition,
+      offset: this.#offsetOf(i),
+      device,
+      topic,
+      messageId,
+      deviceTimeMs,
+      reason,
+      payload,
+      monoMs: monoMs + sinceBaseMs,
+      receivedAtMs: wallMs + sinceBaseMs,
+      boot: this.#bootName,
+      runMs: runMs + sinceBaseMs,
+      value,
+    };
+    this.#made[i] = record;
+    return record;
+  }
+
+  /** Every record in commit order, for those who only count. Before `reset`. */
+  visit(take: Visit): void {
     for (let i = 0; i < this.#readings.length; i++) {
       const reading = this.#readings[i];
       const slot = this.#runs[this.#runOf[i] ?? 0]?.slot;
       if (reading === undefined || slot === undefined) continue;
-      take(slot, reading, moment.wallMs + sinceBase(reading, this.#firstMonoMs));
+      take(slot, reading, this.#moment.wallMs + sinceBase(reading, this.#firstMonoMs));
     }
   }
 
@@ -187,5 +221,6 @@ export class Batch {
     this.#placeOf.length = 0;
     this.#runs.length = 0;
     this.#runOfSlot.clear();
+    this.#made.length = 0;
   }
 }

@@ -1,4 +1,4 @@
-import type { LogRecord } from '../base/reading.ts';
+import type { LogRecord, RecordPosition } from '../base/reading.ts';
 
 /**
  * Something that reads one stream from an offset and checkpoints its progress. Two positions: where
@@ -20,4 +20,23 @@ export interface Consumer {
   rewind(): void;
   /** What to store to go on from here: keys and values for the state store. */
   checkpoint(): ReadonlyMap<string, string>;
+}
+
+/**
+ * A consumer that gets records as soon as they have their offsets, before they are durable: in the
+ * same order, once each. If a commit fails for good, some of them never will be, and other records
+ * get their offsets.
+ */
+export interface EarlyConsumer extends Consumer {
+  /**
+   * A record that was given out is nowhere. Before `goBack`, nothing is given out any more and
+   * nothing counts as durable.
+   */
+  readonly isWithdrawn: boolean;
+  /** Of a record that was given out: true once it is durable, false once it never will be. */
+  isDurable(record: RecordPosition): Promise<boolean>;
+  /** The same of everything that is handled now: only then may its checkpoint be stored. */
+  handledIsDurable(): Promise<boolean>;
+  /** Goes on from a stored checkpoint; undefined: from where it began. */
+  goBack(stored: string | undefined): void;
 }

@@ -1,7 +1,7 @@
 import { Backoff } from '../base/backoff.ts';
 import { codedMessageOf, HeadgateError } from '../base/errors.ts';
 import type { Reading } from '../base/reading.ts';
-import { Batch, type Settle } from './batch.ts';
+import type { Batch, Settle } from './batch.ts';
 import { PAGE_BYTES, pagesFor } from './bytes.ts';
 import type { SegmentInfo } from './catalog.ts';
 import { packBody } from './codec.ts';
@@ -13,6 +13,7 @@ import type { JournalStatus } from './journal-status.ts';
 import { KnownLosses } from './known-losses.ts';
 import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
+import { type EarlyListener, NOW, Pending } from './pending.ts';
 import { maxRecordBytes } from './record-codec.ts';
 import type { LostOffsets } from './recovery.ts';
 import { SegmentRow } from './segment-row.ts';
@@ -20,8 +21,6 @@ import type { SparseIndex } from './sparse-index.ts';
 import type { Slot, Stream } from './stream.ts';
 import { streamMap } from './stream-map.ts';
 
-/** A batch this large gains nothing by lingering: its padding is a few percent of it at most. */
-const FULL_BYTES = 48 * 1024;
 const QUIET_MS = 60_000;
 const PROBE_MIN_MS = 500;
 const PROBE_MAX_MS = 10_000;
@@ -42,11 +41,10 @@ export class Journal implements LogView {
   readonly #found: Pick<JournalStatus, 'tornBytes' | 'corruptBlocks'>;
   readonly #losses: KnownLosses;
   readonly #listeners = new Set<(commit: Commit) => void>();
+  readonly #early = new Set<EarlyListener>();
   readonly #maxBodyBytes: number;
   readonly #probe: Backoff;
-  #filling: Batch;
-  #waiting: Batch[] = [];
-  #spare: Batch[] = [];
+  readonly #pending: Pending;
   #committing: Promise<void> | undefined;
   readonly #timer: CommitTimer;
   #probeTimer: NodeJS.Timeout | undefined;
@@ -62,7 +60,6 @@ export class Journal implements LogView {
 
   private constructor(options: JournalOptions, opened: JournalFiles) {
     this.#options = options;
-    this.#filling = this.#newBatch();
     this.#timer = new CommitTimer(options.clock, () => this.#startCommit());
     this.#row = new SegmentRow(options, opened);
     this.#next = opened.nextOffsets;
@@ -73,6 +70,14 @@ export class Journal implements LogView {
     this.#lastRunMs = opened.runMs;
     this.#monoAtStart = options.clock.monoMs();
     this.#maxBodyBytes = Math.floor(options.segmentBytes / 2);
+    this.#pending = new Pending(
+      {
+        onDefect: (error) => this.#defect(error),
+        momentAt: (monoMs) => this.#momentAt(monoMs),
+        maxBodyBytes: this.#maxBodyBytes,
+      },
+      this.#next,
+    );
     const { random } = options;
     this.#probe = new Backoff({ baseMs: PROBE_MIN_MS, maxMs: PROBE_MAX_MS, random });
     const { slots, streams } = streamMap(opened.tables, options);
@@ -162,15 +167,11 @@ export class Journal implements LogView {
       settle(refusal, -1);
       return false;
     }
-    if (this.#filling.bodyBytes + bytes > this.#maxBodyBytes) {
-      this.#waiting.push(this.#filling);
-      this.#filling = this.#spare.pop() ?? this.#newBatch();
-    }
-    const before = this.#filling.bodyBytes;
-    this.#filling.add(stream, stream.firstSlot + partition, reading, settle);
-    this.#pendingBytes += this.#filling.bodyBytes - before;
+    const slot = stream.firstSlot + partition;
+    this.#pendingBytes += this.#pending.add(stream, slot, { reading, settle }, bytes);
     this.#schedule();
-    return this.#waiting.length === 0;
+    for (const listener of this.#early) listener.appended(stream);
+    return !this.#pending.isBehind;
   }
 
   #refusal(bytes: number): HeadgateError | undefined {
@@ -187,10 +188,6 @@ export class Journal implements LogView {
     return new HeadgateError('LOG_NOT_DURABLE', this.#lastError);
   }
 
-  #newBatch(): Batch {
-    return new Batch((error) => this.#defect(error));
-  }
-
   /** Whoever was told threw: the log goes on. */
   #defect(error: unknown): void {
     this.#options.logger.error({ error }, 'a commit could not be told to everyone');
@@ -199,27 +196,20 @@ export class Journal implements LogView {
   /** Starts a commit when the first record is due and none is on its way. */
   #schedule(): void {
     if (this.#committing !== undefined) return;
-    if (this.#waiting.length > 0 || this.#filling.bodyBytes >= FULL_BYTES) this.#startCommit();
-    else if (this.#filling.records > 0) {
-      this.#timer.wake(this.#filling.dueMonoMs(this.#options.budget));
-    }
+    const dueMonoMs = this.#pending.dueMonoMs(this.#options.budget);
+    if (dueMonoMs === NOW) this.#startCommit();
+    else if (dueMonoMs !== undefined) this.#timer.wake(dueMonoMs);
   }
 
   #startCommit(): void {
     this.#timer.cancel();
     if (this.#committing !== undefined) return;
-    let batch = this.#waiting.shift();
-    if (batch === undefined) {
-      if (this.#filling.records === 0) return;
-      batch = this.#filling;
-      this.#filling = this.#spare.pop() ?? this.#newBatch();
-    }
-    const taken = batch;
+    const taken = this.#pending.take();
+    if (taken === undefined) return;
     this.#committing = this.#commit(taken).then(() => {
       this.#committing = undefined;
       this.#tellBudget();
-      taken.reset();
-      if (this.#spare.length < 2) this.#spare.push(taken);
+      this.#pending.reuse(taken);
       this.#schedule();
     });
   }
@@ -234,9 +224,9 @@ export class Journal implements LogView {
   /** Every record of the batch is settled one way or the other, in the order in which they came. */
   async #commit(batch: Batch): Promise<void> {
     const bytes = batch.bodyBytes;
-    const moment = this.#momentAt(batch.firstMonoMs);
+    const { moment } = batch;
     try {
-      const { runs, body: plain } = batch.block(this.#slots, this.#next);
+      const { runs, body: plain } = batch.block(this.#slots);
       const { compression = 'auto' } = this.#options;
       const body = await packBody(plain, bodyStart(2 * runs.length), compression);
       const block = { kind: BLOCK_DATA, records: batch.records, moment, runs, body };
@@ -248,6 +238,7 @@ export class Journal implements LogView {
       this.#stop(error);
       batch.failed(this.#notDurable());
       this.#failWaiting();
+      for (const listener of this.#early) listener.withdrawn();
       return;
     }
     this.#commits += 1;
@@ -255,7 +246,8 @@ export class Journal implements LogView {
     this.#payloadBytes += batch.payloadBytes;
     this.#pendingBytes -= bytes;
     batch.committed(this.#next);
-    const commit = new Commit(batch, moment);
+    this.#pending.done();
+    const commit = new Commit(batch);
     for (const listener of this.#listeners) {
       try {
         listener(commit);
@@ -277,7 +269,8 @@ export class Journal implements LogView {
   #stop(error: unknown): void {
     this.#state = 'stopped';
     this.#lastError = codedMessageOf(error);
-    const fields = { subject: this.#subject, code: 'LOG_NOT_DURABLE', error: this.#lastError };
+    const subject = `log ${this.#options.folder}`;
+    const fields = { subject, code: 'LOG_NOT_DURABLE', error: this.#lastError };
     this.#options.logger.error(
       fields,
       'the log takes no data: nothing is acknowledged until it does',
@@ -285,18 +278,13 @@ export class Journal implements LogView {
     this.#probeLater();
   }
 
-  get #subject(): string {
-    return `log ${this.#options.folder}`;
-  }
-
   #failWaiting(): void {
     this.#timer.cancel();
-    for (const batch of [...this.#waiting, this.#filling]) {
+    for (const batch of this.#pending.fail(this.#next)) {
       this.#pendingBytes -= batch.bodyBytes;
       batch.failed(this.#notDurable());
-      batch.reset();
+      this.#pending.reuse(batch);
     }
-    this.#waiting = [];
   }
 
   #probeLater(): void {
@@ -321,7 +309,7 @@ export class Journal implements LogView {
     this.#state = 'durable';
     this.#probe.reset();
     const { folder, logger } = this.#options;
-    logger.info({ subject: this.#subject, folder }, 'the log takes data again');
+    logger.info({ subject: `log ${folder}`, folder }, 'the log takes data again');
   }
 
   /**
@@ -360,6 +348,20 @@ export class Journal implements LogView {
   onCommit(listener: (commit: Commit) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * What has been appended and is not durable: the oldest batch first. Good only at once, and for
+   * as long as nothing fails.
+   */
+  pending(): Iterable<Batch> {
+    return this.#pending.batches();
+  }
+
+  /** For those who read what is pending; returns how to listen no more. */
+  onPending(listener: EarlyListener): () => void {
+    this.#early.add(listener);
+    return () => this.#early.delete(listener);
   }
 
   /**

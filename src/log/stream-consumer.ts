@@ -15,6 +15,8 @@ export interface ConsumerOptions {
   readonly stored: string | undefined;
   /** Where a consumer without a checkpoint begins. */
   readonly start: 'earliest' | 'latest';
+  /** As of a reader: it reads early. */
+  readonly onWithdrawn?: (() => void) | undefined;
 }
 
 /**
@@ -44,8 +46,9 @@ export class StreamConsumer implements Consumer {
   }
 
   #openReader(): StreamReader {
-    const { stream, journal, files } = this.#options;
+    const { stream, journal, files, onWithdrawn } = this.#options;
     return new StreamReader({
+      onWithdrawn,
       stream,
       journal,
       files,
@@ -71,6 +74,11 @@ export class StreamConsumer implements Consumer {
   /** First offset of a partition that is not handled. */
   position(partition: number): number {
     return this.#handled[partition] ?? 0;
+  }
+
+  /** The same of every partition, as of now. */
+  positions(): readonly number[] {
+    return [...this.#handled];
   }
 
   async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {

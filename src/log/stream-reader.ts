@@ -4,6 +4,8 @@ import type { Commit } from './commit.ts';
 import { CommitBell } from './commit-bell.ts';
 import type { Journal } from './journal.ts';
 import { StreamCursor } from './log-reader.ts';
+import { PendingCursor } from './pending-cursor.ts';
+import type { Stream } from './stream.ts';
 
 export interface ReaderOptions {
   readonly stream: string;
@@ -18,6 +20,11 @@ export interface ReaderOptions {
    * them is given out.
    */
   readonly onGap: (partition: number, gap: { readonly from: number; readonly to: number }) => void;
+  /**
+   * Gives records out as soon as they have an offset, before they are durable; called when some of
+   * these never will be, and the reader ends. Without it, it gives out what is durable.
+   */
+  readonly onWithdrawn?: (() => void) | undefined;
 }
 
 function payloadBytes(records: readonly LogRecord[]): number {
@@ -32,8 +39,8 @@ const MAX_LIVE_BYTES = 1024 * 1024;
 
 /**
  * Reads one stream of this gateway's journal, each offset once. While it is behind, it reads the
- * files; once it has read all there is, it takes what is committed from memory, until it falls
- * behind again.
+ * files; once it has read all there is, it takes what is committed, or appended, from memory, until
+ * it falls behind again.
  */
 export class StreamReader {
   readonly #options: ReaderOptions;
@@ -47,18 +54,28 @@ export class StreamReader {
   readonly #bell = new CommitBell();
   #isReading = false;
   #isClosed = false;
-  readonly #stopListening: () => void;
+  /** Where an early reader is in what is pending; undefined while the files are read. */
+  #pending: PendingCursor | undefined;
+  readonly #stops: Array<() => void> = [];
 
   constructor(options: ReaderOptions) {
     this.#options = options;
     this.#next = [...options.from];
-    this.#stopListening = options.journal.onCommit((commit) => this.#onCommit(commit));
+    const { journal, stream, onWithdrawn } = options;
+    this.#stops.push(journal.onCommit((commit) => this.#onCommit(commit)));
+    if (onWithdrawn === undefined) return;
+    const appended = ({ name }: Stream) => {
+      if (name === stream && this.#pending !== undefined) this.#bell.ring();
+    };
+    const withdrawn = () => this.#onWithdrawn(onWithdrawn);
+    this.#stops.push(journal.onPending({ appended, withdrawn }));
   }
 
   #onCommit(commit: Commit): void {
     const { journal, stream } = this.#options;
     if (this.#liveBytes !== undefined) {
-      const records = commit.recordsOf(journal.stream(stream));
+      const early = this.#pending?.take(commit.batch);
+      const records = early ?? commit.recordsOf(journal.stream(stream));
       this.#liveBytes += payloadBytes(records);
       const many = this.#rest.length + records.length > MAX_LIVE_RECORDS;
       if (many || this.#liveBytes > MAX_LIVE_BYTES) this.#leaveLive();
@@ -71,6 +88,34 @@ export class StreamReader {
   #leaveLive(): void {
     this.#liveBytes = undefined;
     this.#rest = [];
+    this.#pending = undefined;
+  }
+
+  /** What waits here and is not durable is nowhere; has any of it been given out? */
+  #onWithdrawn(tell: () => void): void {
+    const { journal, stream } = this.#options;
+    const ends = journal.nextOffsets(stream);
+    if (this.#next.some((next, p) => next > (ends[p] ?? 0))) {
+      this.close();
+      tell();
+    } else if (this.#liveBytes !== undefined) {
+      this.#rest = this.#rest.filter(({ partition: p, offset }) => offset < (ends[p] ?? 0));
+      this.#liveBytes = payloadBytes(this.#rest);
+      this.#pending = new PendingCursor(journal.stream(stream), ends);
+    }
+  }
+
+  /** As much of what is pending as fits beside what waits here. */
+  #takePending(): void {
+    const pending = this.#pending;
+    if (pending === undefined || this.#liveBytes === undefined) return;
+    this.#bell.hush();
+    for (const batch of this.#options.journal.pending()) {
+      if (this.#rest.length > 0) return;
+      const records = pending.take(batch);
+      this.#liveBytes += payloadBytes(records);
+      this.#rest = records;
+    }
   }
 
   /** It has come to its end. */
@@ -96,6 +141,7 @@ export class StreamReader {
       }
       if (this.isDone) return [];
       if (this.#liveBytes === undefined) await this.#readOn();
+      if (this.#rest.length === 0) this.#takePending();
       if (this.#rest.length > 0 || this.isDone) continue;
       onWait?.();
       await this.#bell.rings(signal);
@@ -137,6 +183,7 @@ export class StreamReader {
     } else if (this.#isAtEnd(cursor)) {
       this.#liveBytes = 0;
       this.#cursor = undefined;
+      this.#pending = this.#newPending();
       await cursor.close();
     }
   }
@@ -148,8 +195,14 @@ export class StreamReader {
       this.#reach(p, to, to);
     }
     const { journal, stream, to } = this.#options;
-    const isLive = journal.nextOffsets(stream).every((end, p) => this.#next[p] === end);
+    const isLive = journal.nextOffsets(stream).every((end, p) => (this.#next[p] ?? 0) >= end);
     return to === undefined && isLive;
+  }
+
+  #newPending(): PendingCursor | undefined {
+    const { journal, stream, onWithdrawn } = this.#options;
+    if (onWithdrawn === undefined) return undefined;
+    return new PendingCursor(journal.stream(stream), this.#next);
   }
 
   #openCursor(): StreamCursor {
@@ -166,7 +219,7 @@ export class StreamReader {
   /** A read that is under way ends with nothing. */
   close(): void {
     this.#isClosed = true;
-    this.#stopListening();
+    for (const stop of this.#stops) stop();
     this.#rest = [];
     this.#bell.ring();
     // A read that is under way closes it by itself. Only a file that was open for reading: a

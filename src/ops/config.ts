@@ -165,10 +165,17 @@ const dedup = v.strictObject({
 const detect = v.strictObject({
   enabled: flag(true, 'Looks for anomalies and raises alerts.'),
   maxSeries: whole(
-    10_000,
+    50_000,
     1,
     1_000_000,
     'Series (device and metric) watched; beyond it new ones are not.',
+  ),
+  hotSeries: whole(
+    10_000,
+    1,
+    1_000_000,
+    'Series of a stream whose states are kept ready in memory: those that sent last. The others ' +
+      'are read back from the state store when their device sends again.',
   ),
   checkpointMs: whole(
     10_000,

@@ -3,7 +3,7 @@ import { codeOf, HeadgateError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Files } from './files.ts';
 import type { PageStore } from './page-store.ts';
-import type { StateStore } from './state-store.ts';
+import { SERIES_ROOT, type StateStore } from './state-store.ts';
 
 /** The database as MQTT sessions see it: a part of the key space of its own. */
 export type SessionLevel = ReturnType<typeof sessionLevel>;
@@ -26,6 +26,12 @@ export interface LevelStoreOptions {
 
 function sessionLevel(db: ClassicLevel<string, string>) {
   return db.sublevel<string, string>('mqtt', {});
+}
+
+type StateLevel = ReturnType<typeof stateLevel>;
+
+function stateLevel(db: ClassicLevel<string, string>) {
+  return db.sublevel<string, string>(STATE, {});
 }
 
 /** The error at the bottom: LevelDB's own, below "Database failed to open". */
@@ -51,15 +57,19 @@ function isDamage(error: unknown): boolean {
 const KEYS_AT_ONCE = 1_000;
 
 const PAGES = 'dedup';
-/** Of ids, which may be many: each is looked at by itself, and who does that expects the worst. */
-const ID_PAGE = new RegExp(`^!${PAGES}![^/]+/page(?=/)`);
+const STATE = 'state';
+/**
+ * Of ids and of series, which may be many: each is looked at by itself, and who does that expects
+ * the worst.
+ */
+const MANY = new RegExp(`^(!${PAGES}![^/]+/page|!${STATE}!${SERIES_ROOT})(?=/)`);
 
 /** Behind all keys of a folder: a zero comes after the slash. */
 function after(folder: string): string {
   return `${folder}0`;
 }
 
-/** Reads all but ids, which is little: LevelDB opens a store whose tables it can't read. */
+/** Reads all but these, which is little: LevelDB opens a store whose tables it can't read. */
 async function readThrough(db: ClassicLevel<string, string>): Promise<void> {
   const keys = db.keys();
   try {
@@ -67,7 +77,7 @@ async function readThrough(db: ClassicLevel<string, string>): Promise<void> {
       const some = await keys.nextv(KEYS_AT_ONCE);
       const last = some.at(-1);
       if (last === undefined) return;
-      const folder = ID_PAGE.exec(last)?.[0];
+      const folder = MANY.exec(last)?.[0];
       if (folder !== undefined) keys.seek(after(folder));
     }
   } finally {
@@ -75,8 +85,14 @@ async function readThrough(db: ClassicLevel<string, string>): Promise<void> {
   }
 }
 
+/**
+ * LevelDB maps the files that it has open into memory, whole: by its own measure that would be as
+ * much as there is of series. These are 64 files of 1 MiB, the fewest that it takes.
+ */
+const SMALL_FILES = { maxOpenFiles: 74, maxFileSize: 1024 * 1024 };
+
 async function openLevel(folder: string): Promise<MendingLevel> {
-  const db = new MendingLevel(folder);
+  const db = new MendingLevel(folder, SMALL_FILES);
   try {
     await db.open();
     await readThrough(db);
@@ -144,6 +160,7 @@ interface Writes {
 
 const WritingLevel = ClassicLevel as unknown as new (
   folder: string,
+  options: typeof SMALL_FILES,
 ) => ClassicLevel<string, string> & Writes;
 
 /**
@@ -208,24 +225,38 @@ async function pageStore(db: ClassicLevel<string, string>): Promise<PageStore> {
   };
 }
 
-/** Opens the store. Throws DATA_IN_USE or a system error. */
-export async function openLevelStore(options: LevelStoreOptions): Promise<LevelStore> {
-  await options.files.makeFolder(options.folder);
-  const db = await openOrRebuild(options);
-  const values = db.sublevel<string, string>('state', {});
-  const state: StateStore = {
+async function bytesOf(values: StateLevel, key: string): Promise<Uint8Array | undefined> {
+  try {
+    return await values.get<string, Uint8Array>(key, { valueEncoding: 'view' });
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
+}
+
+function stateStore(db: ClassicLevel<string, string>): StateStore {
+  const values = stateLevel(db);
+  return {
     get: (key) => values.get(key),
+    getBytes: (keys) => Promise.all(keys.map((key) => bytesOf(values, key))),
     write: (entries, { sync } = { sync: false }) =>
-      db.batch(
-        [...entries].map(([key, value]) =>
-          value === undefined
-            ? { type: 'del' as const, key, sublevel: values }
-            : { type: 'put' as const, key, value, sublevel: values },
-        ),
+      db.batch<string, string | Uint8Array>(
+        [...entries].map(([key, value]) => {
+          if (value === undefined) return { type: 'del' as const, key, sublevel: values };
+          const valueEncoding = typeof value === 'string' ? 'utf8' : 'view';
+          return { type: 'put' as const, key, value, sublevel: values, valueEncoding };
+        }),
         { sync },
       ),
     entries: (prefix) => values.iterator({ gte: prefix, lt: `${prefix}\uffff` }).all(),
   };
+}
+
+/** Opens the store. Throws DATA_IN_USE or a system error. */
+export async function openLevelStore(options: LevelStoreOptions): Promise<LevelStore> {
+  await options.files.makeFolder(options.folder);
+  const db = await openOrRebuild(options);
+  const state = stateStore(db);
   const bytesWritten = () => db.bytesWritten;
   const pages = await pageStore(db);
   return { state, pages, sessions: sessionLevel(db), bytesWritten, close: () => db.close() };

@@ -3,17 +3,23 @@ import type { StateStore } from '../../src/os/state-store.ts';
 /** A state store in memory, in key order as the real one. */
 export interface MemoryState extends StateStore {
   readonly stored: Map<string, string>;
+  readonly bytes: Map<string, Uint8Array>;
 }
 
 export function memoryState(entries: Iterable<readonly [string, string]> = []): MemoryState {
   const stored = new Map(entries);
+  const bytes = new Map<string, Uint8Array>();
   return {
     stored,
+    bytes,
     get: async (key) => stored.get(key),
+    getBytes: async (keys) => keys.map((key) => bytes.get(key)),
     write: async (changes) => {
       for (const [key, value] of changes) {
-        if (value === undefined) stored.delete(key);
-        else stored.set(key, value);
+        stored.delete(key);
+        bytes.delete(key);
+        if (typeof value === 'string') stored.set(key, value);
+        else if (value !== undefined) bytes.set(key, value);
       }
     },
     entries: async (prefix) =>

@@ -19,23 +19,29 @@ const LIMITS = {
 } as const;
 
 function open(stored: ReadonlyMap<string, string> = new Map()): Alarms {
-  const silence = new Silence({
-    learned: true,
-    factor: 3,
-    minMs: 5_000,
-    limits: LIMITS,
-    graceMs: 0,
-    maxDevices: 100,
-  });
-  const states = new AlertStates({
-    ...ALERT_OPTIONS,
-    clearCount: 2,
-    clearMs: 2_000,
-    coolDownMs: 5_000,
-    minDurationMs: { info: 3_000, warning: 1_000, critical: 0 },
-    flood: { maxAlerts: 1, windowMs: 30_000 },
-  });
-  const alarms = new Alarms({ states, limits: new Limits(LIMITS), silence });
+  const silence = () =>
+    new Silence({
+      learned: true,
+      factor: 3,
+      minMs: 5_000,
+      limits: LIMITS,
+      graceMs: 0,
+      maxDevices: 100,
+    });
+  const states = () =>
+    new AlertStates({
+      ...ALERT_OPTIONS,
+      clearCount: 2,
+      clearMs: 2_000,
+      coolDownMs: 5_000,
+      minDurationMs: { info: 3_000, warning: 1_000, critical: 0 },
+      flood: { maxAlerts: 1, windowMs: 30_000 },
+    });
+  const alarms = new Alarms(() => ({
+    states: states(),
+    limits: new Limits(LIMITS),
+    silence: silence(),
+  }));
   expect(alarms.restore(stored, () => true)).toEqual([]);
   return alarms;
 }

@@ -49,7 +49,7 @@ const BARE: Status = {
   activeAlerts: 1,
   dedupIds: 50,
   dedup: { storedIds: 60, devices: 3, resets: 1 },
-  detect: { series: 6, unwatched: 2 },
+  detect: { series: 6, unwatched: 2, hot: 5, waiting: 1 },
   audit: { openBuckets: 2, closedBuckets: 9 },
   log: { telemetry: log, events: { ...log, id: '01HW' } },
 };

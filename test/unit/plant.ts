@@ -4,11 +4,11 @@ import { AlertStates } from '../../src/alert/alert-state.ts';
 import { Alerter } from '../../src/alert/alerter.ts';
 import { newCounters } from '../../src/base/counters.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
-import type { LogRecord } from '../../src/base/reading.ts';
+import type { LogRecord, RecordPosition } from '../../src/base/reading.ts';
 import { Detector } from '../../src/detect/detector.ts';
 import { type Limit, Limits } from '../../src/detect/limits.ts';
 import { Silence } from '../../src/detect/silence.ts';
-import type { Consumer } from '../../src/log/consumer.ts';
+import type { EarlyConsumer } from '../../src/log/consumer.ts';
 import { Watcher } from '../../src/watcher.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type MemoryState, memoryState } from '../support/memory-state.ts';
@@ -17,6 +17,7 @@ import { Records } from './detect/records.ts';
 
 export const LOG = 'a1b2';
 export const CURSOR = 'cursor/detect/readings';
+export const INDEX = `watch/${LOG}/readings/detect/index/0`;
 
 /** A stream in memory that outlives its consumers. */
 class Stream {
@@ -25,6 +26,32 @@ class Stream {
   wake: () => void = () => {};
   /** Records after the last one that count as waiting until a reader finds them gone. */
   lost = 0;
+  /** Records that are on flash; the rest is on the way. */
+  durable = Number.POSITIVE_INFINITY;
+  isWithdrawn = false;
+  #waiting: Array<{ end: number; tell: (isDurable: boolean) => void }> = [];
+
+  durableTo(end: number): Promise<boolean> {
+    if (this.isWithdrawn) return Promise.resolve(false);
+    if (end <= this.durable) return Promise.resolve(true);
+    return new Promise((tell) => this.#waiting.push({ end, tell }));
+  }
+
+  /** So many are on flash from now on. */
+  commit(count: number): void {
+    this.durable = count;
+    for (const { end, tell } of this.#waiting) if (end <= count) tell(true);
+    this.#waiting = this.#waiting.filter(({ end }) => end > count);
+  }
+
+  /** The rest never will be. */
+  withdraw(): void {
+    this.isWithdrawn = true;
+    this.all.length = this.durable;
+    this.#records.goBack(this.durable);
+    for (const { tell } of this.#waiting.splice(0)) tell(false);
+    this.wake();
+  }
 
   add(...values: number[]): void {
     this.addOf('d1', ...values);
@@ -36,7 +63,7 @@ class Stream {
   }
 }
 
-class MemoryConsumer implements Consumer {
+class MemoryConsumer implements EarlyConsumer {
   readonly name = 'detect';
   readonly stream = 'readings';
   rewinds = 0;
@@ -55,14 +82,18 @@ class MemoryConsumer implements Consumer {
   }
 
   async read(maxRecords: number, signal: AbortSignal): Promise<readonly LogRecord[]> {
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.isWithdrawn) {
       const records = this.#of.all.slice(this.#next, this.#next + maxRecords);
       this.#next += records.length;
       if (records.length > 0) return records;
       this.#of.lost = 0;
       await new Promise<void>((resolve) => {
-        this.#of.wake = resolve;
-        signal.addEventListener('abort', () => resolve(), { once: true });
+        const wake = () => {
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.#of.wake = wake;
+        signal.addEventListener('abort', wake, { once: true });
       });
     }
     return [];
@@ -77,6 +108,24 @@ class MemoryConsumer implements Consumer {
     this.#next = this.handledCount;
   }
 
+  get isWithdrawn(): boolean {
+    return this.#of.isWithdrawn;
+  }
+
+  isDurable({ offset }: RecordPosition): Promise<boolean> {
+    return this.#of.durableTo(offset + 1);
+  }
+
+  handledIsDurable(): Promise<boolean> {
+    return this.#of.durableTo(this.handledCount);
+  }
+
+  goBack(stored: string | undefined): void {
+    this.#of.isWithdrawn = false;
+    this.handledCount = Number(stored);
+    this.#next = this.handledCount;
+  }
+
   checkpoint(): ReadonlyMap<string, string> {
     return new Map([[CURSOR, String(this.handledCount)]]);
   }
@@ -85,6 +134,7 @@ class MemoryConsumer implements Consumer {
 interface PlantOptions {
   readonly coolDownMs?: number;
   readonly maxSeries?: number;
+  readonly hotSeries?: number;
   readonly limits?: Readonly<Record<string, Limit>>;
 }
 
@@ -141,22 +191,19 @@ export class Plant {
       this.stream,
       Number(this.state.stored.get(CURSOR) ?? this.stream.all.length),
     );
-    const { coolDownMs = 0, maxSeries = 10, limits = {} } = options;
-    const detector = new Detector({ maxSeries, logger });
-    const states = new AlertStates({ ...ALERT_OPTIONS, clearCount: 2, coolDownMs });
-    const silence = new Silence({
-      learned: false,
-      factor: 3,
-      minMs: 300_000,
-      limits,
-      graceMs: 0,
-      maxDevices: 10,
-    });
+    const { coolDownMs = 0, maxSeries = 10, hotSeries = 10, limits = {} } = options;
+    const detector = new Detector({ maxSeries, hotSeries, logger });
+    const timing = { learned: false, factor: 3, minMs: 300_000, graceMs: 0, maxDevices: 10 };
+    const alarms = new Alarms(() => ({
+      states: new AlertStates({ ...ALERT_OPTIONS, clearCount: 2, coolDownMs }),
+      limits: new Limits(limits),
+      silence: new Silence({ ...timing, limits }),
+    }));
     const watcher = new Watcher({
       log: LOG,
       consumer,
       detector,
-      alarms: new Alarms({ states, limits: new Limits(limits), silence }),
+      alarms,
       alerter,
       state: this.state,
       logger,

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { until } from '../support/until.ts';
-import { CURSOR, calm, kinds, LOG, Plant, settle } from './plant.ts';
+import { CURSOR, calm, INDEX, kinds, LOG, Plant, settle } from './plant.ts';
 
 // The consumer "detect" over a stream in memory: what a restart, a full disk or a log that cannot
 // be read does to alerts.
@@ -67,9 +67,10 @@ describe('a restart', () => {
 
   it('ends the alerts that would not be ones under the settings of now', async () => {
     newPlant();
-    await plant.start();
-    await plant.see(...calm(40), 80);
-    const { alerter } = await plant.start({ threshold: 1_000 });
+    await plant.start({ limits: { warm: { max: 23, severity: 'warning' } } });
+    await plant.see(...calm(40), 24);
+    expect(kinds(plant.alerts)).toEqual(['begin']);
+    const { alerter } = await plant.start({ limits: { hot: { max: 90, severity: 'warning' } } });
     expect([alerter.active, kinds(plant.alerts)]).toEqual([0, ['begin', 'end']]);
   });
 
@@ -87,12 +88,14 @@ describe('a restart', () => {
 
   it('drops what is stored of another log, and what it cannot read', async () => {
     const { state } = newPlant();
-    const foreign = 'watch/ffff/readings/detect/series/d1/temperature';
+    const foreign = 'watch/ffff/readings/detect/index/3';
+    state.bytes.set('series/ffff/readings/200/1', Buffer.from('{}'));
     const damaged = `watch/${LOG}/readings/alert/state/d1/temperature`;
     state.stored.set(foreign, '{}').set(damaged, '{"kind":"active"}').set('other', 'x');
     const { detector } = await plant.start();
     expect(detector.watched).toBe(0);
     expect([...state.stored.keys()]).toEqual(['other', CURSOR]);
+    expect(state.bytes.size).toBe(0);
   });
 });
 
@@ -117,10 +120,12 @@ describe('a checkpoint', () => {
     expect(await tick()).toBe('0');
     plant.logBytes = 20_000;
     expect(await tick()).toBe('10');
+    // What it takes is known by now.
+    const [{ length = 0 } = []] = [...state.bytes.values()];
     await plant.see(...calm(5));
-    plant.logBytes = 39_999;
+    plant.logBytes = 20_000 + 20 * length - 1;
     expect(await tick()).toBe('10');
-    plant.logBytes = 40_000;
+    plant.logBytes += 1;
     expect(await tick()).toBe('15');
   });
 
@@ -151,27 +156,28 @@ describe('a checkpoint', () => {
     vi.advanceTimersByTime(10_000);
     await settle();
     expect(state.stored.get(CURSOR)).toBe('40');
-    expect([...state.stored.keys()].filter((key) => key.includes('series'))).toHaveLength(1);
+    expect(state.bytes.size).toBe(1);
+    expect(state.stored.get(INDEX)).toBe('[["d1","temperature",0]]');
   });
 
   it('is of one moment, however many readings come while it is made', async () => {
     const { state } = newPlant();
-    const { detector } = await plant.start();
+    await plant.start();
     await plant.see(...calm(40));
     plant.logBytes = 1e9;
-    // A snapshot of many series is made over several turns.
-    const snapshot = detector.snapshot.bind(detector);
-    vi.spyOn(detector, 'snapshot').mockImplementation(function* () {
-      const filler = Array.from({ length: 120 }, (_, i): [string, string] => [`x${i}`, '']);
-      yield* filler;
-      yield* snapshot();
+    let goOn = () => {};
+    const write = state.write.bind(state);
+    vi.spyOn(state, 'write').mockImplementationOnce(async (changes) => {
+      await new Promise<void>((resolve) => (goOn = resolve));
+      await write(changes);
     });
     vi.advanceTimersByTime(10_000);
-    plant.stream.add(...calm(100));
+    await plant.see(...calm(100));
+    goOn();
     await settle();
     expect(state.stored.get(CURSOR)).toBe('40');
-    const key = `watch/${LOG}/readings/detect/series/d1/temperature`;
-    expect(JSON.parse(state.stored.get(key) ?? '')).toMatchObject({ seen: 40 });
+    const [bytes] = [...state.bytes.values()];
+    expect(JSON.parse(Buffer.from(bytes ?? []).toString())).toMatchObject({ seen: 40 });
     expect(plant.stream.all).toHaveLength(140);
   });
 });

@@ -1,11 +1,13 @@
 import { expect, it } from 'vitest';
 import { silentLogger } from '../../../src/base/logger.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
+import type { Verdict } from '../../../src/base/verdict.ts';
 import { MAX_SAMPLES } from '../../../src/decode/decoder.ts';
 import { jsonDecoder } from '../../../src/decode/json.ts';
 import { SPARKPLUG } from '../../../src/decode/sparkplug.ts';
 import { MAX_BORN_METRICS } from '../../../src/decode/sparkplug-births.ts';
 import { Detector } from '../../../src/detect/detector.ts';
+import { DetectorStore } from '../../support/detector-store.ts';
 import { sparkplugBytes, type TestMetric } from '../../support/sparkplug-messages.ts';
 import { Records } from './records.ts';
 
@@ -27,7 +29,7 @@ function story(): LogRecord[] {
   return [data(1), birth('Temp'), data(-20), data(-21), birth('Level'), data(5), data(-6)];
 }
 
-it('a restart anywhere gives the same verdicts: births are in the state of detection', () => {
+it('a restart anywhere gives the same verdicts: births are in the state of detection', async () => {
   const straight = new Detector({ ...OPTIONS, decoder: SPARKPLUG });
   const expected = story().map((record) => straight.observe(record));
   expect(expected.flat().map(({ metric, value }) => [metric, value])).toEqual([
@@ -37,16 +39,16 @@ it('a restart anywhere gives the same verdicts: births are in the state of detec
   ]);
   for (let at = 0; at <= expected.length; at++) {
     let detector = new Detector({ ...OPTIONS, decoder: SPARKPLUG });
-    const stored = new Map<string, string>();
-    const seen = story().map((record, index) => {
+    const store = new DetectorStore();
+    const seen: Verdict[][] = [];
+    for (const [index, record] of story().entries()) {
       if (index === at) {
-        for (const [key, value] of detector.snapshot())
-          if (value !== undefined) stored.set(key, value);
+        store.save(detector);
         detector = new Detector({ ...OPTIONS, decoder: SPARKPLUG });
-        detector.restore(stored);
+        detector.restore(store.entries);
       }
-      return detector.observe(record);
-    });
+      seen.push(await store.watch(detector, [record]));
+    }
     expect(seen, `restarted before record ${at}`).toEqual(expected);
   }
 });
@@ -62,12 +64,15 @@ it('births that are waiting to be stored count among what a checkpoint writes', 
 it('births of a stream that is of another format by now are dropped', () => {
   const before = new Detector({ ...OPTIONS, decoder: SPARKPLUG });
   for (const record of story()) before.observe(record);
-  const stored = new Map([...before.snapshot()].map(([key, value]) => [key, value ?? '']));
-  const born = [...stored.keys()].filter((key) => !key.startsWith('detect/'));
+  const store = new DetectorStore();
+  store.save(before);
+  const born = [...store.entries.keys()].filter((key) => !key.startsWith('detect/'));
   expect(born).toHaveLength(1);
   const after = new Detector(OPTIONS);
-  after.restore(stored);
-  expect([...after.snapshot()]).toEqual(born.map((key) => [key, undefined]));
+  after.restore(store.entries);
+  store.save(after);
+  expect([...store.entries.keys()]).toEqual(['detect/index/0']);
+  expect(born).toHaveLength(1);
 });
 
 it('what a limit leaves out is said', () => {

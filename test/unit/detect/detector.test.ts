@@ -4,6 +4,7 @@ import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import type { LogRecord } from '../../../src/base/reading.ts';
 import type { Verdict } from '../../../src/base/verdict.ts';
 import { Detector, type DetectorOptions } from '../../../src/detect/detector.ts';
+import { DetectorStore } from '../../support/detector-store.ts';
 import { Records } from './records.ts';
 
 const OPTIONS: DetectorOptions = {
@@ -15,11 +16,13 @@ function watch(detector: Detector, records: readonly LogRecord[]): Verdict[] {
   return records.flatMap((record) => detector.observe(record));
 }
 
-/** Takes a snapshot: what it would store, or delete. */
-const keysOf = (detector: Detector) => [...detector.snapshot()].map(([key]) => key);
+/** Takes a snapshot: what it stores, or deletes. */
+const keysOf = (detector: Detector) => new DetectorStore().save(detector);
 
-function storedBy(detector: Detector): Map<string, string> {
-  return new Map([...detector.snapshot()].map(([key, value]) => [key, value ?? '']));
+function storedBy(detector: Detector): DetectorStore {
+  const store = new DetectorStore();
+  store.save(detector);
+  return store;
 }
 
 /** A calm series: 20.0 to 20.9 in turn. */
@@ -96,10 +99,15 @@ describe('what is watched', () => {
       ['d1', 'd2', 'd3'].map((device) => records.next(1, device)),
     );
     const detector = new Detector({ ...OPTIONS, maxSeries: 2, logger });
-    detector.restore(storedBy(before));
+    const store = storedBy(before);
+    detector.restore(store.entries);
     expect(detector.watched).toBe(2);
     expect(said).toEqual(['a series is forgotten: detect.maxSeries is reached']);
-    expect([...detector.snapshot()]).toEqual([['detect/series/d3/temperature', undefined]]);
+    store.save(detector);
+    expect([...store.states.keys()]).toEqual(['0/0', '1/0']);
+    expect([...store.entries.values()]).toEqual([
+      '[["d1","temperature",0],["d2","temperature",0],null]',
+    ]);
   });
 
   it('does not watch a field with an endless name', () => {
@@ -120,7 +128,7 @@ describe('what is watched', () => {
     ]);
     expect(verdicts.map(({ metric }) => metric)).toEqual(['\ufffd', '\ufffd']);
     expect(detector.watched).toBe(1);
-    expect(keysOf(detector)).toEqual(['detect/series/d1/%EF%BF%BD']);
+    expect(storedBy(detector).entries.get('detect/index/0')).toBe('[["d1","\ufffd",0]]');
   });
 });
 
@@ -206,30 +214,31 @@ describe('the verdict', () => {
 });
 
 describe('the stored state', () => {
-  it('goes on after a crash as if there had been none, wherever the checkpoint was', () => {
+  it('goes on after a crash as if there had been none, wherever the checkpoint was', async () => {
     const reading = fc.record({
       device: fc.constantFrom('d1', 'd2', 'd/3 ü'),
       value: fc.oneof(fc.integer({ min: -5, max: 5 }), fc.double({ noNaN: true, min: -9, max: 9 })),
     });
     const runs = fc.array(reading, { minLength: 1, maxLength: 200 });
-    fc.assert(
-      fc.property(runs, fc.array(fc.nat(200), { maxLength: 3 }), (readings, cuts) => {
+    await fc.assert(
+      fc.asyncProperty(runs, fc.array(fc.nat(200), { maxLength: 3 }), async (readings, cuts) => {
         const records = new Records();
         const all = readings.map(({ device, value }) => records.next(value, device, `s/${device}`));
         const straight = new Detector(OPTIONS);
         const expected = watch(straight, all);
-        const store = new Map<string, string>();
+        const store = new DetectorStore();
         const verdicts: Verdict[] = [];
         let from = 0;
         for (const to of [...cuts.sort((a, b) => a - b), all.length]) {
           const detector = new Detector(OPTIONS);
-          detector.restore(store);
-          verdicts.push(...watch(detector, all.slice(from, Math.max(from, to))));
-          for (const [key, value] of detector.snapshot()) store.set(key, value ?? '');
+          detector.restore(store.entries);
+          verdicts.push(...(await store.watch(detector, all.slice(from, Math.max(from, to)))));
+          store.save(detector);
           from = Math.max(from, to);
         }
         expect(verdicts).toEqual(expected);
-        expect(store).toEqual(new Map(straight.snapshot()));
+        const bytes = (of: DetectorStore) => [...of.states.values()].map(String).sort();
+        expect(bytes(store)).toEqual(bytes(storedBy(straight)));
       }),
       { numRuns: 100 },
     );
@@ -239,29 +248,105 @@ describe('the stored state', () => {
     const detector = new Detector(OPTIONS);
     const records = new Records();
     watch(detector, [records.next(1, 'd1'), records.next(1, 'd 2')]);
-    expect(keysOf(detector)).toEqual([
-      'detect/series/d1/temperature',
-      'detect/series/d%202/temperature',
-    ]);
+    const store = new DetectorStore();
+    expect(store.save(detector)).toEqual(['0/0', '1/0', 'detect/index/0']);
     watch(detector, [records.next(2, 'd1')]);
-    expect(keysOf(detector)).toEqual(['detect/series/d1/temperature']);
-    expect(keysOf(detector)).toEqual([]);
+    expect(store.save(detector)).toEqual(['0/1', 'detect/index/0']);
+    expect(store.save(detector)).toEqual([]);
+    expect([...store.states.keys()]).toEqual(['1/0', '0/1']);
   });
 
-  it('learns afresh what it cannot read, says so, and takes up the rest', () => {
+  it('learns afresh what it cannot read, says so, and takes up the rest', async () => {
     const { logger, said } = warnings();
     const before = new Detector(OPTIONS);
-    watch(before, calm(new Records(), 40));
-    const unreadable = new Map([
-      ['detect/series/d2/t', '{"version":2}'],
-      ['detect/series/d3/t', '{'],
-      ['detect/series/%ff/t', '{}'],
-    ]);
+    const records = new Records();
+    watch(before, [...calm(records, 40), records.next(1, 'd2'), records.next(1, 'd3')]);
+    const store = storedBy(before);
+    store.states.set('1/0', Buffer.from('{'));
+    store.states.delete('2/0');
+    store.entries.set('detect/index/1', '{"version":2}').set('alert/state/d1/t', '{}');
+    store.states.set('64/1', Buffer.from('{}'));
     const detector = new Detector({ ...OPTIONS, logger });
-    detector.restore(new Map([...storedBy(before), ...unreadable, ['alert/state/d1/t', '{}']]));
-    expect(detector.watched).toBe(1);
+    detector.restore(store.entries);
+    expect(detector.watched).toBe(3);
+    const next = [records.next(1e6), records.next(1, 'd2'), records.next(1, 'd3')];
+    const verdicts = await store.watch(detector, [...next, records.next(1, 'd4')]);
+    expect(verdicts.map(({ state }) => state)).toEqual(['anomalous', ...Array(3).fill('learning')]);
     expect(said).toEqual(Array(3).fill('a series is forgotten: its state is not readable'));
-    expect([...detector.snapshot()]).toEqual([...unreadable.keys()].map((key) => [key, undefined]));
-    expect(watch(detector, [new Records().next(1e6)])).toMatchObject([{ state: 'anomalous' }]);
+    store.save(detector);
+    // Of d4: no number is given again while something may be stored under it.
+    expect([...store.states.keys()].sort()).toEqual(['0/1', '1/1', '128/0', '2/1']);
+    expect([...store.entries.keys()].sort()).toEqual([
+      ...['alert/state/d1/t', 'detect/index/0', 'detect/index/2'],
+    ]);
+  });
+});
+
+describe('series that are not in use', () => {
+  const OFTEN = { ...OPTIONS, warmup: 5, maxSeries: 9 };
+  const step = fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({ device: fc.nat(9), value: fc.integer({ min: -3, max: 9 }) }),
+    },
+    { weight: 1, arbitrary: fc.constantFrom('save', 'fail', 'begin', 'part', 'end', 'crash') },
+  );
+
+  it('leave memory and come back, which changes nothing', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 300 }), fc.nat(3), async (steps, hot) => {
+        const store = new DetectorStore();
+        const records = new Records();
+        const straight = new Detector(OFTEN);
+        const evicting = () => new Detector({ ...OFTEN, hotSeries: 1 + hot });
+        let detector = evicting();
+        let shot: ReturnType<Detector['snapshot']> | undefined;
+        const end = (isStored: boolean) => {
+          if (shot === undefined) return;
+          store.finish(shot, isStored);
+          shot = undefined;
+        };
+        let since: LogRecord[] = [];
+        let ahead: LogRecord[] = [];
+        for (const one of steps) {
+          if (typeof one === 'object') {
+            const record = records.next(one.value, `d${one.device}`);
+            since.push(record);
+            const verdicts = await store.watch(detector, [record]);
+            expect(verdicts).toEqual(watch(straight, [record]));
+            expect(detector.inMemory.hot).toBeLessThanOrEqual(1 + hot);
+            continue;
+          }
+          if (one === 'part' && shot !== undefined) store.storePart(shot);
+          if (one === 'end' && shot !== undefined) {
+            end(true);
+            ahead = [];
+          }
+          if (one === 'fail') end(false);
+          if (one === 'begin' && shot === undefined) {
+            shot = detector.snapshot();
+            ahead = [...ahead, ...since];
+            since = [];
+          }
+          if (one === 'save' && shot === undefined) {
+            store.save(detector);
+            ahead = [];
+            since = [];
+          }
+          if (one !== 'crash') continue;
+          shot = undefined;
+          detector = evicting();
+          detector.restore(store.entries);
+          since = [...ahead, ...since];
+          ahead = [];
+          await store.watch(detector, since);
+        }
+        end(true);
+        store.save(detector);
+        const bytes = (of: DetectorStore) => [...of.states.values()].map(String).sort();
+        expect(bytes(store)).toEqual(bytes(storedBy(straight)));
+      }),
+      { numRuns: 300 },
+    );
   });
 });

@@ -4,6 +4,11 @@ import type { LogRecord } from '../../../src/base/reading.ts';
 export class Records {
   #offset = 0;
 
+  /** Records from this offset on are made again. */
+  goBack(offset: number): void {
+    this.#offset = offset;
+  }
+
   /** `payload`: text as it is, anything else as JSON. */
   next(payload: unknown, device = 'd1', topic = `sensors/${device}/temperature`): LogRecord {
     const offset = this.#offset;
