@@ -205,6 +205,7 @@ export class SeriesDetector {
     const band = bandOf(state, arrival);
     const distance = residual(state, arrival);
     gauge.ratio = 0;
+    gauge.shape = 'jump';
     if (at(state, COUNT) > 0) {
       learnInterval(state, arrival);
       gaugeFaults(state, arrival, distance, gauge);
