@@ -88,8 +88,8 @@ export class Alarms {
   }
 
   /**
-   * Takes up what `snapshot` gave, in place of all it knows. `isLearned`: detection has a place for the series. Returns the
-   * keys of alerts that can't be read.
+   * Takes up what `snapshot` gave, in place of all it knows. `isLearned`: detection has a place for
+   * the series. Returns the keys of alerts that can't be read.
    */
   restore(
     entries: ReadonlyMap<string, string>,

@@ -28,8 +28,8 @@ function begin(state: SeriesState, isCounter: boolean): void {
 }
 
 /**
- * What is to be judged of a reading: its value, or of a counter its rate, per second; undefined: the
- * counter was reset, or no time has passed.
+ * What is to be judged of a reading: its value, or of a counter its rate, per second; undefined:
+ * the counter was reset, or no time has passed.
  */
 export function judged(state: SeriesState, value: number, timeS: number): number | undefined {
   const last = at(state, COUNTER_LAST);

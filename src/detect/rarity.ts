@@ -50,7 +50,7 @@ const FEW_COUNT = 4;
 const LEVELS_FROM = 50;
 /** Total at which an alert is as likely as none. */
 const HALF = 2.65;
-/** A smooth series has seen little of what it does until it is some weeks old; others until then. */
+/** A smooth series has seen little of what it does until it is some weeks old; others sooner. */
 const YOUNG_DAYS = 6;
 const YOUNG_ROUGH_DAYS = 0.5;
 /** A profile that has not come round once says nothing. */

@@ -136,7 +136,7 @@ function faultOnset(state: SeriesState, fault: number): number {
   return calm >= CALM || ratio > WORSE * peak ? fault : 0;
 }
 
-/** The event that lasts: from its onset until a reading is ordinary. Returns whether there is one. */
+/** The event that lasts, from its onset until a reading is ordinary. Is there one? */
 function follow(state: SeriesState, onset: number, level: number, fault: Fault): boolean {
   const lasts = at(state, EVENT_FAULT) > 0;
   if (onset >= THRESHOLD) {
@@ -192,7 +192,7 @@ export class SeriesDetector {
     this.#state = state;
   }
 
-  /** `timeS`: when it was measured, in seconds since 1970 UTC. Any number; none that is not finite. */
+  /** `timeS`: when it was measured, in seconds since 1970 UTC. What is not finite is passed over. */
   observe(raw: number, timeS: number): Judgement {
     const state = this.#state;
     if (!Number.isFinite(raw) || !Number.isFinite(timeS)) return nothing(state, 0);

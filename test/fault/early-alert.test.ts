@@ -12,7 +12,7 @@ afterEach(async () => {
   await cleanUp();
 });
 
-const CONFIG = 'log: { lingerMs: 200 }\ndetect: { warmup: 10, clearCount: 2 }\n';
+const CONFIG = 'log: { lingerMs: 200 }\nalerts: { clearCount: 2 }\n';
 const ALERT_TOPIC = 'headgate/alerts/boiler/temperature';
 
 /** Something calm has been learnt; then nothing reaches the flash any more. */
