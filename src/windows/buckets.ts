@@ -97,9 +97,7 @@ export class Buckets {
         return bucket;
       }
       if (used < pool.units - HEAD_UNITS) {
-        words.copyWithin(slot + 2, slot, first + 2 * used);
-        words[slot] = key;
-        words[slot + 1] = 1;
+        insert(words, slot, first + 2 * used, key);
         words[word + 7] = state + (1 << 8);
         return bucket;
       }
@@ -119,15 +117,14 @@ export class Buckets {
     const words = to.words(into);
     const word = 2 * to.at(into);
     const at = 2 * from.at(item);
-    words.set(from.words(item).subarray(at, at + 2 * from.units), word);
+    const old = from.words(item);
+    for (let i = 0; i < 2 * from.units; i++) words[word + i] = old[at + i] as number;
     from.giveBack(item);
     const state = words[word + 7] as number;
     const used = state >> 8;
     const first = word + 8;
     const slot = first + 2 * placeOf(words, first, used, key);
-    words.copyWithin(slot + 2, slot, first + 2 * used);
-    words[slot] = key;
-    words[slot + 1] = 1;
+    insert(words, slot, first + 2 * used, key);
     words[word + 7] = state + (1 << 8);
     return larger;
   }
@@ -164,6 +161,13 @@ function placeOf(words: Int32Array, first: number, used: number, key: number): n
     else high = middle;
   }
   return low;
+}
+
+/** A bin with one value, in front of those up to `end`. A loop: these are few words. */
+function insert(words: Int32Array, slot: number, end: number, key: number): void {
+  for (let i = end - 1; i >= slot; i--) words[i + 2] = words[i] as number;
+  words[slot] = key;
+  words[slot + 1] = 1;
 }
 
 /** Makes one bin of each two neighbours. */

@@ -35,8 +35,12 @@ export interface IdleSeries {
   readonly last: LastValue;
 }
 
-interface Series extends IdleSeries {
-  last: LastValue;
+/** Flat, and changed in place: nothing is made for a value. */
+interface Series {
+  readonly device: string;
+  readonly metric: string;
+  /** The last value: as in `LastValue`. */
+  readonly last: { value: number; runMs: number; wallMs: number };
   /** The last value is one of now, and not of the log that is being read again. */
   isLive: boolean;
   readonly rings: number;
@@ -59,7 +63,9 @@ const LONE_SURROGATE = /\p{Surrogate}/gu;
 
 type ByName<T> = Map<string, Map<string, T>>;
 
-function remove<T>(map: ByName<T>, { device, metric }: IdleSeries): void {
+type Name = Pick<IdleSeries, 'device' | 'metric'>;
+
+function remove<T>(map: ByName<T>, { device, metric }: Name): void {
   const metrics = map.get(device);
   metrics?.delete(metric);
   if (metrics?.size === 0) map.delete(device);
@@ -153,7 +159,10 @@ export class Windows {
   }
 
   #setLast(series: Series, value: number, { runMs, wallMs }: SampleTime, isLive: boolean): void {
-    series.last = { value, runMs, wallMs };
+    const { last } = series;
+    last.value = value;
+    last.runMs = runMs;
+    last.wallMs = wallMs;
     series.isLive = isLive;
   }
 
@@ -171,7 +180,7 @@ export class Windows {
     const { runMs, wallMs, arrivedRunMs } = time;
     const first = { value, runMs, wallMs };
     const isNewest = known === undefined || runMs >= known.last.runMs;
-    const last = isNewest ? first : known.last;
+    const last = isNewest ? first : { ...known.last };
     const rings = this.#rings.create();
     const series = { device, metric, last, isLive: false, rings, arrivedRunMs, late: 0 };
     metrics.set(metric, series);
@@ -194,7 +203,7 @@ export class Windows {
     const { device, metric, last } = idle;
     const series = this.#series.get(device)?.get(metric);
     if (series === undefined) this.#setIdle(idle);
-    else if (last.runMs > series.last.runMs) series.last = last;
+    else if (last.runMs > series.last.runMs) Object.assign(series.last, last);
   }
 
   #setIdle(idle: IdleSeries): void {
@@ -220,7 +229,7 @@ export class Windows {
         remove(this.#series, series);
         this.#changed?.delete(series);
         this.#size -= 1;
-        const one = { device, metric, last };
+        const one = { device, metric, last: { ...last } };
         this.#setIdle(one);
         idle.push(one);
       }
@@ -235,7 +244,7 @@ export class Windows {
   }
 
   #stateOf({ device, metric, last, rings, late }: Series, nowRunMs: number): SeriesState {
-    return { device, metric, last, windows: this.#rings.at(rings, nowRunMs), late };
+    return { device, metric, last: { ...last }, windows: this.#rings.at(rings, nowRunMs), late };
   }
 
   /** Of a series, of a device, or of all; in the order in which they were first seen. */
