@@ -39,6 +39,7 @@ import { type StreamDecoding, streamDecodings } from './stream-decoding.ts';
 import { topicsOf } from './topics.ts';
 import { Watcher } from './watcher.ts';
 import { Wear, type WrittenTotals } from './wear.ts';
+import { WindowKeeper } from './window-keeper.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -100,6 +101,7 @@ export class Gateway {
   readonly #detectors: Detector[] = [];
   #expired = 0;
   #forwarding: Forwarding | undefined;
+  #windows: WindowKeeper | undefined;
   #status: (() => Status) | undefined;
 
   private constructor(options: GatewayOptions) {
@@ -159,6 +161,7 @@ export class Gateway {
     const broker = await this.#openBroker(pipeline, level);
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
+    this.#windows = await this.#openWindows(stores, level, broker);
     await this.#startDetection({ stores, level, alerter, decodings });
     const own = { gatewayId: this.#id, counters: this.#counters, state };
     const downlink = downlinkOf({ ...this.#options, ...own, topics, broker });
@@ -177,6 +180,7 @@ export class Gateway {
       state,
       pipeline,
       status,
+      windows: this.#windows,
       audit: () => bookkeeper.snapshot(),
     });
     this.#onStop('control', () => socket.close());
@@ -262,7 +266,13 @@ export class Gateway {
         start: 'latest',
       });
       this.#onStop('consumer', () => consumer.close());
-      const detector = new Detector({ ...config.detect, decoder: rules.decoder, logger });
+      const windows = this.#windows;
+      const to = journal.nextOffsets(stream).map((_, p) => consumer.position(p));
+      windows?.recall({ stream, decoder: rules.decoder, to });
+      const detector = new Detector({
+        ...{ ...config.detect, decoder: rules.decoder, logger },
+        onSamples: windows && ((record, samples) => windows.windows.take(record, samples)),
+      });
       const log = journal.logId;
       const states = new AlertStates({ ...config.detect, log });
       const watcher = new Watcher({
@@ -280,6 +290,24 @@ export class Gateway {
       await watcher.start();
       this.#onStop('detection', () => watcher.stop());
     }
+  }
+
+  /** Undefined: there are none, or nobody hands them samples. */
+  async #openWindows(
+    { telemetry }: Stores,
+    { state }: LevelStore,
+    broker: Broker,
+  ): Promise<WindowKeeper | undefined> {
+    const { config } = this.#options;
+    const { enabled, maxSeries, publish, publishMs } = config.windows;
+    if (!enabled || !config.detect.enabled) return undefined;
+    const keeper = await WindowKeeper.open({
+      ...{ ...this.#options, journal: telemetry, state, maxSeries },
+      publish: (topic, payload) => broker.publish(topic, payload, { retain: true, qos: 0 }),
+      publishMs: publish ? publishMs : undefined,
+    });
+    this.#onStop('windows', () => keeper.stop());
+    return keeper;
   }
 
   async #startForwarding(
@@ -325,6 +353,7 @@ export class Gateway {
       activeAlerts: alerter.active,
       keepers: this.#keepers,
       detectors: this.#detectors,
+      windows: this.#windows,
       stateBytesWritten: level.bytesWritten(),
       flash: wear.status(),
       audit: bookkeeper.status(),

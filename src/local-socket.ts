@@ -11,6 +11,7 @@ import type { DataFolder } from './ops/data-folder.ts';
 import { deadLetterRoutes } from './ops/dead-letter-routes.ts';
 import { EXPOSITION_TYPE } from './ops/exposition.ts';
 import { recordRoutes } from './ops/record-routes.ts';
+import { type StateSource, stateRoutes } from './ops/state-routes.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -28,6 +29,8 @@ export interface LocalSocketOptions {
   /** Takes dead letters that are sent through again. */
   readonly pipeline: Pipeline;
   readonly status: () => Status;
+  /** Undefined: none are kept. */
+  readonly windows: StateSource | undefined;
   readonly audit: () => unknown;
   readonly logger: Logger;
 }
@@ -48,6 +51,7 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
     recordRoutes({ streams, consumers }),
     consumerRoutes({ streams, consumers }),
     deadLetterRoutes(letters),
+    stateRoutes(options.windows),
   ];
   const control = await openControl({ files, path: data.socket, handlers, logger });
   return {

@@ -10,6 +10,7 @@ import type { UplinkStatus } from './uplink/uplink.ts';
 import type { DrainStatus } from './uplink-drain.ts';
 import { VERSION } from './version.ts';
 import type { FlashStatus } from './wear.ts';
+import type { WindowKeeper, WindowsStatus } from './window-keeper.ts';
 
 interface UplinkSummary extends Partial<DrainStatus> {
   readonly link: 'up' | 'down' | 'off';
@@ -68,6 +69,8 @@ export interface Status extends Counters {
     /** Values since the start that were not: `detect.maxSeries`, or their names. */
     readonly unwatched: number;
   };
+  /** Absent where there are none. */
+  readonly windows?: WindowsStatus;
   readonly audit: AuditStatus;
   readonly log: { readonly telemetry: LogStatus; readonly events: LogStatus };
 }
@@ -86,6 +89,7 @@ export interface StatusParts {
   readonly activeAlerts: number;
   readonly keepers: readonly DedupKeeper[];
   readonly detectors: readonly Detector[];
+  readonly windows: WindowKeeper | undefined;
   readonly stateBytesWritten: number;
   readonly flash: FlashStatus;
   readonly audit: AuditStatus;
@@ -142,6 +146,7 @@ export function statusOf(parts: StatusParts): Status {
       series: sum(parts.detectors.map(({ watched }) => watched)),
       unwatched: sum(parts.detectors.map(({ unwatched }) => unwatched)),
     },
+    ...(parts.windows === undefined ? {} : { windows: parts.windows.status() }),
     audit: parts.audit,
     dedupIds: sum(parts.keepers.map(({ dedup }) => dedup.size().ids)),
     dedup: dedupOf(parts.keepers),

@@ -41,6 +41,7 @@ const ENTRY_POINTS = [
     'log',
     'log-process',
     'dedup',
+    'windows',
     'uplink',
     'far-count',
     'drain',

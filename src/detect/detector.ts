@@ -15,6 +15,8 @@ export interface DetectorOptions {
   readonly maxSeries: number;
   /** What the payloads are; JSON or plain numbers where it is left out. */
   readonly decoder?: Decoder;
+  /** Gets the samples of each record before they are judged. */
+  readonly onSamples?: ((record: LogRecord, samples: readonly Sample[]) => void) | undefined;
   readonly logger: Logger;
 }
 
@@ -97,6 +99,7 @@ export class Detector {
   observe(record: LogRecord): Verdict[] {
     const verdicts: Verdict[] = [];
     const samples = this.#samples.read(record);
+    this.#options.onSamples?.(record, samples);
     for (const sample of samples) {
       const verdict = this.#judge(record, sample);
       if (verdict !== undefined) verdicts.push(verdict);

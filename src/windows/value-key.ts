@@ -1,7 +1,7 @@
 /**
  * Where a number stands on a scale of bins whose width goes with the number: the upper half of its
- * 64 bits, which sorts as the number does. At shift 0 a bin is a millionth of its numbers wide; each
- * shift joins two neighbours, so a histogram can be made coarser without what it was made of.
+ * 64 bits, which sorts as the number does. At shift 0 a bin is a millionth of its numbers wide;
+ * each shift joins two neighbours, so a histogram can be made coarser without what it was made of.
  */
 
 const view = new Float64Array(1);
@@ -33,12 +33,18 @@ export function relativeErrorAt(shift: number): number {
   return Math.min(1, 2 ** (shift - MANTISSA_BITS));
 }
 
-/** A number that stands for those of a bin: of the finest, the one with the fewest digits. */
-export function valueOfKey(key: number, shift: number): number {
-  if (key < 0) return -valueOfKey(~key, shift);
+/**
+ * A number of a bin: of the finest, the one with the fewest digits. `share`, 0 to 1: how many of
+ * the bin's numbers are below it, as if they were spread evenly.
+ */
+export function valueOfKey(key: number, shift: number, share = 0.5): number {
+  if (key < 0) return -valueOfKey(~key, shift, 1 - share);
   const low = fromHigh(key << shift);
   const next = (key + 1) * 2 ** shift;
   const high = next > 0x7fef_ffff ? Number.POSITIVE_INFINITY : fromHigh(next);
+  if (shift > 0 && shift <= MANTISSA_BITS && Number.isFinite(high)) {
+    return low + (high - low) * share;
+  }
   // As far, as a share of either, from the one end as from the other.
   const middle = low * (2 / (1 + low / high));
   if (shift > 0 || !Number.isFinite(middle)) return middle;

@@ -43,7 +43,8 @@ function quantiles(summary: Summary): number[] {
       at += 1;
       passed += bins[at]?.[1] ?? 0;
     }
-    const value = valueOfKey(bins[at]?.[0] ?? 0, shift);
+    const [key, inBin] = bins[at] ?? [0, 1];
+    const value = valueOfKey(key, shift, (rank - (passed - inBin) - 0.5) / inBin);
     found.push(Math.min(max, Math.max(min, value)) + 0);
   }
   return found;

@@ -56,14 +56,13 @@ function timed(work: () => void): number {
 function row(load: Load): string {
   const random = seededRandom(1);
   const chances = Array.from({ length: 65_536 }, random);
-  const valueOf = (s: number, i: number) =>
-    load.value(chances[(i * SERIES + s) & 0xffff] ?? 0, i);
+  const measured = (s: number, i: number) => load.value(chances[(i * SERIES + s) & 0xffff] ?? 0, i);
   const before = heldBytes();
   const windows = new Windows({ maxSeries: SERIES });
   const observe = (s: number, i: number) => {
     const { device, metric } = NAMES[s] ?? { device: '', metric: '' };
     const runMs = i * load.everyMs;
-    windows.observe(device, metric, valueOf(s, i), { runMs, arrivedRunMs: runMs, wallMs: runMs });
+    windows.observe(device, metric, measured(s, i), { runMs, arrivedRunMs: runMs, wallMs: runMs });
   };
   const values = hour(load, observe);
   const ns = timed(() => hour(load, observe, values / SERIES)) / values;
@@ -72,7 +71,7 @@ function row(load: Load): string {
   const set = (s: number, i: number) => {
     const { device, metric } = NAMES[s] ?? { device: '', metric: '' };
     const metrics = found.get(device) ?? new Map<string, number>();
-    metrics.set(metric, valueOf(s, i));
+    metrics.set(metric, measured(s, i));
     found.set(device, metrics);
   };
   hour(load, set);
