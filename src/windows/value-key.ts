@@ -42,7 +42,7 @@ export function valueOfKey(key: number, shift: number, share = 0.5): number {
   const low = fromHigh(key << shift);
   const next = (key + 1) * 2 ** shift;
   const high = next > 0x7fef_ffff ? Number.POSITIVE_INFINITY : fromHigh(next);
-  if (shift > 0 && shift <= MANTISSA_BITS && Number.isFinite(high)) {
+  if (low > 0 && shift > 0 && shift <= MANTISSA_BITS && Number.isFinite(high)) {
     return low + (high - low) * share;
   }
   // As far, as a share of either, from the one end as from the other.

@@ -63,5 +63,7 @@ export function windowStatistics(summary: Summary, coveredMs: number): WindowSta
   const [p50 = 0, p90 = 0, p99 = 0] = quantiles(summary);
   const mean = meanOf(summary);
   const relativeError = relativeErrorAt(shift);
-  return { coveredMs: covered, count, min, max, mean, p50, p90, p99, relativeError };
+  // Adding 0 makes 0 of -0.
+  const ends = { min: min + 0, max: max + 0 };
+  return { coveredMs: covered, count, ...ends, mean: mean + 0, p50, p90, p99, relativeError };
 }
