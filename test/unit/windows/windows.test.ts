@@ -61,7 +61,11 @@ describe('a window', () => {
       value: fc.double({ min: -100, max: 100, noNaN: true }),
     });
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 150 }), fc.nat(HOUR_MS), agrees),
+      fc.property(
+        fc.array(step, { minLength: 1, maxLength: 150, size: 'max' }),
+        fc.nat(HOUR_MS),
+        agrees,
+      ),
       { numRuns: 300 },
     );
   });
@@ -109,6 +113,23 @@ function agrees(steps: readonly Step[], quietMs: number): void {
     }
   }
 }
+
+it('takes the log of before the start beside what comes in, in any order', () => {
+  const windows = new Windows({ maxSeries: 10 });
+  const record = { device: 'd', topic: 'sensors/d/m', payload: new Uint8Array(0), monoMs: 0 };
+  const position = { stream: 'readings', partition: 0, offset: 0, boot: '00' };
+  const times = { runMs: T0, receivedAtMs: Date.UTC(2026, 0, 1) };
+  const recall = (...values: number[]) => {
+    const samples = values.map((value) => ({ metric: 'm', value }));
+    windows.recall({ ...record, ...position, ...times }, samples);
+  };
+  recall(1, 2);
+  expect(only(windows, T0).last.value).toBe(2);
+  windows.observe('d', 'm', 3, at(T0));
+  recall(1, 2);
+  expect(only(windows, T0).last.value).toBe(3);
+  expect(counts(windows, T0)).toEqual([5, 5, 5]);
+});
 
 describe('many series', () => {
   it('are bounded, and a silent one gives its place up', () => {
