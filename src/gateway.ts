@@ -41,6 +41,7 @@ import { type StreamDecoding, streamDecodings } from './stream-decoding.ts';
 import { topicsOf } from './topics.ts';
 import { Watcher } from './watcher.ts';
 import { Wear, type WrittenTotals } from './wear.ts';
+import { WindowKeeper } from './window-keeper.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -103,6 +104,7 @@ export class Gateway {
   readonly #alarms: Alarms[] = [];
   #expired = 0;
   #forwarding: Forwarding | undefined;
+  #windows: WindowKeeper | undefined;
   #status: (() => Status) | undefined;
 
   private constructor(options: GatewayOptions) {
@@ -162,6 +164,7 @@ export class Gateway {
     const broker = await this.#openBroker(pipeline, level);
     this.#onStop('broker', () => broker.close());
     const alerter = await this.#openAlerter(stores, broker);
+    this.#windows = await this.#openWindows(stores, level, broker);
     await this.#startDetection({ stores, level, alerter, decodings });
     const own = { gatewayId: this.#id, counters: this.#counters, state };
     const downlink = downlinkOf({ ...this.#options, ...own, topics, broker });
@@ -180,6 +183,7 @@ export class Gateway {
       state,
       pipeline,
       status,
+      windows: this.#windows,
       audit: () => bookkeeper.snapshot(),
       alerts: new AlertList(alerter, this.#alarms),
     });
@@ -268,7 +272,13 @@ export class Gateway {
         start: 'latest',
       });
       this.#onStop('consumer', () => consumer.close());
-      const detector = new Detector({ ...config.detect, decoder: rules.decoder, logger });
+      const windows = this.#windows;
+      const to = journal.nextOffsets(stream).map((_, p) => consumer.position(p));
+      windows?.recall({ stream, decoder: rules.decoder, to });
+      const detector = new Detector({
+        ...{ ...config.detect, decoder: rules.decoder, logger },
+        onSamples: windows && ((record, samples) => windows.windows.take(record, samples)),
+      });
       const log = journal.logId;
       const alarms = openAlarms(config, { log, stream });
       const watcher = new Watcher({
@@ -288,6 +298,24 @@ export class Gateway {
       await watcher.start();
       this.#onStop('detection', () => watcher.stop());
     }
+  }
+
+  /** Undefined: there are none, or nobody hands them samples. */
+  async #openWindows(
+    { telemetry }: Stores,
+    { state }: LevelStore,
+    broker: Broker,
+  ): Promise<WindowKeeper | undefined> {
+    const { config } = this.#options;
+    const { enabled, maxSeries, publish, publishMs } = config.windows;
+    if (!enabled || !config.detect.enabled) return undefined;
+    const keeper = await WindowKeeper.open({
+      ...{ ...this.#options, journal: telemetry, state, maxSeries },
+      publish: (topic, payload) => broker.publish(topic, payload, { retain: true, qos: 0 }),
+      publishMs: publish ? publishMs : undefined,
+    });
+    this.#onStop('windows', () => keeper.stop());
+    return keeper;
   }
 
   async #startForwarding(
@@ -333,6 +361,7 @@ export class Gateway {
       activeAlerts: alerter.active,
       keepers: this.#keepers,
       detectors: this.#detectors,
+      windows: this.#windows,
       stateBytesWritten: level.bytesWritten(),
       flash: wear.status(),
       audit: bookkeeper.status(),

@@ -26,6 +26,7 @@ import { logVerify } from './cli/log-verify.ts';
 import { run } from './cli/run.ts';
 import { ConfigError } from './cli/settings.ts';
 import { sim } from './cli/sim.ts';
+import { state } from './cli/state.ts';
 import { status } from './cli/status.ts';
 import { commandHelp, findCommand, generalHelp, groupHelp, parseWords } from './cli/usage.ts';
 import { VERSION } from './version.ts';
@@ -36,6 +37,7 @@ const COMMANDS: readonly Command[] = [
   demo,
   check,
   status,
+  state,
   audit,
   sim,
   logLs,
@@ -70,6 +72,7 @@ const NOTHING_TO_ASK: readonly ErrorCode[] = [
   'STREAM_UNKNOWN',
   'PARTITION_UNKNOWN',
   'CONSUMER_UNKNOWN',
+  'STATE_UNKNOWN',
   'REQUEST_INVALID',
 ];
 

@@ -204,6 +204,13 @@ const STAGES: readonly Metric[] = [
   gauge('detect_series', 'Series (device and metric) that are watched.', ({ detect }) => {
     return detect.series;
   }),
+  gauge('windows_series', 'Series with rolling windows.', ({ windows }) => windows?.series),
+  gauge('windows_idle_series', 'Series of which the last value is kept.', ({ windows }) => {
+    return windows?.idle;
+  }),
+  gauge('windows_bytes', 'Memory of the rolling windows.', ({ windows }) => windows?.bytes),
+  counter('windows_unkept', 'Values of series without windows.', ({ windows }) => windows?.unkept),
+  counter('windows_late', 'Values too old for every window.', ({ windows }) => windows?.late),
   counter('detect_unwatched', 'Values of series that are not watched.', ({ detect }) => {
     return detect.unwatched;
   }),

@@ -10,6 +10,7 @@ import type { UplinkStatus } from './uplink/uplink.ts';
 import type { DrainStatus } from './uplink-drain.ts';
 import { VERSION } from './version.ts';
 import type { FlashStatus } from './wear.ts';
+import type { WindowKeeper, WindowsStatus } from './window-keeper.ts';
 
 interface UplinkSummary extends Partial<DrainStatus> {
   readonly link: 'up' | 'down' | 'off';
@@ -71,6 +72,8 @@ export interface Status extends Counters {
     readonly hot: number;
     readonly waiting: number;
   };
+  /** Absent where there are none. */
+  readonly windows?: WindowsStatus;
   readonly audit: AuditStatus;
   readonly log: { readonly telemetry: LogStatus; readonly events: LogStatus };
 }
@@ -89,6 +92,7 @@ export interface StatusParts {
   readonly activeAlerts: number;
   readonly keepers: readonly DedupKeeper[];
   readonly detectors: readonly Detector[];
+  readonly windows: WindowKeeper | undefined;
   readonly stateBytesWritten: number;
   readonly flash: FlashStatus;
   readonly audit: AuditStatus;
@@ -147,6 +151,7 @@ export function statusOf(parts: StatusParts): Status {
       hot: sum(parts.detectors.map(({ inMemory }) => inMemory.hot)),
       waiting: sum(parts.detectors.map(({ inMemory }) => inMemory.packed)),
     },
+    ...(parts.windows === undefined ? {} : { windows: parts.windows.status() }),
     audit: parts.audit,
     dedupIds: sum(parts.keepers.map(({ dedup }) => dedup.size().ids)),
     dedup: dedupOf(parts.keepers),

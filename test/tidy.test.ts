@@ -43,6 +43,7 @@ const ENTRY_POINTS = [
     'dedup',
     'detect',
     'series',
+    'windows',
     'uplink',
     'far-count',
     'drain',

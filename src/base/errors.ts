@@ -113,6 +113,10 @@ export const ERRORS = {
     'There was a record at this offset once, and it is not kept any more.',
     'Retention has dropped it, or a damaged block took it; `headgate log verify` tells of those.',
   ),
+  STATE_UNKNOWN: row(
+    'There is no last value of this device and metric: none came, or there was no room for it.',
+    'See `headgate state`, and `windows` in docs/config.md.',
+  ),
   CONSUMER_UNKNOWN: row(
     'There is no consumer of this name, or none of this stream.',
     'See `headgate consumer ls`. One is there once it has committed a position.',

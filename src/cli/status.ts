@@ -81,6 +81,13 @@ function flashLines(flash: Status['flash']): Array<[name: string, value: string]
   ];
 }
 
+function windowLines({ windows }: Status): Array<[name: string, value: string]> {
+  if (windows === undefined) return [];
+  const { series, idle, unkept, late, bytes } = windows;
+  const rest = `${unkept} values without a place, ${late} late; ${mebibytes(bytes)}`;
+  return [['  windows', `of ${series} series, ${idle} more are silent; ${rest}`]];
+}
+
 function lines(status: Status): Array<[name: string, value: string]> {
   const { mqtt, uplink, log, detect } = status;
   const lost = [...log.telemetry.lost, ...log.events.lost];
@@ -114,6 +121,7 @@ function lines(status: Status): Array<[name: string, value: string]> {
     ]),
     ['alerts', `${status.alerts} begun, ${status.activeAlerts} active, line: ${status.alertLine}`],
     ['  series', `${detect.series} watched; ${detect.unwatched} values of others`],
+    ...windowLines(status),
     ['bytesWritten', `${mebibytes(status.bytesWritten)} in ${log.telemetry.commits} commits`],
     ['  state', `${mebibytes(status.stateBytesWritten)} besides`],
     ...flashLines(status.flash),

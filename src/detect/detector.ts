@@ -14,6 +14,8 @@ export interface DetectorOptions {
   readonly hotSeries?: number;
   /** What the payloads are; JSON or plain numbers where it is left out. */
   readonly decoder?: Decoder;
+  /** Gets the samples of each record before they are judged. */
+  readonly onSamples?: ((record: LogRecord, samples: readonly Sample[]) => void) | undefined;
   readonly logger: Logger;
 }
 
@@ -172,6 +174,7 @@ export class Detector {
    * row "detect", on a shared x86 server core).
    */
   judge({ record, samples }: Measured): Verdict[] {
+    this.#options.onSamples?.(record, samples);
     const verdicts: Verdict[] = [];
     for (const sample of samples) {
       const verdict = this.#judge(record, sample);

@@ -192,7 +192,7 @@ export class SeriesDetector {
     this.#state = state;
   }
 
-  /** `timeS`: when it was measured, in seconds since 1970 UTC. What is not finite is passed over. */
+  /** `timeS`: when it was measured, in s since 1970 UTC. What is not finite is passed over. */
   observe(raw: number, timeS: number): Judgement {
     const state = this.#state;
     if (!Number.isFinite(raw) || !Number.isFinite(timeS)) return nothing(state, 0);

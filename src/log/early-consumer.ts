@@ -34,6 +34,11 @@ export class JournalEarlyConsumer implements EarlyConsumer {
     return this.#isWithdrawn;
   }
 
+  /** First offset of a partition that is not handled. */
+  position(partition: number): number {
+    return this.#consumer.position(partition);
+  }
+
   backlog(): number {
     return this.#consumer.backlog();
   }

@@ -186,6 +186,28 @@ const detect = v.strictObject({
   ),
 });
 
+const windows = v.strictObject({
+  enabled: flag(
+    true,
+    'Keeps last values and rolling windows of 1 min, 15 min and 1 h. They get what detection ' +
+      'reads, so there are none where `detect.enabled` is false.',
+  ),
+  maxSeries: whole(
+    2_000,
+    1,
+    100_000,
+    'Series (device and metric) with windows, up to 11 KB each; beyond it new ones have none. ' +
+      'One that is silent for an hour gives its place up, and its last value is stored.',
+  ),
+  publish: flag(false, 'Publishes each series, retained, on `headgate/state/<device>/<metric>`.'),
+  publishMs: whole(
+    60_000,
+    1_000,
+    86_400_000,
+    'Shortest time between two such messages of a series, in ms. Each is written to the flash.',
+  ),
+});
+
 const gpio = v.strictObject({
   pin: optional(
     0,
@@ -251,6 +273,7 @@ export const ConfigSchema = v.strictObject({
   detect: v.nullish(detect, {}),
   alerts: v.nullish(alerts, {}),
   limits,
+  windows: v.nullish(windows, {}),
   gpio: v.nullish(gpio, {}),
   uplink: v.nullish(uplink, {}),
   downlink: v.nullish(downlink, {}),

@@ -50,6 +50,7 @@ const BARE: Status = {
   dedupIds: 50,
   dedup: { storedIds: 60, devices: 3, resets: 1 },
   detect: { series: 6, unwatched: 2, hot: 5, waiting: 1 },
+  windows: { series: 5, idle: 3, unkept: 4, late: 7, bytes: 4096 },
   audit: { openBuckets: 2, closedBuckets: 9 },
   log: { telemetry: log, events: { ...log, id: '01HW' } },
 };

@@ -1,0 +1,55 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { HeadgateError } from '../base/errors.ts';
+import type { StateJson } from '../windows/state-json.ts';
+import { type Call, type Handler, sendJson } from './control-call.ts';
+
+/** Who knows the last values and windows. */
+export interface StateSource {
+  readonly isRebuilding: boolean;
+  nowMs(): number;
+  states(device?: string, metric?: string): Iterable<StateJson>;
+}
+
+const STATES_PER_TURN = 50;
+
+/** `/state` and below: docs/state.md. */
+export function stateRoutes(source: StateSource | undefined): Handler {
+  return async (call) => {
+    const [root, device, metric, ...more] = call.path;
+    if (root !== 'state' || call.method !== 'GET' || more.length > 0) return false;
+    if (source === undefined) {
+      throw new HeadgateError('STATE_UNKNOWN', 'windows.enabled or detect.enabled is false');
+    }
+    const [first, ...others] = device === undefined ? [] : source.states(device, metric);
+    if (device === undefined) await sendAll(call, source);
+    else if (first === undefined) {
+      throw new HeadgateError('STATE_UNKNOWN', [device, metric].filter(Boolean).join(' '));
+    } else if (metric === undefined) {
+      sendJson(call, { ...headOf(source), series: [first, ...others] });
+    } else sendJson(call, { ...headOf(source), ...first });
+    return true;
+  };
+}
+
+function headOf(source: StateSource) {
+  return { asOf: source.nowMs(), rebuilding: source.isRebuilding };
+}
+
+/** These may be megabytes: a part at a time, as the client takes them. */
+async function sendAll(call: Call, source: StateSource): Promise<void> {
+  const { answer, signal } = call;
+  answer.writeHead(200, { 'content-type': 'application/json' });
+  const head = JSON.stringify(headOf(source));
+  let text = `${head.slice(0, -1)},"series":[`;
+  let made = 0;
+  for (const state of source.states()) {
+    text += `${made === 0 ? '' : ','}${JSON.stringify(state)}`;
+    made += 1;
+    if (made % STATES_PER_TURN > 0) continue;
+    if (!answer.write(text)) await call.drained();
+    text = '';
+    await turn();
+    if (signal.aborted) return;
+  }
+  answer.end(`${text}]}\n`);
+}
