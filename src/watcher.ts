@@ -132,6 +132,7 @@ export class Watcher {
   async stop(): Promise<void> {
     this.#abort.abort();
     clearInterval(this.#timer);
+    this.#options.consumer.hurry();
     await this.#loop;
     await this.#saving;
     await this.#save();
@@ -161,7 +162,7 @@ export class Watcher {
   }
 
   #isFull(): boolean {
-    return this.#raised.size > MAX_PENDING_ALERTS && !this.#options.consumer.isWithdrawn;
+    return this.#raised.toStore > MAX_PENDING_ALERTS && !this.#options.consumer.isWithdrawn;
   }
 
   /**
