@@ -33,13 +33,15 @@ export class RaisedEvents {
   readonly #last = new Map<string, Promise<unknown>>();
   /** One could not be stored before the stop. */
   #isUnstored = false;
+  #toStore = 0;
 
   constructor(options: RaisedEventsOptions) {
     this.#options = options;
   }
 
-  get size(): number {
-    return this.#onTheWay.size;
+  /** Those whose readings are on flash, and which are not yet. */
+  get toStore(): number {
+    return this.#toStore;
   }
 
   /** Some event could not be stored before the stop: no checkpoint may pass it. */
@@ -66,8 +68,10 @@ export class RaisedEvents {
     const keep = async () => {
       if (!(await durable)) return;
       raised.isDurable = true;
+      this.#toStore += 1;
       await before;
       await this.#keep(event);
+      this.#toStore -= 1;
       if (this.#onTheWay.get(event.id) === raised) this.#onTheWay.delete(event.id);
     };
     const raised: Raised = { event, isDurable: false, kept: keep() };

@@ -169,6 +169,7 @@ export class Watcher {
     this.#abort.abort();
     clearInterval(this.#timer);
     clearInterval(this.#ticking);
+    this.#options.consumer.hurry();
     await this.#loop;
     await this.#saving;
     await this.#save();
@@ -200,7 +201,7 @@ export class Watcher {
   }
 
   #isFull(): boolean {
-    return this.#raised.size > MAX_PENDING_ALERTS && !this.#options.consumer.isWithdrawn;
+    return this.#raised.toStore > MAX_PENDING_ALERTS && !this.#options.consumer.isWithdrawn;
   }
 
   /**

@@ -37,6 +37,8 @@ export interface EarlyConsumer extends Consumer {
   isDurable(record: RecordPosition): Promise<boolean>;
   /** The same of everything that is handled now: only then may its checkpoint be stored. */
   handledIsDurable(): Promise<boolean>;
+  /** What is not durable lingers no more, nor does what follows: its reader is about to stop. */
+  hurry(): void;
   /** Goes on from a stored checkpoint; undefined: from where it began. */
   goBack(stored: string | undefined): void;
 }

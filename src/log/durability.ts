@@ -18,7 +18,7 @@ export class Durability {
     this.#stream = stream;
     this.#stops = [
       journal.onCommit(() => this.#look()),
-      journal.onPending({ appended() {}, withdrawn: () => this.#fail() }),
+      journal.pending.listen({ appended() {}, withdrawn: () => this.#fail() }),
     ];
   }
 

@@ -74,6 +74,10 @@ export class JournalEarlyConsumer implements EarlyConsumer {
     return this.#isWithdrawn ? Promise.resolve(false) : this.#durability.of(to);
   }
 
+  hurry(): void {
+    this.#options.journal.hurry();
+  }
+
   goBack(stored: string | undefined): void {
     this.#consumer.close();
     this.#isWithdrawn = false;

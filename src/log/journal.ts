@@ -13,7 +13,7 @@ import type { JournalStatus } from './journal-status.ts';
 import { KnownLosses } from './known-losses.ts';
 import type { LogView } from './log-view.ts';
 import { type JournalFiles, openJournalFiles } from './open-journal.ts';
-import { type EarlyListener, NOW, Pending } from './pending.ts';
+import { NOW, Pending, type PendingView } from './pending.ts';
 import { maxRecordBytes } from './record-codec.ts';
 import type { LostOffsets } from './recovery.ts';
 import { SegmentRow } from './segment-row.ts';
@@ -41,7 +41,6 @@ export class Journal implements LogView {
   readonly #found: Pick<JournalStatus, 'tornBytes' | 'corruptBlocks'>;
   readonly #losses: KnownLosses;
   readonly #listeners = new Set<(commit: Commit) => void>();
-  readonly #early = new Set<EarlyListener>();
   readonly #maxBodyBytes: number;
   readonly #probe: Backoff;
   readonly #pending: Pending;
@@ -170,7 +169,6 @@ export class Journal implements LogView {
     const slot = stream.firstSlot + partition;
     this.#pendingBytes += this.#pending.add(stream, slot, { reading, settle }, bytes);
     this.#schedule();
-    for (const listener of this.#early) listener.appended(stream);
     return !this.#pending.isBehind;
   }
 
@@ -238,7 +236,6 @@ export class Journal implements LogView {
       this.#stop(error);
       batch.failed(this.#notDurable());
       this.#failWaiting();
-      for (const listener of this.#early) listener.withdrawn();
       return;
     }
     this.#commits += 1;
@@ -350,18 +347,15 @@ export class Journal implements LogView {
     return () => this.#listeners.delete(listener);
   }
 
-  /**
-   * What has been appended and is not durable: the oldest batch first. Good only at once, and for
-   * as long as nothing fails.
-   */
-  pending(): Iterable<Batch> {
-    return this.#pending.batches();
+  /** What has been appended and is not durable, for those who read it early. */
+  get pending(): PendingView {
+    return this.#pending;
   }
 
-  /** For those who read what is pending; returns how to listen no more. */
-  onPending(listener: EarlyListener): () => void {
-    this.#early.add(listener);
-    return () => this.#early.delete(listener);
+  /** From here on nothing lingers: somebody waits for what is pending in order to stop. */
+  hurry(): void {
+    this.#pending.hurry();
+    this.#schedule();
   }
 
   /**

@@ -24,14 +24,27 @@ export interface PendingOptions {
   readonly maxBodyBytes: number;
 }
 
+/** What readers see of it. */
+export interface PendingView {
+  /**
+   * Oldest first: in the order in which they are written. Good only at once, and for as long as
+   * nothing fails.
+   */
+  batches(): Iterable<Batch>;
+  /** Returns how to listen no more. */
+  listen(listener: EarlyListener): () => void;
+}
+
 /** The batches that are not durable: one that is being written, some that wait, one that fills. */
-export class Pending {
+export class Pending implements PendingView {
   readonly #options: PendingOptions;
   #filling: Batch;
   #waiting: Batch[] = [];
   #spare: Batch[] = [];
   #writing: Batch | undefined;
   #serial = 0;
+  #isHurried = false;
+  readonly #listeners = new Set<EarlyListener>();
   /** By slot: the offset of the next record that joins, if nothing fails. */
   #next: number[];
 
@@ -60,6 +73,7 @@ export class Pending {
     }
     const before = batch.bodyBytes;
     batch.add(stream, slot, joining, this.#next);
+    for (const listener of this.#listeners) listener.appended(stream);
     return batch.bodyBytes - before;
   }
 
@@ -71,6 +85,7 @@ export class Pending {
   /** When the next batch is to be written, monotonic ms; undefined: there is none. */
   dueMonoMs(budget: WriteBudget | undefined): number | undefined {
     if (this.#waiting.length > 0 || this.#filling.bodyBytes >= FULL_BYTES) return NOW;
+    if (this.#isHurried && this.#filling.records > 0) return NOW;
     return this.#filling.records > 0 ? this.#filling.dueMonoMs(budget) : undefined;
   }
 
@@ -102,10 +117,20 @@ export class Pending {
     this.#waiting = [];
     this.#filling = this.#newBatch();
     this.#next = [...nextOffsets];
+    for (const listener of this.#listeners) listener.withdrawn();
     return batches;
   }
 
-  /** Oldest first: in the order in which they are written. */
+  listen(listener: EarlyListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** From here on everything is due at once. */
+  hurry(): void {
+    this.#isHurried = true;
+  }
+
   *batches(): Generator<Batch> {
     if (this.#writing !== undefined) yield this.#writing;
     yield* this.#waiting;

@@ -68,7 +68,7 @@ export class StreamReader {
       if (name === stream && this.#pending !== undefined) this.#bell.ring();
     };
     const withdrawn = () => this.#onWithdrawn(onWithdrawn);
-    this.#stops.push(journal.onPending({ appended, withdrawn }));
+    this.#stops.push(journal.pending.listen({ appended, withdrawn }));
   }
 
   #onCommit(commit: Commit): void {
@@ -110,7 +110,7 @@ export class StreamReader {
     const pending = this.#pending;
     if (pending === undefined || this.#liveBytes === undefined) return;
     this.#bell.hush();
-    for (const batch of this.#options.journal.pending()) {
+    for (const batch of this.#options.journal.pending.batches()) {
       if (this.#rest.length > 0) return;
       const records = pending.take(batch);
       this.#liveBytes += payloadBytes(records);

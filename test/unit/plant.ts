@@ -29,6 +29,7 @@ class Stream {
   /** Records that are on flash; the rest is on the way. */
   durable = Number.POSITIVE_INFINITY;
   isWithdrawn = false;
+  isHurried = false;
   #waiting: Array<{ end: number; tell: (isDurable: boolean) => void }> = [];
 
   durableTo(end: number): Promise<boolean> {
@@ -118,6 +119,10 @@ class MemoryConsumer implements EarlyConsumer {
 
   handledIsDurable(): Promise<boolean> {
     return this.#of.durableTo(this.handledCount);
+  }
+
+  hurry(): void {
+    this.#of.isHurried = true;
   }
 
   goBack(stored: string | undefined): void {

@@ -14,7 +14,7 @@ function newPlant(): Plant {
 }
 
 async function checkpointIsDue(): Promise<void> {
-  plant.logBytes = 1e12;
+  plant.logBytes += 1e9;
   vi.advanceTimersByTime(10_000);
   await settle();
 }
@@ -187,6 +187,21 @@ describe('readings that are withdrawn', () => {
     expect(plant.alerts).toEqual(['begin:d1/temperature:a1b2:readings:0:40']);
   });
 
+  it('leave nothing in the next checkpoint of one that was under way', async () => {
+    const { stream, state } = newPlant();
+    await plant.start();
+    stream.commit(40);
+    await plant.see(...calm(40), 80);
+    await checkpointIsDue();
+    stream.withdraw();
+    await settle();
+    stream.commit(1e9);
+    await plant.see(20);
+    await plant.stop();
+    expect(state.stored.get(CURSOR)).toBe('41');
+    expect([...state.stored.keys()].filter((key) => key.includes('/alert/'))).toEqual([]);
+  });
+
   it('are no checkpoint at a stop', async () => {
     const { stream, state } = newPlant();
     await plant.start();
@@ -194,6 +209,7 @@ describe('readings that are withdrawn', () => {
     await plant.see(...calm(12));
     const stopped = plant.stop();
     await settle();
+    expect(stream.isHurried).toBe(true);
     stream.withdraw();
     await stopped;
     expect(state.stored.get(CURSOR)).toBe('0');
@@ -240,6 +256,50 @@ describe('series that are not in use', () => {
     expect(state.stored.get(CURSOR)).toBe('160');
     await until('it goes on', () => plant.alerts.length === 2);
     expect(plant.alerts.map((id) => id.slice(0, 9))).toEqual(['begin:d4/', 'begin:d1/']);
+  });
+
+  /** d4 alone is in use, what a look at another one finds is held up. */
+  async function heldUp() {
+    const { stream, state } = newPlant();
+    const parts = await plant.start({ hotSeries: 1 });
+    feed((i) => (i % 10) / 10, 40);
+    await settle();
+    await checkpointIsDue();
+    stream.commit(161);
+    stream.addOf('d4', 0);
+    await settle();
+    let goOn = () => {};
+    const read = state.getBytes.bind(state);
+    vi.spyOn(state, 'getBytes').mockImplementationOnce(async (keys) => {
+      await new Promise<void>((resolve) => (goOn = resolve));
+      return read(keys);
+    });
+    stream.addOf('d1', 900);
+    await settle();
+    return { ...parts, goOn: () => goOn() };
+  }
+
+  it('raise nothing if the readings are withdrawn while they are read back', async () => {
+    const { goOn, consumer } = await heldUp();
+    plant.stream.withdraw();
+    goOn();
+    await settle();
+    expect(consumer.handledCount).toBe(161);
+    expect(plant.logged).toEqual([
+      'readings could not be stored: detection goes back to its checkpoint',
+    ]);
+  });
+
+  it('leave no moment for a checkpoint while they are read back', async () => {
+    const { goOn, detector } = await heldUp();
+    const snapshot = vi.spyOn(detector, 'snapshot');
+    plant.stream.commit(1e9);
+    await checkpointIsDue();
+    expect(snapshot).not.toHaveBeenCalled();
+    goOn();
+    await settle();
+    expect(snapshot).toHaveBeenCalled();
+    expect(plant.state.stored.get(CURSOR)).toBe('162');
   });
 
   it('end in the same state after a crash at any time, as if all had been in use', async () => {

@@ -118,6 +118,19 @@ describe('a consumer that reads early', () => {
   });
 });
 
+it('a consumer in a hurry waits for no linger, of now or later', async () => {
+  const consumer = await setUp({ lingerMs: 3_600_000 });
+  const release = files.hold('sync');
+  const first = send('1');
+  await take(consumer);
+  consumer.hurry();
+  await until('a sync waits', () => files.held === 1);
+  const second = send('2');
+  await take(consumer);
+  release();
+  expect(await Promise.all([first, second, consumer.handledIsDurable()])).toEqual([0, 1, true]);
+});
+
 describe('a commit that fails for good', () => {
   async function failing() {
     const consumer = await setUp();
