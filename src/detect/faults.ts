@@ -131,12 +131,11 @@ function stuckness(state: SeriesState, step: number, gain: number): number {
 function isRarelyGross(state: SeriesState, range: number): boolean {
   const count = at(state, COUNT);
   const share = at(state, GROSS_SHARE);
+  const isEvent = at(state, EVENT_FAULT) > 0;
   const gain = Math.max(GROSS_GAIN, 1 / (count + 1));
-  state[GROSS_SHARE] = share + gain * ((range >= GROSS ? 1 : 0) - share);
-  return (
-    count >= GROSS_FROM &&
-    (share < Math.max(GROSS_RARE, GROSS_FIRST / (count + 1)) || at(state, EVENT_FAULT) > 0)
-  );
+  state[GROSS_SHARE] = share + gain * ((range >= GROSS && !isEvent ? 1 : 0) - share);
+  const isRare = share < Math.max(GROSS_RARE, GROSS_FIRST / (count + 1));
+  return count >= GROSS_FROM && (isRare || isEvent);
 }
 
 function rememberJump(state: SeriesState, jump: number): void {
@@ -180,7 +179,7 @@ export function gaugeFaults(
   if (isRarelyGross(state, range)) take(gauge, 'range', range / GROSS);
   const isLearning = learned(state) < 1;
   const jumpRatio = jumpOf(state, jump, size);
-  if (jumpRatio >= 0.5) state[JUMPED_AT] = at(state, COUNT);
+  if (jump >= 0.5 * JUMP) state[JUMPED_AT] = at(state, COUNT);
   if (isLearning) {
     rememberJump(state, size);
     return;
