@@ -57,10 +57,16 @@ export class Outstanding {
   }
 }
 
-/** Resolves once `signal` aborts. */
+const onAborted = new WeakMap<AbortSignal, Promise<void>>();
+
+/** Resolves once `signal` aborts. One listener for a signal, however many connections ask. */
 export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
+  const known = onAborted.get(signal);
+  if (known !== undefined) return known;
+  const promise = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+  onAborted.set(signal, promise);
+  return promise;
 }

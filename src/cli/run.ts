@@ -21,6 +21,9 @@ function askedToStop(): Promise<string> {
   });
 }
 
+/** As long as the process may take to end by itself. */
+const LEFT_BEHIND_MS = 500;
+
 export const run: Command = {
   name: 'run',
   usage: 'headgate run [--config FILE] [--data DIR] [--port N]',
@@ -55,6 +58,9 @@ export const run: Command = {
       logger.info({ signal }, 'headgate stops');
       await gateway.stop();
       logger.info({}, 'everything is on flash and closed');
+      // What a library has left behind (a timer of a connection that never came to be) must not keep
+      // the process: everything is closed, and whoever waits for its end would kill it.
+      setTimeout(() => process.exit(0), LEFT_BEHIND_MS).unref();
       return 0;
     } finally {
       logger.close();

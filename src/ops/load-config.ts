@@ -48,6 +48,7 @@ const MAX_SHOWN_CHARACTERS = 60;
 // Each round takes at least one wrong setting out; the deepest chain of follow-ups is far shorter.
 const MAX_ROUNDS = 20;
 const VARIABLE_PREFIX = 'HEADGATE_';
+const SINK_PREFIX = 'HEADGATE_SINK_';
 /** Read before the configuration is: the path of the file. */
 const FILE_VARIABLE = 'HEADGATE_CONFIG';
 const DATA_VARIABLE = 'HEADGATE_DATA';
@@ -255,8 +256,9 @@ export function loadConfig({ text, env, overrides = {} }: ConfigInput): LoadedCo
   const loading = new Loading(readConfigText(text));
   for (const name of Object.keys(env).sort()) {
     const value = env[name];
-    if (!name.startsWith(VARIABLE_PREFIX) || name === FILE_VARIABLE || value === undefined)
-      continue;
+    // headgate-sink has its own, which may stand in the same environment.
+    const isOurs = name.startsWith(VARIABLE_PREFIX) && !name.startsWith(SINK_PREFIX);
+    if (!isOurs || name === FILE_VARIABLE || value === undefined) continue;
     loading.giveVariable(name, value);
   }
   if (overrides.port !== undefined) loading.give(['mqtt', 'port'], overrides.port, '--port');

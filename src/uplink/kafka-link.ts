@@ -118,13 +118,14 @@ class Sockets {
       this.#open.delete(socket);
       if (this.#open.size === 0) this.onEmpty();
     });
-    if (this.#isOver) socket.destroy();
+    if (this.#isOver) socket.destroy(new Error(CLOSED));
     return socket;
   }
 
   destroy(): void {
     this.#isOver = true;
-    for (const socket of this.#open) socket.destroy();
+    // With an error: the client's timers of a connection that is being made end by that alone.
+    for (const socket of this.#open) socket.destroy(new Error(CLOSED));
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CONFIG_KEYS } from '../../../src/ops/config-keys.ts';
+import { loadConfig } from '../../../src/ops/load-config.ts';
 import { configOf, load, problemOf } from '../../support/config-loading.ts';
 
 describe('the environment and the command line', () => {
@@ -77,6 +78,14 @@ describe('the environment and the command line', () => {
     const problem = problemOf('mqtt: { port: 1 }\nuplink: { streams: [] }', { env });
     expect(problem.message).toContain(says);
     expect(problem.line).toBeUndefined();
+  });
+
+  test('those of headgate-sink are none of ours', () => {
+    const env = {
+      HEADGATE_SINK_POSTGRES: 'postgres://sink@db/plants',
+      HEADGATE_SINK_PASSWORD: 'x',
+    };
+    expect(loadConfig({ text: '', env }).ok).toBe(true);
   });
 
   test('an unknown variable gets a hint', () => {
