@@ -222,13 +222,12 @@ export class Watcher {
     // A checkpoint that is due meanwhile comes after it; whether it failed is said here.
     this.#saving = back.catch(() => {});
     await back;
-    const stream = consumer.stream;
+    const { stream } = consumer;
     logger.warn({ stream }, 'readings could not be stored: detection goes back to its checkpoint');
   }
 
   /**
-   * The next records. While the end of a replay is awaited, there may be none after a second: the
-   * rest of it may be lost, which no record tells.
+   * The next records. While the end of a replay is awaited, there may be none after a second.
    */
   async #read(): Promise<readonly LogRecord[]> {
     const { consumer } = this.#options;

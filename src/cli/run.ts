@@ -58,8 +58,8 @@ export const run: Command = {
       logger.info({ signal }, 'headgate stops');
       await gateway.stop();
       logger.info({}, 'everything is on flash and closed');
-      // What a library has left behind (a timer of a connection that never came to be) must not keep
-      // the process: everything is closed, and whoever waits for its end would kill it.
+      // What a library has left behind (a timer of a connection that never came to be) must not
+      // keep the process: everything is closed, and whoever waits for its end would kill it.
       setTimeout(() => process.exit(0), LEFT_BEHIND_MS).unref();
       return 0;
     } finally {
