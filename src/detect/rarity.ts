@@ -10,6 +10,8 @@ import {
   RESIDUALS,
   RING_NEXT,
   type SeriesState,
+  SORTED,
+  SORTED_COUNT,
   VALUE_COUNT,
   VALUES,
   VARIANCE,
@@ -44,7 +46,6 @@ export interface Rarity {
 /** A rarity of e^-3 of what was to be expected so far is none yet; the rest adds up. */
 const ATTENTION = 3;
 const MOST = 100;
-const MEDIAN_OF = 11;
 const FEW_COUNT = 4;
 /** Readings before which levels are not compared. */
 const LEVELS_FROM = 50;
@@ -58,23 +59,29 @@ const PROFILE_DAYS = 1;
 /** Of a series that may be smooth, less than three days are too few to call anything rare. */
 const LEAST_DAYS = 3;
 
-const sorted = new Float64Array(MEDIAN_OF);
+/** How far the value is below the median of the (at most 11) readings before it, or 0. */
+function dropOf(state: SeriesState, value: number): number {
+  const count = Math.min(at(state, COUNT), SORTED_COUNT);
+  return count === 0 ? 0 : Math.max(0, at(state, SORTED + (count >> 1)) - value);
+}
 
-/** Of the last 11 readings before this one, or as many as there were. */
-function medianBefore(state: SeriesState, value: number): number {
-  const count = Math.min(at(state, COUNT), MEDIAN_OF);
-  if (count === 0) return value;
-  let from = at(state, RING_NEXT);
-  for (let i = 0; i < count; i++) {
-    from = from === 0 ? VALUE_COUNT - 1 : from - 1;
-    const one = at(state, VALUES + from);
-    let place = i;
-    for (; place > 0 && (sorted[place - 1] as number) > one; place--) {
-      sorted[place] = sorted[place - 1] as number;
+/** Takes the value in among the last ones by size: in the place of the oldest of them. */
+function sortIn(state: SeriesState, value: number): void {
+  const count = at(state, COUNT);
+  let place = SORTED + Math.min(count, SORTED_COUNT - 1);
+  const end = place;
+  if (count >= SORTED_COUNT) {
+    const next = at(state, RING_NEXT);
+    const oldest = at(state, VALUES + ((next + VALUE_COUNT - SORTED_COUNT) % VALUE_COUNT));
+    while (at(state, place) !== oldest) place -= 1;
+    for (; place < end && at(state, place + 1) < value; place++) {
+      state[place] = at(state, place + 1);
     }
-    sorted[place] = one;
   }
-  return sorted[count >> 1] as number;
+  for (; place > SORTED && at(state, place - 1) > value; place--) {
+    state[place] = at(state, place - 1);
+  }
+  state[place] = value;
 }
 
 /** Exponentially weighted mean and variance; from the first readings on the plain ones. The
@@ -136,8 +143,9 @@ export function rate(state: SeriesState, arrival: Arrival, residual: number, rar
   const count = at(state, COUNT);
   const floor = 0.02 * Math.sqrt(at(state, VARIANCE)) + epsilon;
   follow(state, MEAN, value, 0.001);
-  const median = medianBefore(state, value);
+  const drop = dropOf(state, value);
   state[RESIDUALS + (count & (RESIDUAL_COUNT - 1))] = residual;
+  sortIn(state, value);
   const next = at(state, RING_NEXT);
   state[VALUES + next] = value;
   state[RING_NEXT] = next + 1 === VALUE_COUNT ? 0 : next + 1;
@@ -153,7 +161,7 @@ export function rate(state: SeriesState, arrival: Arrival, residual: number, rar
     rarity.surprise = Number.NEGATIVE_INFINITY;
   }
   sum += add(state, LEVEL, levelDistance(state, arrival, floor) + 0.02, rarity);
-  sum += add(state, DROP, Math.max(0, beyond(Math.max(0, median - value), notch)) + floor, rarity);
+  sum += add(state, DROP, beyond(drop, notch) + floor, rarity);
   rarity.total = Math.sqrt(sum);
 }
 

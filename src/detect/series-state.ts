@@ -83,10 +83,14 @@ export const RESIDUALS = PROFILE + HOURS;
 export const VALUE_COUNT = 24;
 export const VALUES = RESIDUALS + RESIDUAL_COUNT;
 
+/** The last of these, by size. */
+export const SORTED_COUNT = 11;
+export const SORTED = VALUES + VALUE_COUNT;
+
 /** Statistics that have a tail, and how many of its largest values each keeps. */
 export const TAILS = 5;
 export const TAIL_SIZE = 12;
-export const TAIL_VALUES = VALUES + VALUE_COUNT;
+export const TAIL_VALUES = SORTED + SORTED_COUNT;
 /** AGE at which each came. */
 export const TAIL_AGES = TAIL_VALUES + TAILS * TAIL_SIZE;
 export const TAIL_COUNT = TAIL_AGES + TAILS * TAIL_SIZE;
