@@ -184,6 +184,8 @@ export class Gateway {
       pipeline,
       status,
       windows: this.#windows,
+      learnedOf: (device, metric) =>
+        this.#detectors.map((one) => one.learned(device, metric)).find((one) => one !== undefined),
       audit: () => bookkeeper.snapshot(),
       alerts: new AlertList(alerter, this.#alarms),
     });

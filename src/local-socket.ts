@@ -13,7 +13,7 @@ import type { DataFolder } from './ops/data-folder.ts';
 import { deadLetterRoutes } from './ops/dead-letter-routes.ts';
 import { EXPOSITION_TYPE } from './ops/exposition.ts';
 import { recordRoutes } from './ops/record-routes.ts';
-import { type StateSource, stateRoutes } from './ops/state-routes.ts';
+import { type LearnedOf, type StateSource, stateRoutes } from './ops/state-routes.ts';
 import type { Files } from './os/files.ts';
 import type { StateStore } from './os/state-store.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -33,6 +33,7 @@ export interface LocalSocketOptions {
   readonly status: () => Status;
   /** Undefined: none are kept. */
   readonly windows: StateSource | undefined;
+  readonly learnedOf: LearnedOf;
   readonly audit: () => unknown;
   readonly alerts: AlertList;
   readonly logger: Logger;
@@ -55,7 +56,7 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
     consumerRoutes({ streams, consumers }),
     deadLetterRoutes(letters),
     alertRoutes(options.alerts),
-    stateRoutes(options.windows),
+    stateRoutes(options.windows, options.learnedOf),
   ];
   const control = await openControl({ files, path: data.socket, handlers, logger });
   return {

@@ -204,6 +204,9 @@ const STAGES: readonly Metric[] = [
   gauge('detect_series', 'Series (device and metric) that are watched.', ({ detect }) => {
     return detect.series;
   }),
+  gauge('detect_learning_series', 'Series in memory that are still learnt.', ({ detect }) => {
+    return detect.learning;
+  }),
   gauge('windows_series', 'Series with rolling windows.', ({ windows }) => windows?.series),
   gauge('windows_idle_series', 'Series of which the last value is kept.', ({ windows }) => {
     return windows?.idle;

@@ -71,6 +71,9 @@ export interface Status extends Counters {
     /** States that are ready in memory; states that wait there, as bytes, for a checkpoint. */
     readonly hot: number;
     readonly waiting: number;
+    /** Of those in memory: still learnt, and how far the one is that has least, 0 to 1. */
+    readonly learning: number;
+    readonly leastLearned: number;
   };
   /** Absent where there are none. */
   readonly windows?: WindowsStatus;
@@ -150,6 +153,8 @@ export function statusOf(parts: StatusParts): Status {
       unwatched: sum(parts.detectors.map(({ unwatched }) => unwatched)),
       hot: sum(parts.detectors.map(({ inMemory }) => inMemory.hot)),
       waiting: sum(parts.detectors.map(({ inMemory }) => inMemory.packed)),
+      learning: sum(parts.detectors.map(({ learning }) => learning.series)),
+      leastLearned: Math.min(1, ...parts.detectors.map(({ learning }) => learning.least)),
     },
     ...(parts.windows === undefined ? {} : { windows: parts.windows.status() }),
     audit: parts.audit,

@@ -28,11 +28,12 @@ function windowRow(window: SeriesWindows[keyof SeriesWindows] | undefined): stri
 }
 
 /** Three lines a series, one for each window. */
-function rowsOf({ device, metric, last, windows }: StateJson): string[][] {
-  const head = [device, metric, short(last.value), age(last.ageMs)];
+function rowsOf({ device, metric, last, learned, windows }: StateJson): string[][] {
+  const share = learned === undefined ? '' : `${Math.floor(100 * learned)}%`;
+  const head = [device, metric, short(last.value), age(last.ageMs), share];
   return (['1m', '15m', '1h'] as const).map((name, i) => {
     const cells = windows === undefined ? windowRow(undefined) : windowRow(windows[name]);
-    return [...(i === 0 ? head : ['', '', '', '']), name, ...cells];
+    return [...(i === 0 ? head : ['', '', '', '', '']), name, ...cells];
   });
 }
 
@@ -40,7 +41,7 @@ function rowsOf({ device, metric, last, windows }: StateJson): string[][] {
 const UNPRINTABLE = /\p{Cc}/gu;
 
 function printTable(series: readonly StateJson[], io: Io): void {
-  const heads = ['DEVICE', 'METRIC', 'LAST', 'AGE', 'WINDOW'];
+  const heads = ['DEVICE', 'METRIC', 'LAST', 'AGE', 'LEARNED', 'WINDOW'];
   const names = COLUMNS.map((column) => column.toUpperCase());
   const rows = [[...heads, ...names], ...series.flatMap(rowsOf)];
   const texts = rows.map((row) => row.map((cell) => cell.replace(UNPRINTABLE, '?')));
@@ -49,7 +50,7 @@ function printTable(series: readonly StateJson[], io: Io): void {
   });
   for (const row of texts) {
     const cells = row.map((cell, i) => {
-      return i < 2 || i === 4 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0);
+      return i < 2 || i === 5 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0);
     });
     if (!io.print(cells.join('  ').trimEnd())) return;
   }

@@ -4,6 +4,12 @@ import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command
 import { dataFolderOf } from './settings.ts';
 
 /** Of interest to those with edge nodes alone. */
+/** `learning, 62%`: of what is learnt nothing is raised. */
+function learningText({ learning, leastLearned }: Status['detect']): string {
+  if (learning === 0) return '';
+  return `, ${learning} of them learning, ${Math.floor(100 * leastLearned)}%`;
+}
+
 function gapLines({ sparkplugGaps }: Status): Array<[name: string, value: string]> {
   if (sparkplugGaps === 0) return [];
   return [['sparkplugGaps', `${sparkplugGaps} (messages of edge nodes that never came)`]];
@@ -120,7 +126,10 @@ function lines(status: Status): Array<[name: string, value: string]> {
       `${stream}: ${reason}`,
     ]),
     ['alerts', `${status.alerts} begun, ${status.activeAlerts} active, line: ${status.alertLine}`],
-    ['  series', `${detect.series} watched; ${detect.unwatched} values of others`],
+    [
+      '  series',
+      `${detect.series} watched${learningText(detect)}; ${detect.unwatched} values of others`,
+    ],
     ...windowLines(status),
     ['bytesWritten', `${mebibytes(status.bytesWritten)} in ${log.telemetry.commits} commits`],
     ['  state', `${mebibytes(status.stateBytesWritten)} besides`],

@@ -130,7 +130,19 @@ export class Detector {
     return this.#series.inMemory;
   }
 
-  /** There is a baseline of this series. */
+  /** Share of its warm-up that is over; undefined: not watched, or its state is not in use. */
+  learned(device: string, metric: string): number | undefined {
+    return this.#series.get(device, metric)?.state?.learned;
+  }
+
+  /** Of the series in use: how many are still learnt, and how far the one is that has least. */
+  get learning(): { readonly series: number; readonly least: number } {
+    const shares = [...this.#series.inUse()].map(({ learned }) => learned);
+    const least = shares.reduce((low, share) => Math.min(low, share), 1);
+    return { series: shares.filter((share) => share < 1).length, least };
+  }
+
+  /** There is a place for this series. */
   watches(device: string, metric: string): boolean {
     return this.#series.get(device, metric) !== undefined;
   }

@@ -36,6 +36,8 @@ const ASPECTS: readonly Aspect[] = ['value', 'few', 'many', 'level', 'drop'];
 
 /** What a reading comes to; one object, used again for each. */
 export interface Rarity {
+  /** Keeps the scale of a tail above rounding. */
+  floor: number;
   /** 0 and more. */
   total: number;
   aspect: Aspect;
@@ -49,6 +51,7 @@ const MOST = 100;
 const FEW_COUNT = 4;
 /** Readings before which levels are not compared. */
 const LEVELS_FROM = 50;
+const LEVEL_FLOOR = 0.02;
 /** Total at which an alert is as likely as none. */
 const HALF = 2.65;
 /** A smooth series has seen little of what it does until it is some weeks old; others sooner. */
@@ -126,10 +129,11 @@ function levelDistance(state: SeriesState, { notch, epsilon }: Arrival, floor: n
   return distance;
 }
 
-function add(state: SeriesState, tail: number, value: number, rarity: Rarity): number {
-  const surprise = rarityOf(state, tail, value);
+/** `size` 0 is ordinary: what keeps the tail's scale above rounding says nothing by itself. */
+function add(state: SeriesState, tail: number, size: number, rarity: Rarity): number {
+  const surprise = rarityOf(state, tail, size + rarity.floor);
   const attention = surprise + ATTENTION;
-  if (!(attention > 0)) return 0;
+  if (size === 0 || !(attention > 0)) return 0;
   if (surprise > rarity.surprise) {
     rarity.surprise = surprise;
     rarity.aspect = ASPECTS[tail] ?? 'value';
@@ -153,15 +157,18 @@ export function rate(state: SeriesState, arrival: Arrival, residual: number, rar
   const many = sumOf(state, RESIDUALS, RESIDUAL_COUNT) / Math.min(count + 1, RESIDUAL_COUNT);
   rarity.surprise = Number.NEGATIVE_INFINITY;
   rarity.aspect = 'value';
-  let sum = add(state, VALUE, beyond(residual, notch) + floor, rarity);
-  sum += add(state, FEW, beyond(few, notch) + floor, rarity);
-  sum += add(state, MANY, beyond(many, notch) + floor, rarity);
+  rarity.floor = floor;
+  let sum = add(state, VALUE, beyond(residual, notch), rarity);
+  sum += add(state, FEW, beyond(few, notch), rarity);
+  sum += add(state, MANY, beyond(many, notch), rarity);
   if (ageDays(state) < PROFILE_DAYS) {
     sum = 0;
     rarity.surprise = Number.NEGATIVE_INFINITY;
   }
-  sum += add(state, LEVEL, levelDistance(state, arrival, floor) + 0.02, rarity);
-  sum += add(state, DROP, beyond(drop, notch) + floor, rarity);
+  sum += add(state, DROP, beyond(drop, notch), rarity);
+  const distance = levelDistance(state, arrival, floor);
+  rarity.floor = LEVEL_FLOOR;
+  sum += add(state, LEVEL, distance, rarity);
   rarity.total = Math.sqrt(sum);
 }
 

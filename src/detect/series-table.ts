@@ -98,6 +98,11 @@ export class SeriesTable<S extends Storable> {
     return { hot: this.#hot.size, packed, packedBytes };
   }
 
+  /** States in use. */
+  *inUse(): Generator<S> {
+    for (const { state } of this.#hot) if (state !== undefined) yield state;
+  }
+
   get(device: string, metric: string): Series<S> | undefined {
     return this.#devices.get(device)?.get(metric);
   }

@@ -10,10 +10,14 @@ export interface StateSource {
   states(device?: string, metric?: string): Iterable<StateJson>;
 }
 
+/** How much of a series' warm-up is over, 0 to 1; undefined where nobody knows just now. */
+export type LearnedOf = (device: string, metric: string) => number | undefined;
+
 const STATES_PER_TURN = 50;
 
 /** `/state` and below: docs/state.md. */
-export function stateRoutes(source: StateSource | undefined): Handler {
+export function stateRoutes(of: StateSource | undefined, learnedOf: LearnedOf): Handler {
+  const source = of === undefined ? undefined : withLearned(of, learnedOf);
   return async (call) => {
     const [root, device, metric, ...more] = call.path;
     if (root !== 'state' || call.method !== 'GET' || more.length > 0) return false;
@@ -28,6 +32,21 @@ export function stateRoutes(source: StateSource | undefined): Handler {
       sendJson(call, { ...headOf(source), series: [first, ...others] });
     } else sendJson(call, { ...headOf(source), ...first });
     return true;
+  };
+}
+
+function withLearned(source: StateSource, learnedOf: LearnedOf): StateSource {
+  return {
+    get isRebuilding() {
+      return source.isRebuilding;
+    },
+    nowMs: () => source.nowMs(),
+    *states(device, metric) {
+      for (const state of source.states(device, metric)) {
+        const learned = learnedOf(state.device, state.metric);
+        yield learned === undefined ? state : { ...state, learned };
+      }
+    },
   };
 }
 

@@ -6,6 +6,8 @@ import type { SeriesState } from './windows.ts';
 export interface StateJson {
   readonly device: string;
   readonly metric: string;
+  /** How much of detection's warm-up is over, 0 to 1; absent where nobody knows just now. */
+  readonly learned?: number;
   readonly last: {
     readonly value: number;
     /** By the wall clock as it stood then, ms since 1970. */

@@ -96,9 +96,21 @@ it('are told in all three ways, and outlive a kill without being written', async
   check(JSON.parse(json.stdout) as Series);
   const { lines } = await headgate(['state', 'boiler', '--data', folder]);
   expect(lines[0]?.split(/ +/)).toEqual([
-    ...['DEVICE', 'METRIC', 'LAST', 'AGE', 'WINDOW', 'COUNT', 'MIN', 'MEAN', 'P99', 'MAX'],
+    ...[
+      'DEVICE',
+      'METRIC',
+      'LAST',
+      'AGE',
+      'LEARNED',
+      'WINDOW',
+      'COUNT',
+      'MIN',
+      'MEAN',
+      'P99',
+      'MAX',
+    ],
   ]);
-  expect(lines[1]).toMatch(/^boiler +temperature +29\.9 +\d+ s +1m /);
+  expect(lines[1]).toMatch(/^boiler +temperature +29\.9 +\d+ s +\d+% +1m /);
   expect(lines[3]).toMatch(/^ +1h +100 +20 +24\.95 +29\.\d+ +29\.9$/);
   expect(lines).toHaveLength(4);
   const unknown = await headgate(['state', 'boiler', 'humidity', '--data', folder]);
