@@ -3,6 +3,8 @@ import { rarityOf } from './rarity-tail.ts';
 import {
   at,
   COUNT,
+  GAP_AT,
+  INTERVAL,
   LEVEL_MEAN,
   LEVEL_VARIANCE,
   MEAN,
@@ -66,6 +68,13 @@ const LEAST_DAYS = 3;
 function dropOf(state: SeriesState, value: number): number {
   const count = Math.min(at(state, COUNT), SORTED_COUNT);
   return count === 0 ? 0 : Math.max(0, at(state, SORTED + (count >> 1)) - value);
+}
+
+/** A level of hours ago is not the one that a reading dropped from. */
+function isAfterGap(state: SeriesState, { sinceS }: Arrival): boolean {
+  const count = at(state, COUNT);
+  if (sinceS > SORTED_COUNT * at(state, INTERVAL)) state[GAP_AT] = count;
+  return at(state, GAP_AT) > 0 && count - at(state, GAP_AT) < SORTED_COUNT;
 }
 
 /** Takes the value in among the last ones by size: in the place of the oldest of them. */
@@ -147,7 +156,7 @@ export function rate(state: SeriesState, arrival: Arrival, residual: number, rar
   const count = at(state, COUNT);
   const floor = 0.02 * Math.sqrt(at(state, VARIANCE)) + epsilon;
   follow(state, MEAN, value, 0.001);
-  const drop = dropOf(state, value);
+  const drop = beyond(dropOf(state, value), notch);
   state[RESIDUALS + (count & (RESIDUAL_COUNT - 1))] = residual;
   sortIn(state, value);
   const next = at(state, RING_NEXT);
@@ -165,7 +174,8 @@ export function rate(state: SeriesState, arrival: Arrival, residual: number, rar
     sum = 0;
     rarity.surprise = Number.NEGATIVE_INFINITY;
   }
-  sum += add(state, DROP, beyond(drop, notch), rarity);
+  if (isAfterGap(state, arrival)) rarityOf(state, DROP, drop + floor);
+  else sum += add(state, DROP, drop, rarity);
   const distance = levelDistance(state, arrival, floor);
   rarity.floor = LEVEL_FLOOR;
   sum += add(state, LEVEL, distance, rarity);

@@ -71,7 +71,10 @@ export const GRID = 38;
 /** faults.ts: share of readings that were far beyond any range. */
 export const GROSS_SHARE = 39;
 
-const SCALARS = 40;
+/** rarity.ts: COUNT of the first reading after the last gap. */
+export const GAP_AT = 40;
+
+const SCALARS = 41;
 
 export const HOURS = 24;
 /** By hour of the day. */

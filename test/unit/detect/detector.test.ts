@@ -283,7 +283,7 @@ describe('the stored state', () => {
 });
 
 describe('series that are not in use', () => {
-  const OFTEN = { ...OPTIONS, warmup: 5, maxSeries: 9 };
+  const OFTEN = { ...OPTIONS, maxSeries: 9 };
   const step = fc.oneof(
     {
       weight: 8,
