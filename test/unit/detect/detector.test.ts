@@ -352,7 +352,7 @@ describe('series that are not in use', () => {
           expect(bytes(store)).toEqual(bytes(storedBy(straight)));
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 });
