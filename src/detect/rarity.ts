@@ -119,10 +119,17 @@ function levelDistance(state: SeriesState, { notch, epsilon }: Arrival, floor: n
   return distance;
 }
 
-function add(state: SeriesState, tail: number, value: number, rarity: Rarity): number {
-  const surprise = rarityOf(state, tail, value);
+/** `floor`: keeps the tail's scale above rounding; by itself, of a series at rest, it says nothing. */
+function add(
+  state: SeriesState,
+  tail: number,
+  size: number,
+  floor: number,
+  rarity: Rarity,
+): number {
+  const surprise = rarityOf(state, tail, size + floor);
   const attention = surprise + ATTENTION;
-  if (!(attention > 0)) return 0;
+  if (size === 0 || !(attention > 0)) return 0;
   if (surprise > rarity.surprise) {
     rarity.surprise = surprise;
     rarity.aspect = ASPECTS[tail] ?? 'value';
@@ -145,15 +152,15 @@ export function rate(state: SeriesState, arrival: Arrival, residual: number, rar
   const many = sumOf(state, RESIDUALS, RESIDUAL_COUNT) / Math.min(count + 1, RESIDUAL_COUNT);
   rarity.surprise = Number.NEGATIVE_INFINITY;
   rarity.aspect = 'value';
-  let sum = add(state, VALUE, beyond(residual, notch) + floor, rarity);
-  sum += add(state, FEW, beyond(few, notch) + floor, rarity);
-  sum += add(state, MANY, beyond(many, notch) + floor, rarity);
+  let sum = add(state, VALUE, beyond(residual, notch), floor, rarity);
+  sum += add(state, FEW, beyond(few, notch), floor, rarity);
+  sum += add(state, MANY, beyond(many, notch), floor, rarity);
   if (ageDays(state) < PROFILE_DAYS) {
     sum = 0;
     rarity.surprise = Number.NEGATIVE_INFINITY;
   }
-  sum += add(state, LEVEL, levelDistance(state, arrival, floor) + 0.02, rarity);
-  sum += add(state, DROP, Math.max(0, beyond(Math.max(0, median - value), notch)) + floor, rarity);
+  sum += add(state, LEVEL, levelDistance(state, arrival, floor), 0.02, rarity);
+  sum += add(state, DROP, beyond(Math.max(0, median - value), notch), floor, rarity);
   rarity.total = Math.sqrt(sum);
 }
 
