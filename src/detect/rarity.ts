@@ -3,6 +3,8 @@ import { rarityOf } from './rarity-tail.ts';
 import {
   at,
   COUNT,
+  GAP_AT,
+  INTERVAL,
   LEVEL_MEAN,
   LEVEL_VARIANCE,
   MEAN,
@@ -39,6 +41,8 @@ export interface Rarity {
   aspect: Aspect;
   /** −ln of how many readings as unusual were to be expected so far, by that aspect. */
   surprise: number;
+  /** Added to each size so that rounding has no scale; of a series at rest it says nothing. */
+  floor: number;
 }
 
 /** A rarity of e^-3 of what was to be expected so far is none yet; the rest adds up. */
@@ -48,6 +52,7 @@ const MEDIAN_OF = 11;
 const FEW_COUNT = 4;
 /** Readings before which levels are not compared. */
 const LEVELS_FROM = 50;
+const LEVEL_FLOOR = 0.02;
 /** Total at which an alert is as likely as none. */
 const HALF = 2.65;
 /** A smooth series has seen little of what it does until it is some weeks old; others sooner. */
@@ -60,9 +65,13 @@ const LEAST_DAYS = 3;
 
 const sorted = new Float64Array(MEDIAN_OF);
 
-/** Of the last 11 readings before this one, or as many as there were. */
-function medianBefore(state: SeriesState, value: number): number {
-  const count = Math.min(at(state, COUNT), MEDIAN_OF);
+/**
+ * Of the last 11 readings before this one, or as many as there were since the last gap: a level of
+ * hours ago is not the one that this reading dropped from.
+ */
+function medianBefore(state: SeriesState, { value, sinceS }: Arrival): number {
+  if (sinceS > MEDIAN_OF * at(state, INTERVAL)) state[GAP_AT] = at(state, COUNT);
+  const count = Math.min(at(state, COUNT) - at(state, GAP_AT), MEDIAN_OF);
   if (count === 0) return value;
   let from = at(state, RING_NEXT);
   for (let i = 0; i < count; i++) {
@@ -119,15 +128,8 @@ function levelDistance(state: SeriesState, { notch, epsilon }: Arrival, floor: n
   return distance;
 }
 
-/** `floor`: keeps the tail's scale above rounding; by itself, of a series at rest, it says nothing. */
-function add(
-  state: SeriesState,
-  tail: number,
-  size: number,
-  floor: number,
-  rarity: Rarity,
-): number {
-  const surprise = rarityOf(state, tail, size + floor);
+function add(state: SeriesState, tail: number, size: number, rarity: Rarity): number {
+  const surprise = rarityOf(state, tail, size + rarity.floor);
   const attention = surprise + ATTENTION;
   if (size === 0 || !(attention > 0)) return 0;
   if (surprise > rarity.surprise) {
@@ -143,7 +145,7 @@ export function rate(state: SeriesState, arrival: Arrival, residual: number, rar
   const count = at(state, COUNT);
   const floor = 0.02 * Math.sqrt(at(state, VARIANCE)) + epsilon;
   follow(state, MEAN, value, 0.001);
-  const median = medianBefore(state, value);
+  const median = medianBefore(state, arrival);
   state[RESIDUALS + (count & (RESIDUAL_COUNT - 1))] = residual;
   const next = at(state, RING_NEXT);
   state[VALUES + next] = value;
@@ -152,15 +154,17 @@ export function rate(state: SeriesState, arrival: Arrival, residual: number, rar
   const many = sumOf(state, RESIDUALS, RESIDUAL_COUNT) / Math.min(count + 1, RESIDUAL_COUNT);
   rarity.surprise = Number.NEGATIVE_INFINITY;
   rarity.aspect = 'value';
-  let sum = add(state, VALUE, beyond(residual, notch), floor, rarity);
-  sum += add(state, FEW, beyond(few, notch), floor, rarity);
-  sum += add(state, MANY, beyond(many, notch), floor, rarity);
+  rarity.floor = floor;
+  let sum = add(state, VALUE, beyond(residual, notch), rarity);
+  sum += add(state, FEW, beyond(few, notch), rarity);
+  sum += add(state, MANY, beyond(many, notch), rarity);
   if (ageDays(state) < PROFILE_DAYS) {
     sum = 0;
     rarity.surprise = Number.NEGATIVE_INFINITY;
   }
-  sum += add(state, LEVEL, levelDistance(state, arrival, floor), 0.02, rarity);
-  sum += add(state, DROP, beyond(Math.max(0, median - value), notch), floor, rarity);
+  sum += add(state, DROP, beyond(Math.max(0, median - value), notch), rarity);
+  rarity.floor = LEVEL_FLOOR;
+  sum += add(state, LEVEL, levelDistance(state, arrival, floor), rarity);
   rarity.total = Math.sqrt(sum);
 }
 

@@ -93,7 +93,7 @@ function rateUnit(state: SeriesState, timeS: number): Unit {
 // One of each for all series: a reading is judged in one go.
 const arrival: Arrival = { value: 0, sinceS: 0, epsilon: 0, notch: 0, step: 0, hour: 0 };
 const gauge: Gauge = { ratio: 0, shape: 'jump' };
-const rarity: Rarity = { total: 0, aspect: 'value', surprise: 0 };
+const rarity: Rarity = { total: 0, aspect: 'value', surprise: 0, floor: 0 };
 
 interface Band {
   readonly low: number;

@@ -18,6 +18,8 @@ export const TIME = 2;
 export const LAST = 3;
 /** The usual time between readings, s. */
 export const INTERVAL = 4;
+/** COUNT of the first reading since the last long gap. */
+export const GAP_AT = 5;
 
 // smoothness.ts
 export const STEP_90 = 6;
