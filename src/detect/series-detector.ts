@@ -180,7 +180,7 @@ function oneInOf(state: SeriesState, score: number): number | undefined {
 
 /**
  * The detector of one series. It sees each reading once, as it comes, and knows nothing of the
- * unit. 0.5 µs a reading, flat over a million (`npm run bench:detect`).
+ * unit. About 1 µs a reading, flat over a million (`npm run bench:detect`).
  *
  * Two judges: `rarity.ts`, for any series, gets used to what comes often; `faults.ts`, for smooth
  * ones, does not. docs/detection.md has what each part is worth.

@@ -1,7 +1,7 @@
 /**
- * All that a series' detector remembers, as one row of doubles: 2.1 KB, which is its stored form
- * too. Each part below keeps its numbers in places of its own; nothing else is kept anywhere, so
- * what is restored goes on to the bit.
+ * All that a series' detector remembers, as one row of doubles: 2,040 bytes, which is its stored
+ * form too. Each part below keeps its numbers in places of its own; nothing else is kept anywhere,
+ * so what is restored goes on to the bit.
  */
 export type SeriesState = Float64Array;
 
