@@ -2,56 +2,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Fault } from '../../../src/base/verdict.ts';
 import { type Judgement, SeriesDetector, THRESHOLD } from '../../../src/detect/series-detector.ts';
-
-type Reading = readonly [value: number, timeS: number];
-
-const HOUR_S = 3_600;
-const DAY_S = 86_400;
-const MINUTES_5 = 300;
-/** A Monday, midnight. */
-const START_S = Date.UTC(2026, 0, 5) / 1_000;
-const SIX_DAYS = (6 * DAY_S) / MINUTES_5;
-
-/** Of a normal distribution, the same in each run. */
-function normal(seed: number): () => number {
-  let state = seed;
-  const uniform = () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return (state + 0.5) / 2 ** 32;
-  };
-  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-}
-
-/** A temperature: a sine of a day, 15 to 25, with noise. Off any grid. */
-function sine(count: number, everyS: number, seed = 1): Reading[] {
-  const noise = normal(seed);
-  return Array.from({ length: count }, (_, i) => {
-    const value = 20 + 5 * Math.sin((2 * Math.PI * i * everyS) / DAY_S) + 0.1 * noise();
-    return [value, START_S + i * everyS] as const;
-  });
-}
-
-function observe(readings: readonly Reading[], detector = new SeriesDetector()): Judgement[] {
-  return readings.map(([value, timeS]) => detector.observe(value, timeS));
-}
-
-/** From reading `from` on, another value. */
-function changed(
-  readings: readonly Reading[],
-  from: number,
-  change: (value: number, since: number) => number,
-): Reading[] {
-  return readings.map(([value, timeS], i) => [i < from ? value : change(value, i - from), timeS]);
-}
-
-function onsets(judgements: readonly Judgement[]): number[] {
-  return judgements.flatMap(({ onset }, i) => (onset >= THRESHOLD ? [i] : []));
-}
-
-/** What is said from the first anomaly on. */
-function faults(judgements: readonly Judgement[]): Set<Fault> {
-  return new Set(judgements.filter((one) => one.isAnomalous).map(({ fault }) => fault));
-}
+import {
+  changed,
+  DAY_S,
+  faults,
+  MINUTES_5,
+  normal,
+  observe,
+  onsets,
+  type Reading,
+  SIX_DAYS,
+  START_S,
+  sine,
+} from './sines.ts';
 
 const wildValue = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }),
@@ -301,109 +264,5 @@ describe('a temperature of six days', () => {
     // By night and by day.
     const bands = [0.25, 0.75].map((day) => judged[day * 288]);
     expect(bands[0]?.low).toBeGreaterThan(bands[1]?.high ?? 0);
-  });
-});
-
-describe('a sensor with few values', () => {
-  const resting = (from: number, change: (i: number) => number) =>
-    Array.from({ length: 2_000 }, (_, i): Reading => {
-      return [i < from ? 21 : change(i), START_S + i * MINUTES_5];
-    });
-
-  it.each([
-    ['once', (i: number) => (i === 1_500 ? 22 : 21)],
-    ['and back', (i: number) => (i % 300 < 20 ? 20 : 21)],
-    ['for good', () => 22],
-    ['by a sixteenth', (i: number) => (i % 300 === 7 ? 21.0625 : 21)],
-  ])('raises nothing that goes by one notch, %s', (_, change) => {
-    const judged = observe(resting(1_400, change));
-    expect(judged.at(-1)?.learned).toBe(1);
-    expect(onsets(judged)).toEqual([]);
-  });
-
-  it('raises what goes by many', () => {
-    const judged = observe(resting(1_400, (i) => (i === 1_500 ? 80 : 21)));
-    expect(onsets(judged)[0]).toBe(1_500);
-  });
-});
-
-describe('a counter', () => {
-  /** Grows by 5 to 7 in five minutes; begins again at each of `resets`. */
-  function counter(resets: readonly number[], doubledFrom = Number.POSITIVE_INFINITY): Reading[] {
-    const noise = normal(11);
-    let total = 1_000;
-    return Array.from({ length: SIX_DAYS }, (_, i): Reading => {
-      const grown = 6 + Math.sin((2 * Math.PI * i) / 288) + 0.05 * noise();
-      total = resets.includes(i) ? 0 : total + (i >= doubledFrom ? 2 : 1) * grown;
-      return [total, START_S + i * MINUTES_5];
-    });
-  }
-
-  it('may begin again', () => {
-    expect(onsets(observe(counter([700, 1_000, 1_400])))).toEqual([]);
-  });
-
-  it('that grows twice as fast is an anomaly', () => {
-    const judged = observe(counter([700], 1_252));
-    expect(onsets(judged)[0]).toBe(1_252);
-  });
-
-  it('has a band of its own unit', () => {
-    const readings = counter([]);
-    const judged = observe(readings);
-    const { low, high } = judged.at(-1) as Judgement;
-    const [value] = readings.at(-1) as Reading;
-    expect(low).toBeLessThan(value);
-    expect(high).toBeGreaterThan(value - 3);
-    expect(high - low).toBeLessThan(10);
-  });
-
-  it('that falls by a little is none, and learnt afresh', () => {
-    const falls = changed(counter([]), 800, (value) => value - 50);
-    expect(observe(falls)[800]?.learned).toBeLessThan(0.01);
-  });
-});
-
-describe('the warm-up', () => {
-  it('goes from 0 to 1, and never falls', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 7_200 }), fc.integer(), (everyS, seed) => {
-        // Down first: it is no counter, which begins again once it is known to be one.
-        const shares = observe(sine(1_100, everyS, seed)).map(({ learned }) => learned);
-        expect(shares[0]).toBe(0);
-        expect(shares.at(-1)).toBe(1);
-        expect(shares.every((share, i) => share >= (shares[i - 1] ?? 0))).toBe(true);
-      }),
-    );
-  });
-
-  it.each([
-    [MINUTES_5, 577, 'two days'],
-    [1, 1_001, '1,000 readings'],
-    [HOUR_S, 101, '100 readings'],
-  ])('of readings every %d s takes %d: %s', (everyS, count) => {
-    const shares = observe(sine(1_100, everyS)).map(({ learned }) => learned);
-    expect(shares.findIndex((share) => share >= 1) + 1).toBeCloseTo(count, -1);
-  });
-});
-
-describe('paces', () => {
-  it('once an hour', () => {
-    const readings = changed(sine(60 * 24, HOUR_S), 1_100, (value, since) =>
-      since === 0 ? value + 15 : value,
-    );
-    const judged = observe(readings);
-    expect(judged[1_100]?.onset).toBeGreaterThan(THRESHOLD);
-    // Less than one in ten days without a reason.
-    expect(onsets(judged).length - 1).toBeLessThan(6);
-  });
-
-  it('once a second', () => {
-    const noise = normal(3);
-    const readings = Array.from({ length: 20_000 }, (_, i): Reading => {
-      const value = 20 + 5 * Math.sin((2 * Math.PI * i) / HOUR_S) + 0.02 * noise();
-      return [i === 15_000 ? value + 8 : value, START_S + i];
-    });
-    expect(onsets(observe(readings))).toEqual([15_000]);
   });
 });
