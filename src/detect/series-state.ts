@@ -1,7 +1,7 @@
 /**
- * All that a series' detector remembers, as one row of doubles: 2.1 KB, which is its stored form
- * too. Each part below keeps its numbers in places of its own; nothing else is kept anywhere, so
- * what is restored goes on to the bit.
+ * All that a series' detector remembers, as one row of doubles: 2,040 bytes, which is its stored
+ * form too. Each part below keeps its numbers in places of its own; nothing else is kept anywhere,
+ * so what is restored goes on to the bit.
  */
 export type SeriesState = Float64Array;
 
@@ -18,6 +18,8 @@ export const TIME = 2;
 export const LAST = 3;
 /** The usual time between readings, s. */
 export const INTERVAL = 4;
+/** COUNT of the first reading since the last long gap. */
+export const GAP_AT = 5;
 
 // smoothness.ts
 export const STEP_90 = 6;
@@ -71,10 +73,7 @@ export const GRID = 38;
 /** faults.ts: share of readings that were far beyond any range. */
 export const GROSS_SHARE = 39;
 
-/** rarity.ts: COUNT of the first reading after the last gap. */
-export const GAP_AT = 40;
-
-const SCALARS = 41;
+const SCALARS = 40;
 
 export const HOURS = 24;
 /** By hour of the day. */
