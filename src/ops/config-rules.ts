@@ -127,6 +127,7 @@ const passwordNeedsUser: Rule = ({ uplink }) => {
   return {
     path: ['uplink', 'passwordFile'],
     others: [
+      ['uplink', 'preset'],
       ['uplink', 'username'],
       ['uplink', 'url'],
     ],
@@ -178,6 +179,7 @@ const propertiesNeedPlace: Rule = ({ uplink }) => {
   return {
     path: ['uplink', 'identity'],
     others: [
+      ['uplink', 'preset'],
       ['uplink', 'shape'],
       ['uplink', 'protocolVersion'],
       ['uplink', 'url'],

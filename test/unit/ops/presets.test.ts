@@ -196,6 +196,21 @@ describe('what the cloud would refuse is a problem', () => {
     configOf(of(192, 'plant-4'));
   });
 
+  test.each(['url: x.example', 'url: "mqtts://x.example", passwordFile: /p'])(
+    'of a preset that there is not, nothing more is said than that: %s',
+    (rest) => {
+      const problem = problemOf(`uplink: { preset: aws, ${rest} }`);
+      expect(problem.path).toBe('uplink.preset');
+      expect(problem.message).toContain('aws-iot, azure-iot-hub');
+    },
+  );
+
+  test('an address that no preset would mend is a problem beside it', () => {
+    const problems = problemsOf('uplink: { preset: aws, url: "http://x.example" }');
+    expect(problems.map(({ path }) => path)).toEqual(['uplink.preset', 'uplink.url']);
+    expect(problemOf('uplink: { url: x.example }').path).toBe('uplink.url');
+  });
+
   test('each has its line', () => {
     const problems = problemsOf(example('aws-iot', 'window: 200', 'keepaliveSeconds: 2000'));
     expect(problems.map(({ path, line }) => [path, line])).toEqual([
