@@ -196,6 +196,17 @@ describe('what the cloud would refuse is a problem', () => {
     configOf(of(192, 'plant-4'));
   });
 
+  test.each([
+    ['aws-iot', 'certFile and uplink.keyFile, or uplink.username and uplink.passwordFile'],
+    ['azure-iot-hub', 'certFile and uplink.keyFile, or uplink.passwordFile'],
+    ['azure-event-grid', 'certFile and uplink.keyFile, or uplink.passwordFile'],
+    ['hivemq-cloud', 'username and uplink.passwordFile'],
+    ['thingsboard', 'username, or uplink.certFile and uplink.keyFile'],
+  ])('what is to be set for a login to %s', (preset, settings) => {
+    const { mend } = problemOf(`uplink: { preset: ${preset}, url: a.example }`);
+    expect(mend).toBe(`set uplink.${settings}`);
+  });
+
   test.each(['url: x.example', 'url: "mqtts://x.example", passwordFile: /p'])(
     'of a preset that there is not, nothing more is said than that: %s',
     (rest) => {
