@@ -223,6 +223,15 @@ export function presetNotes({ uplink, mqtt }: Config): string[] {
   return notes;
 }
 
+/** What is set, works, and has no effect. */
+function idleNotes({ uplink: { url, shape, identity } }: Config): string[] {
+  if (url === '' || shape !== 'batch' || identity !== 'properties') return [];
+  return [
+    'uplink.identity: properties has no effect in shape batch, where the identity of each record ' +
+      'is in the document',
+  ];
+}
+
 /** The uplink as it will be, for `headgate check`. */
 export function uplinkSummary(config: Config) {
   const { uplink } = config;
@@ -241,6 +250,6 @@ export function uplinkSummary(config: Config) {
       publishesPerSecond: uplink.budget.publishesPerSecond,
       kbitPerSecond: uplink.budget.kbitPerSecond,
     },
-    notes: presetNotes(config),
+    notes: [...presetNotes(config), ...idleNotes(config)],
   };
 }

@@ -264,6 +264,18 @@ describe('what headgate check says of it', () => {
     expect(notes('emqx-cloud')).toEqual([]);
   });
 
+  test('an identity that a batch has no use for, with and without a preset', () => {
+    const of = (uplink: string) => uplinkSummary(configOf(`uplink: { ${uplink} }`)).notes;
+    for (const url of ['url: "mqtt://a"', 'preset: mosquitto, url: a']) {
+      const [note, ...others] = of(`${url}, shape: batch, identity: properties`);
+      expect(note).toContain('identity: properties has no effect in shape batch');
+      expect(others).toEqual([]);
+      expect(of(`${url}, shape: batch`)).toEqual([]);
+      expect(of(`${url}, identity: properties, protocolVersion: 5`)).toEqual([]);
+    }
+    expect(of('shape: batch, identity: properties')).toEqual([]);
+  });
+
   test('nothing without a preset', () => {
     expect(presetNotes(configOf('uplink: { url: "mqtt://a" }'))).toEqual([]);
   });
