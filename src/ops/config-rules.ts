@@ -115,6 +115,7 @@ const passwordNeedsUser: Rule = ({ uplink }) => {
   return {
     path: ['uplink', 'passwordFile'],
     others: [
+      ['uplink', 'preset'],
       ['uplink', 'username'],
       ['uplink', 'url'],
     ],
@@ -166,6 +167,7 @@ const propertiesNeedPlace: Rule = ({ uplink }) => {
   return {
     path: ['uplink', 'identity'],
     others: [
+      ['uplink', 'preset'],
       ['uplink', 'shape'],
       ['uplink', 'protocolVersion'],
       ['uplink', 'url'],

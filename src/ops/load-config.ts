@@ -195,7 +195,8 @@ class Loading {
       for (const issue of result.issues) {
         const path = (issue.path ?? []).map(({ key }) => String(key));
         // What is wrong above a wrong setting may be no more than the hole that it left.
-        if (!this.#isWrong(path)) this.#reportIssue(path, issue);
+        const isFollowUp = this.#isWrong(path) || this.#lacksPreset(path, issue);
+        if (!isFollowUp) this.#reportIssue(path, issue);
         this.#wrong.add(path.join('.'));
         this.#forget(path);
       }
@@ -237,6 +238,12 @@ class Loading {
   /** True if the setting, or one below it, has a problem of its own. */
   #isWrong(path: Path): boolean {
     return [...this.#wrong].some((at) => `${at}.`.startsWith(`${path.join('.')}.`));
+  }
+
+  /** A host alone is an address once a preset has completed it; the one that is named is none. */
+  #lacksPreset(path: Path, { input }: v.BaseIssue<unknown>): boolean {
+    const isHost = path.join('.') === 'uplink.url' && !String(input).includes('//');
+    return isHost && this.#isWrong(['uplink', 'preset']);
   }
 
   #checkBetween(config: Config): void {

@@ -77,11 +77,12 @@ const shapeTaken: PresetRule = ({ uplink }, { title, shapes }) =>
         `set it to ${shapes.join(' or ')}`,
       );
 
-const MENDS = {
-  certificate: 'uplink.certFile and uplink.keyFile',
-  password: 'uplink.username and uplink.passwordFile',
-  user: 'uplink.username',
-};
+/** What to set for a login; a user name that the preset knows by itself is left out. */
+function loginMend(login: CloudPreset['logins'][number], { username }: CloudPreset): string {
+  if (login === 'certificate') return 'uplink.certFile and uplink.keyFile';
+  if (login === 'user') return 'uplink.username';
+  return `${username === undefined ? 'uplink.username and ' : ''}uplink.passwordFile`;
+}
 
 const loginGiven: PresetRule = ({ uplink }, preset) => {
   const { title, certificateSchemes } = preset;
@@ -97,7 +98,7 @@ const loginGiven: PresetRule = ({ uplink }, preset) => {
   if (logins.length === 0 || logins.some((login) => has[login])) return undefined;
   const others = ['username', 'passwordFile', 'certFile', 'keyFile'].map((at) => ['uplink', at]);
   const message = `${title} lets nobody in over ${scheme}:// who does not say and prove who it is`;
-  const mend = `set ${logins.map((login) => MENDS[login]).join(', or ')}`;
+  const mend = `set ${logins.map((login) => loginMend(login, preset)).join(', or ')}`;
   return { ...fault('preset', message, mend), others };
 };
 
@@ -222,6 +223,15 @@ export function presetNotes({ uplink, mqtt }: Config): string[] {
   return notes;
 }
 
+/** What is set, works, and has no effect. */
+function idleNotes({ uplink: { url, shape, identity } }: Config): string[] {
+  if (url === '' || shape !== 'batch' || identity !== 'properties') return [];
+  return [
+    'uplink.identity: properties has no effect in shape batch, where the identity of each record ' +
+      'is in the document',
+  ];
+}
+
 /** The uplink as it will be, for `headgate check`. */
 export function uplinkSummary(config: Config) {
   const { uplink } = config;
@@ -240,6 +250,6 @@ export function uplinkSummary(config: Config) {
       publishesPerSecond: uplink.budget.publishesPerSecond,
       kbitPerSecond: uplink.budget.kbitPerSecond,
     },
-    notes: presetNotes(config),
+    notes: [...presetNotes(config), ...idleNotes(config)],
   };
 }

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { CloudLink, OpenLink } from './cloud-link.ts';
+import { linkFault } from './link-fault.ts';
 import { Publisher, type PublisherOptions } from './publisher.ts';
 
 export interface UplinkOptions extends PublisherOptions {
@@ -81,7 +82,7 @@ export class Uplink {
         const fields = { subject: SUBJECT, reason, backlog: this.#options.backlog() };
         logger.warn(fields, 'the link to the cloud is down; readings wait in the log');
       } catch (error) {
-        if (!signal.aborted) this.#failed(messageOf(error));
+        if (!signal.aborted) this.#failed(linkFault(messageOf(error), true));
       }
       await this.#pause(backoff.nextMs());
     }
@@ -120,7 +121,7 @@ export class Uplink {
     if (signal.aborted) onStop();
     const ended = link.ended.then((why) => publisher.stop(why));
     const fed = lanes.map((lane) => publisher.feed(lane));
-    const reason = await publisher.stopped;
+    const reason = linkFault(await publisher.stopped, false);
     signal.removeEventListener('abort', onStop);
     if (signal.aborted) await publisher.drain(graceMs);
     await link.close();

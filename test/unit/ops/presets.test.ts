@@ -196,6 +196,32 @@ describe('what the cloud would refuse is a problem', () => {
     configOf(of(192, 'plant-4'));
   });
 
+  test.each([
+    ['aws-iot', 'certFile and uplink.keyFile, or uplink.username and uplink.passwordFile'],
+    ['azure-iot-hub', 'certFile and uplink.keyFile, or uplink.passwordFile'],
+    ['azure-event-grid', 'certFile and uplink.keyFile, or uplink.passwordFile'],
+    ['hivemq-cloud', 'username and uplink.passwordFile'],
+    ['thingsboard', 'username, or uplink.certFile and uplink.keyFile'],
+  ])('what is to be set for a login to %s', (preset, settings) => {
+    const { mend } = problemOf(`uplink: { preset: ${preset}, url: a.example }`);
+    expect(mend).toBe(`set uplink.${settings}`);
+  });
+
+  test.each(['url: x.example', 'url: "mqtts://x.example", passwordFile: /p'])(
+    'of a preset that there is not, nothing more is said than that: %s',
+    (rest) => {
+      const problem = problemOf(`uplink: { preset: aws, ${rest} }`);
+      expect(problem.path).toBe('uplink.preset');
+      expect(problem.message).toContain('aws-iot, azure-iot-hub');
+    },
+  );
+
+  test('an address that no preset would mend is a problem beside it', () => {
+    const problems = problemsOf('uplink: { preset: aws, url: "http://x.example" }');
+    expect(problems.map(({ path }) => path)).toEqual(['uplink.preset', 'uplink.url']);
+    expect(problemOf('uplink: { url: x.example }').path).toBe('uplink.url');
+  });
+
   test('each has its line', () => {
     const problems = problemsOf(example('aws-iot', 'window: 200', 'keepaliveSeconds: 2000'));
     expect(problems.map(({ path, line }) => [path, line])).toEqual([
@@ -236,6 +262,18 @@ describe('what headgate check says of it', () => {
   test('what a rate comes to', () => {
     expect(notes('emqx-cloud', 'shape: raw').join()).toContain('10 records in shape raw');
     expect(notes('emqx-cloud')).toEqual([]);
+  });
+
+  test('an identity that a batch has no use for, with and without a preset', () => {
+    const of = (uplink: string) => uplinkSummary(configOf(`uplink: { ${uplink} }`)).notes;
+    for (const url of ['url: "mqtt://a"', 'preset: mosquitto, url: a']) {
+      const [note, ...others] = of(`${url}, shape: batch, identity: properties`);
+      expect(note).toContain('identity: properties has no effect in shape batch');
+      expect(others).toEqual([]);
+      expect(of(`${url}, shape: batch`)).toEqual([]);
+      expect(of(`${url}, identity: properties, protocolVersion: 5`)).toEqual([]);
+    }
+    expect(of('shape: batch, identity: properties')).toEqual([]);
   });
 
   test('nothing without a preset', () => {
