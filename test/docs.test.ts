@@ -48,6 +48,16 @@ test.each(['deploy/headgate.yaml', 'README.md'])('the configuration in %s is sou
   expect(loaded).toMatchObject({ ok: true, config: { gateway: { id: 'site-7' } } });
 });
 
+test('the configurations in docs/uplink.md are sound, over TLS and not', () => {
+  const texts = [...textOf('docs/uplink.md').matchAll(/```yaml\n(.*?)```/gs)];
+  const urls = texts.map(([, text = '']) => {
+    const loaded = loadConfig({ text, env: {} });
+    if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join());
+    return loaded.config.uplink.url;
+  });
+  expect(urls).toEqual(['mqtt://127.0.0.1:1883', 'mqtts://cloud.example:8883']);
+});
+
 const textOf = (name: string) =>
   readFileSync(fileURLToPath(new URL(`../${name}`, import.meta.url)), 'utf8');
 

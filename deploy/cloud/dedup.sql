@@ -16,10 +16,14 @@
 -- blocks before that are not read, if the table is partitioned by received_at, or has an index on it
 -- (btree, or the cheap BRIN). A gateway that was away for a month widens that by itself, once.
 --
--- Needs columns gateway, log, stream, part, "offset", received_at, inserted_at, none of them NULL
--- (a row whose received_at is NULL is left alone). `inserted_at` is
--- when the row came into the table. In one transaction; rows that come meanwhile are for the next
--- run. PostgreSQL 9.5 or newer.
+-- Needs these columns, none of them NULL (a row whose received_at is NULL is left alone):
+--
+--   gateway, log, stream, part, "offset"   the identity; any types
+--   received_at  timestamptz               the record's `receivedAt`, which is ms since 1970:
+--                                          to_timestamp(ms / 1000.0), not the number itself
+--   inserted_at  timestamptz               when the row came into the table: DEFAULT now()
+--
+-- In one transaction; rows that come meanwhile are for the next run. PostgreSQL 9.5 or newer.
 --
 -- Other warehouses: the statement below is the idea, `ctid` is PostgreSQL's. Where nothing names a
 -- row, write the kept ones anew:
