@@ -81,8 +81,8 @@ function listed({ begun, began, lastRunMs }: OpenAlert, ended?: number): Replaye
 export class ReplayReport {
   readonly #options: ReportOptions;
   readonly #series = new Set<string>();
-  /** By series. */
-  readonly #open = new Map<string, OpenAlert>();
+  /** By series, then by what raised them. */
+  readonly #open = new Map<string, Map<string, OpenAlert>>();
   readonly #ended: ReplayedAlert[] = [];
   #values = 0;
   #learning = 0;
@@ -106,17 +106,20 @@ export class ReplayReport {
     const subject = value ?? event;
     if (subject === undefined || !this.#isWanted(subject)) return;
     const key = keyOf(subject);
-    const open = this.#open.get(key);
-    if (open !== undefined) open.lastRunMs = at.runMs;
+    for (const open of this.#openOf(key)) open.lastRunMs = at.runMs;
     if (event !== undefined) this.#turn(key, event, at);
-    const active = this.#open.get(key);
+    const active = this.#openOf(key);
     if (!at.isShown) return;
-    if (active !== undefined) this.#list(active);
+    for (const one of active) this.#list(one);
     if (value === undefined) return;
     this.#count(key, value);
-    const alert = event?.kind ?? (active === undefined ? '' : 'active');
+    const alert = event?.kind ?? (active.length === 0 ? '' : 'active');
     const reason = event?.kind === 'begin' ? { reason: event.reason } : {};
     this.#options.onRow({ ...value, timeMs: at.timeMs, alert, ...reason });
+  }
+
+  #openOf(key: string): OpenAlert[] {
+    return [...(this.#open.get(key)?.values() ?? [])];
   }
 
   #count(key: string, { state }: ReplayedValue): void {
@@ -127,13 +130,16 @@ export class ReplayReport {
   }
 
   #turn(key: string, event: ReplayedEvent, at: { timeMs: number; isShown: boolean }): void {
-    const open = this.#open.get(key);
+    const alerts = this.#open.get(key) ?? new Map<string, OpenAlert>();
+    const open = alerts.get(event.source);
     if (event.kind === 'begin') {
       const began = Math.round(at.timeMs);
-      this.#open.set(key, { begun: event, began, lastRunMs: event.runMs, isListed: false });
+      const begun = { begun: event, began, lastRunMs: event.runMs, isListed: false };
+      this.#open.set(key, alerts.set(event.source, begun));
       return;
     }
-    this.#open.delete(key);
+    alerts.delete(event.source);
+    if (alerts.size === 0) this.#open.delete(key);
     if (open === undefined) return;
     if (at.isShown) this.#list(open);
     if (!open.isListed || this.#ended.length >= MAX_ALERTS) return;
@@ -147,7 +153,8 @@ export class ReplayReport {
   }
 
   #active(): OpenAlert[] {
-    return [...this.#open.values()].filter(({ isListed }) => isListed);
+    const all = [...this.#open.values()].flatMap((alerts) => [...alerts.values()]);
+    return all.filter(({ isListed }) => isListed);
   }
 
   /** Those in the range, by their beginnings; at most `MAX_ALERTS`. */

@@ -27,6 +27,8 @@ export interface ReplayedEvent {
   readonly kind: 'begin' | 'end';
   readonly device: string;
   readonly metric: string;
+  /** Of one series several may last at one time: what is learned, each limit. */
+  readonly source: string;
   readonly value: number;
   readonly low: number;
   readonly high: number;
@@ -64,9 +66,23 @@ function replayedValue(verdict: Verdict): ReplayedValue {
 }
 
 function replayedEvent(event: AlertEvent): ReplayedEvent {
-  const { id, kind, device, metric, value, score, cause, suppressed, fault, severity } = event;
+  const { id, kind, device, metric, source, value, score, cause, suppressed } = event;
+  const { fault, severity } = event;
   const { expectedLow: low, expectedHigh: high, atRunMs: runMs } = event;
-  const facts = { id, kind, device, metric, value, low, high, score, cause, suppressed, runMs };
+  const facts = {
+    id,
+    kind,
+    device,
+    metric,
+    source,
+    value,
+    low,
+    high,
+    score,
+    cause,
+    suppressed,
+    runMs,
+  };
   return { ...facts, fault, severity, reason: reasonOf(event) };
 }
 

@@ -18,7 +18,7 @@ function eventOf(kind: 'begin' | 'end', more: Partial<ReplayedEvent> = {}): Repl
   const { device, metric, value, low, high, score } = valueAt(99, { score: 0.97 });
   return {
     ...{ id: `${kind}:d1/t`, kind, device, metric, value, low, high, score, cause },
-    ...{ runMs: 0, suppressed: 0, reason: 't of d1 is 99, expected 0 to 10' },
+    ...{ source: 'learned', runMs: 0, suppressed: 0, reason: 't of d1 is 99, expected 0 to 10' },
     ...more,
   };
 }
@@ -64,6 +64,23 @@ describe('rows and alerts', () => {
     expect(report.totals()).toEqual({
       ...{ values: 5, learning: 1, anomalous: 1, series: 1, alerts: 1, active: 0 },
     });
+  });
+
+  it('of one series what is learned and a limit last beside each other', () => {
+    const { report, rows, take } = reported();
+    const limit = { source: 'limit:hot', id: 'begin:d1/t/limit:hot' };
+    take(anomalous, eventOf('begin'));
+    take(undefined, eventOf('begin', limit));
+    take(valueAt(5), eventOf('end'));
+    expect(report.alerts().map(({ alert, ended }) => [alert, ended])).toEqual([
+      ['begin:d1/t', T + 2_000],
+      ['begin:d1/t/limit:hot', undefined],
+    ]);
+    take(valueAt(5));
+    take(undefined, eventOf('end', limit));
+    take(valueAt(5));
+    expect(rows.map(({ alert }) => alert)).toEqual(['begin', 'end', 'active', '']);
+    expect(report.totals()).toMatchObject({ alerts: 2, active: 0 });
   });
 
   it('an alert that does not end lasts until the last value of its series', () => {
