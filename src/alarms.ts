@@ -18,73 +18,70 @@ export interface AlarmsOptions {
  */
 export class Alarms {
   readonly #open: () => AlarmsOptions;
-  #states: AlertStates;
-  #limits: Limits;
-  #silence: Silence;
+  #parts: AlarmsOptions;
 
   /** `open`: new ones, that know nothing yet. */
   constructor(open: () => AlarmsOptions) {
     this.#open = open;
-    const { states, limits, silence } = open();
-    this.#states = states;
-    this.#limits = limits;
-    this.#silence = silence;
+    this.#parts = open();
   }
 
   /** A reading, and what detection says of its values. */
   observe(record: LogRecord, learned: readonly Verdict[]): AlertEvent[] {
-    const { fallen, heard } = this.#silence.observe(record);
+    const { fallen, heard } = this.#parts.silence.observe(record);
     return [
       ...this.#fall(fallen),
-      ...heard.flatMap((verdict) => this.#states.heard(verdict)),
-      ...learned.flatMap((verdict) => this.#states.observe(verdict)),
-      ...this.#limits
+      ...heard.flatMap((verdict) => this.#parts.states.heard(verdict)),
+      ...learned.flatMap((verdict) => this.#parts.states.observe(verdict)),
+      ...this.#parts.limits
         .observe(record, learned)
-        .flatMap((verdict) => this.#states.observe(verdict, `limit:${verdict.limit?.name ?? ''}`)),
+        .flatMap((verdict) =>
+          this.#parts.states.observe(verdict, `limit:${verdict.limit?.name ?? ''}`),
+        ),
     ];
   }
 
   /** The time is `runMs`, and every reading that came before it has been told. */
   advance(runMs: number, wallMs: number): AlertEvent[] {
-    return this.#fall(this.#silence.advance(runMs, wallMs));
+    return this.#fall(this.#parts.silence.advance(runMs, wallMs));
   }
 
   #fall(groups: ReadonlyArray<readonly Fallen[]>): AlertEvent[] {
     if (groups.length === 0) return [];
-    const { armed } = this.#silence;
-    return groups.flatMap((fallen) => this.#states.silent(fallen, armed));
+    const { armed } = this.#parts.silence;
+    return groups.flatMap((fallen) => this.#parts.states.silent(fallen, armed));
   }
 
   /** What was read again after a start is over, at this moment of the run clock. */
   restarted(runMs: number): void {
-    this.#silence.restarted(runMs);
+    this.#parts.silence.restarted(runMs);
   }
 
   /** Only with it does anything need to be told the time. */
   get needsTime(): boolean {
-    return !this.#silence.isOff;
+    return !this.#parts.silence.isOff;
   }
 
   active(): AlertEvent[] {
-    return this.#states.active();
+    return this.#parts.states.active();
   }
 
   countOf(id: string): FloodCount | undefined {
-    return this.#states.countOf(id);
+    return this.#parts.states.countOf(id);
   }
 
   forget(series: AlertSeries): void {
-    this.#states.forget(series);
+    this.#parts.states.forget(series);
   }
 
   get changedBytes(): number {
-    return this.#limits.changedBytes + this.#silence.changedBytes;
+    return this.#parts.limits.changedBytes + this.#parts.silence.changedBytes;
   }
 
   *snapshot(): Generator<[key: string, value: string | undefined]> {
-    yield* this.#limits.snapshot();
-    yield* this.#silence.snapshot();
-    yield* this.#states.snapshot();
+    yield* this.#parts.limits.snapshot();
+    yield* this.#parts.silence.snapshot();
+    yield* this.#parts.states.snapshot();
   }
 
   /**
@@ -95,19 +92,19 @@ export class Alarms {
     entries: ReadonlyMap<string, string>,
     isLearned: (device: string, metric: string) => boolean,
   ): string[] {
-    const { states, limits, silence } = this.#open();
-    this.#states = states;
-    this.#limits = limits;
-    this.#silence = silence;
-    this.#limits.restore(entries);
-    this.#silence.restore(entries);
-    const unreadable = this.#states.restore(entries);
+    this.#parts = this.#open();
+    this.#parts.limits.restore(entries);
+    this.#parts.silence.restore(entries);
+    const unreadable = this.#parts.states.restore(entries);
     // Of series that no longer have a place, say: nothing would ever end their alerts.
-    this.#states.forgetUnwatched(({ device, metric, source }) => {
+    this.#parts.states.forgetUnwatched(({ device, metric, source }) => {
       const [kind, name = ''] = source.split(':');
-      if (kind === 'silence') return this.#silence.watches(device, name === '' ? undefined : name);
+      if (kind === 'silence')
+        return this.#parts.silence.watches(device, name === '' ? undefined : name);
       const isPlace = isLearned(device, metric);
-      return kind === 'limit' ? isPlace && this.#limits.watches(name, { device, metric }) : isPlace;
+      return kind === 'limit'
+        ? isPlace && this.#parts.limits.watches(name, { device, metric })
+        : isPlace;
     });
     return unreadable;
   }

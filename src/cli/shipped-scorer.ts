@@ -1,4 +1,5 @@
-import { SeriesDetector, THRESHOLD } from '../detect/series-detector.ts';
+import { ANOMALOUS_SCORE } from '../base/verdict.ts';
+import { SeriesDetector } from '../detect/series-detector.ts';
 import type { Scorer } from '../detect-score/scorer.ts';
 
 /** The detector as it is shipped, for scoring: what watches each series of the daemon. */
@@ -11,7 +12,7 @@ export interface ShippedDetector {
 
 export function shippedDetector(): ShippedDetector {
   return {
-    threshold: THRESHOLD,
+    threshold: ANOMALOUS_SCORE,
     scorer: () => {
       const detector = new SeriesDetector();
       return { score: (value, seconds) => detector.observe(value, seconds).onset };

@@ -23,7 +23,7 @@ function deviationOf(values: Float64Array): number {
 }
 
 /** Of a normal distribution with a deviation of 1 (Box and Muller). */
-function normal(random: Random): number {
+export function normal(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 

@@ -1,4 +1,4 @@
-import type { Fault } from '../base/verdict.ts';
+import { ANOMALOUS_SCORE, type Fault } from '../base/verdict.ts';
 import { type Arrival, ageDays, arrive, learned, learnInterval } from './arrival.ts';
 import { judged } from './counter.ts';
 import { type Gauge, gaugeFaults } from './faults.ts';
@@ -21,6 +21,8 @@ import {
   IS_COUNTER,
   JUMPED_AT,
   LAST,
+  LAYOUT,
+  LAYOUT_VERSION,
   LOW,
   newSeriesState,
   PROFILE,
@@ -28,9 +30,6 @@ import {
   type SeriesState,
   STATE_LENGTH,
 } from './series-state.ts';
-
-/** An alert from here on. */
-export const THRESHOLD = 0.5;
 
 /** What is said of one reading. */
 export interface Judgement {
@@ -143,13 +142,13 @@ function faultOnset(state: SeriesState, fault: number): number {
 /** The event that lasts, from its onset until a reading is ordinary. Is there one? */
 function follow(state: SeriesState, onset: number, level: number, fault: Fault): boolean {
   const lasts = at(state, EVENT_FAULT) > 0;
-  if (onset >= THRESHOLD) {
+  if (onset >= ANOMALOUS_SCORE) {
     if (!lasts) state[EVENT_SINCE] = at(state, COUNT);
     state[EVENT_FAULT] = 1 + FAULT_CODES.indexOf(fault as (typeof FAULT_CODES)[number]);
     return true;
   }
   if (lasts && level < CLEAR) state[EVENT_FAULT] = 0;
-  return lasts && level >= THRESHOLD;
+  return lasts && level >= ANOMALOUS_SCORE;
 }
 
 /** What jumped and has stayed is a shift. */
@@ -178,7 +177,7 @@ function aspectOf(state: SeriesState): Fault {
 
 /** Of the most unusual aspect: all readings so far, by how many as large were to be expected. */
 function oneInOf(state: SeriesState, score: number): number | undefined {
-  if (score < THRESHOLD || !(rarity.surprise > 0)) return undefined;
+  if (score < ANOMALOUS_SCORE || !(rarity.surprise > 0)) return undefined;
   return Math.round(Math.min(MOST_ONE_IN, at(state, COUNT) * Math.exp(rarity.surprise)));
 }
 
@@ -221,11 +220,11 @@ export class SeriesDetector {
     const fault = gauge.ratio / (1 + gauge.ratio);
     const onset = Math.max(rarityOnset(state, score), faultOnset(state, fault));
     const level = Math.max(score, fault);
-    const kind = fault >= THRESHOLD || fault >= score ? shapeOf(state) : aspectOf(state);
+    const kind = fault >= ANOMALOUS_SCORE || fault >= score ? shapeOf(state) : aspectOf(state);
     const isAnomalous = follow(state, onset, level, kind);
     state[LAST] = arrival.value;
     state[COUNT] = at(state, COUNT) + 1;
-    const shown = isAnomalous ? level : Math.min(level, 0.999 * THRESHOLD);
+    const shown = isAnomalous ? level : Math.min(level, 0.999 * ANOMALOUS_SCORE);
     // No spread: this is made for each reading.
     return {
       onset,
@@ -254,7 +253,7 @@ export class SeriesDetector {
     if (bytes.byteLength !== STATE_LENGTH * Float64Array.BYTES_PER_ELEMENT) return undefined;
     // Copied: a Buffer may be a piece of a larger one, at any place in it.
     const state = new Float64Array(Uint8Array.from(bytes).buffer);
-    return new SeriesDetector(state);
+    return at(state, LAYOUT) === LAYOUT_VERSION ? new SeriesDetector(state) : undefined;
   }
 
   get learned(): number {

@@ -62,7 +62,9 @@ export const EVENT_SINCE = 32;
 
 // counter.ts
 export const RISES = 33;
-export const FALLS = 34;
+/** Which layout these places are of: states of another one are learnt afresh. */
+export const LAYOUT = 34;
+export const LAYOUT_VERSION = 1;
 export const IS_COUNTER = 35;
 export const COUNTER_LAST = 36;
 export const COUNTER_TIME = 37;
@@ -106,6 +108,7 @@ export const STATE_LENGTH = TAIL_OLDEST + TAILS;
 export function newSeriesState(): SeriesState {
   const state = new Float64Array(STATE_LENGTH);
   state.fill(Number.NaN, PROFILE, PROFILE + HOURS);
+  state[LAYOUT] = LAYOUT_VERSION;
   state[HOLD_UNTIL] = -1;
   state[FAULT_CALM] = 99;
   state[JUMPED_AT] = -99;

@@ -4,6 +4,7 @@ import { AlertStates } from '../../../src/alert/alert-state.ts';
 import { seededRandom } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { Detector } from '../../../src/detect/detector.ts';
+import { normal } from '../../../src/detect-score/perturbed.ts';
 import { Records } from '../detect/records.ts';
 import { ALERT_OPTIONS } from './verdicts.ts';
 
@@ -32,10 +33,7 @@ const SEED = 20_261_124;
 /** Normal noise around a level. */
 function noise(count: number, level: number, sigma: number, seed = SEED): number[] {
   const random = seededRandom(seed);
-  return Array.from({ length: count }, () => {
-    const radius = Math.sqrt(-2 * Math.log(1 - random()));
-    return level + sigma * radius * Math.cos(2 * Math.PI * random());
-  });
+  return Array.from({ length: count }, () => level + sigma * normal(random));
 }
 
 const kinds = (events: readonly AlertEvent[]) => events.map(({ kind }) => kind);
@@ -100,6 +98,15 @@ describe('a series of readings', () => {
       'begin',
       'end',
     ]);
+  });
+
+  it('knows what has never moved better than what has', () => {
+    const rests = (length: number) => Array.from({ length }, () => 20);
+    const still = new Watch();
+    expect(kinds(still.see([...rests(500), 40]))).toEqual(['begin']);
+    // It has moved before, by little: 40 is no further away than that.
+    const moved = new Watch();
+    expect(moved.see([...rests(20), 21, ...rests(479), 40])).toEqual([]);
   });
 
   it('raises none for a value that swings between two', () => {

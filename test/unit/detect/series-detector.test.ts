@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Fault } from '../../../src/base/verdict.ts';
-import { type Judgement, SeriesDetector, THRESHOLD } from '../../../src/detect/series-detector.ts';
+import { ANOMALOUS_SCORE, type Fault } from '../../../src/base/verdict.ts';
+import { type Judgement, SeriesDetector } from '../../../src/detect/series-detector.ts';
+import { LAYOUT, LAYOUT_VERSION } from '../../../src/detect/series-state.ts';
 import {
   changed,
   DAY_S,
@@ -149,6 +150,14 @@ describe('its state', () => {
     expect(other?.save()).toEqual(copy);
   });
 
+  it('is not read if it is of another layout', () => {
+    const saved = new SeriesDetector().save();
+    const state = new Float64Array(saved.buffer);
+    state[LAYOUT] = LAYOUT_VERSION + 1;
+    expect(SeriesDetector.restore(saved)).toBeUndefined();
+    expect(SeriesDetector.restore(new Uint8Array(saved.byteLength))).toBeUndefined();
+  });
+
   it('is not read from bytes of another length', () => {
     const size = new SeriesDetector().save().byteLength;
     fc.assert(
@@ -184,7 +193,7 @@ describe('the unit', () => {
   /** Levels themselves may differ in the sixth place: no grid of the sensor scales. */
   const alerts = (readings: readonly Reading[]) =>
     observe(readings).flatMap(({ onset, isAnomalous, fault }, i) =>
-      isAnomalous ? [`${i} ${fault} ${onset >= THRESHOLD}`] : [],
+      isAnomalous ? [`${i} ${fault} ${onset >= ANOMALOUS_SCORE}`] : [],
     );
 
   it.each([1_024, 1 / 1_024, 2 ** 40])('times %d changes no alert', (factor) => {

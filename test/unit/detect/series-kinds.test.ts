@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Judgement, THRESHOLD } from '../../../src/detect/series-detector.ts';
+import { ANOMALOUS_SCORE } from '../../../src/base/verdict.ts';
+import type { Judgement } from '../../../src/detect/series-detector.ts';
 import {
   changed,
   HOUR_S,
@@ -140,7 +141,7 @@ describe('paces', () => {
       since === 0 ? value + 15 : value,
     );
     const judged = observe(readings);
-    expect(judged[1_100]?.onset).toBeGreaterThan(THRESHOLD);
+    expect(judged[1_100]?.onset).toBeGreaterThan(ANOMALOUS_SCORE);
     // Less than one in ten days without a reason.
     expect(onsets(judged).length - 1).toBeLessThan(6);
   });

@@ -1,5 +1,5 @@
-import type { Fault } from '../../../src/base/verdict.ts';
-import { type Judgement, SeriesDetector, THRESHOLD } from '../../../src/detect/series-detector.ts';
+import { ANOMALOUS_SCORE, type Fault } from '../../../src/base/verdict.ts';
+import { type Judgement, SeriesDetector } from '../../../src/detect/series-detector.ts';
 
 /** Series for the tests of the detector: temperatures of a day's sine, and what is said of them. */
 
@@ -48,7 +48,7 @@ export function changed(
 }
 
 export function onsets(judgements: readonly Judgement[]): number[] {
-  return judgements.flatMap(({ onset }, i) => (onset >= THRESHOLD ? [i] : []));
+  return judgements.flatMap(({ onset }, i) => (onset >= ANOMALOUS_SCORE ? [i] : []));
 }
 
 /** What is said from the first anomaly on. */

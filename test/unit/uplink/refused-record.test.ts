@@ -1,22 +1,9 @@
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Backoff } from '../../../src/base/backoff.ts';
 import { seededRandom } from '../../../src/base/clock.ts';
 import { CloudRefusal } from '../../../src/uplink/cloud-link.ts';
-import type { Uplink } from '../../../src/uplink/uplink.ts';
-import { ackAll, drain, FakeCloud, FakeSource, settle, uplinkOver } from './fakes.ts';
-
-const running: Uplink[] = [];
-
-function start(...given: Parameters<typeof uplinkOver>) {
-  const made = uplinkOver(...given);
-  running.push(made.uplink);
-  made.uplink.start();
-  return made;
-}
-
-afterEach(async () => {
-  for (const uplink of running.splice(0)) await uplink.stop();
-});
+import { ackAll, drain, FakeCloud, FakeSource, settle } from './fakes.ts';
+import { start } from './started-uplinks.ts';
 
 const FIRST = 'gw/a1b2/readings/0/0';
 const NEVER = new CloudRefusal('never', 'the cloud refused a record with reason 0x87');

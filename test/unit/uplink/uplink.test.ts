@@ -1,22 +1,9 @@
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Backoff } from '../../../src/base/backoff.ts';
 import { seededRandom } from '../../../src/base/clock.ts';
 import { CloudRefusal, type OpenLink } from '../../../src/uplink/cloud-link.ts';
-import type { Uplink } from '../../../src/uplink/uplink.ts';
 import { ackAll, drain, FakeCloud, FakeSource, settle, uplinkOver } from './fakes.ts';
-
-const running: Uplink[] = [];
-
-function start(...given: Parameters<typeof uplinkOver>) {
-  const made = uplinkOver(...given);
-  running.push(made.uplink);
-  made.uplink.start();
-  return made;
-}
-
-afterEach(async () => {
-  for (const uplink of running.splice(0)) await uplink.stop();
-});
+import { start } from './started-uplinks.ts';
 
 describe('what reaches the cloud', () => {
   test('every record, with its identity, on its topic, in order', async () => {
