@@ -89,6 +89,9 @@ export class Windows {
   /** Series with values since they were last asked for. */
   #changed: Set<Series> | undefined;
 
+  /** By stream and partition: the first offset that `take` has not had. */
+  readonly #next = new Map<string, number[]>();
+
   constructor(options: WindowsOptions) {
     this.#options = options;
   }
@@ -118,11 +121,23 @@ export class Windows {
     return this.#buckets.bytes + this.#rings.bytes;
   }
 
-  /** The samples of one record, in the order of the log. */
+  /**
+   * The samples of one record, in the order of the log. Once for an offset: detection goes back and
+   * reads again what it has seen where readings after that could not be stored.
+   */
   take(record: LogRecord, samples: readonly Sample[]): void {
+    if (this.#isTaken(record)) return;
     for (const sample of samples) {
       this.observe(record.device, sample.metric, sample.value, sampleTime(record, sample));
     }
+  }
+
+  #isTaken({ stream, partition, offset }: LogRecord): boolean {
+    const next = this.#next.get(stream) ?? [];
+    if (offset < (next[partition] ?? 0)) return true;
+    next[partition] = offset + 1;
+    this.#next.set(stream, next);
+    return false;
   }
 
   /** One value, as it comes. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { sampleTime } from '../../../src/windows/sample-time.ts';
 import { WINDOWS } from '../../../src/windows/series-windows.ts';
 import { Windows } from '../../../src/windows/windows.ts';
+import { Records } from '../detect/records.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -35,6 +36,18 @@ describe('a window', () => {
     expect(counts(windows, T0 + HOUR_MS - 1)).toEqual([0, 0, 2]);
     expect(counts(windows, T0 + HOUR_MS)).toEqual([0, 0, 0]);
     expect(only(windows, T0 + HOUR_MS).last.value).toBe(3);
+  });
+
+  it('has each record once, though detection reads it again', () => {
+    const windows = new Windows({ maxSeries: 10 });
+    const records = new Records();
+    const [first, second] = [records.next('1', 'd'), records.next('2', 'd')];
+    for (const record of [first, second, first, second, records.next('3', 'd')]) {
+      windows.take(record, [{ metric: 'm', value: Number(Buffer.from(record.payload)) }]);
+    }
+    // Of another partition: an offset of its own.
+    windows.take({ ...first, partition: 1 }, [{ metric: 'm', value: 4 }]);
+    expect(counts(windows, 2_000)).toEqual([4, 4, 4]);
   });
 
   it('says what it reaches back', () => {
