@@ -6,11 +6,11 @@ import { codeOf, messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import type { LogRecord } from './base/reading.ts';
 import type { Detector, DetectorSnapshot, Evicted, Measured } from './detect/detector.ts';
-import { entryOf, stateKeysOf } from './detect/series-index.ts';
 import { checkpointKey } from './log/checkpoint.ts';
 import type { EarlyConsumer } from './log/consumer.ts';
 import { SERIES_ROOT, type StateStore } from './os/state-store.ts';
 import { RaisedEvents } from './raised-events.ts';
+import { ROOT, storedOf } from './stored-detection.ts';
 
 export interface WatcherOptions {
   /** Names the log that the consumer reads. */
@@ -37,7 +37,6 @@ const MAX_FETCHED = 256;
 const MAX_PATIENCE_MS = 1_000;
 /** How often silence is looked for. */
 const TICK_MS = 1_000;
-const ROOT = 'watch/';
 /**
  * Flash is for readings: a checkpoint is due when so many times its size has been written to the
  * log. A crash costs reading that much of the log again.
@@ -107,17 +106,18 @@ export class Watcher {
    */
   #tick(): void {
     const { alarms, consumer, now } = this.#options;
-    const isBusy = this.#isSaving || this.#isTaking || consumer.backlog() > 0;
+    const isBusy =
+      this.#isSaving || this.#isTaking || consumer.isWithdrawn || consumer.backlog() > 0;
     if (isBusy || this.#toReplay !== undefined || this.#abort.signal.aborted) return;
     const { runMs, wallMs } = now();
     const events = alarms.advance(runMs, wallMs);
     if (events.length === 0) return;
-    // No reading has it, so nothing would raise it again: the state is stored before the alert. A
-    // crash in between raises it from there.
+    // No reading has it, so nothing would raise it again: the state is stored before the alert,
+    // unless it can't be. A crash in between raises it from there.
     this.#unsaved = true;
     const saved = this.#save();
     this.#saving = this.#saving.then(() => saved);
-    const isReady = saved.then(() => true);
+    const isReady = saved.then(() => !consumer.isWithdrawn);
     for (const event of events) this.#raised.raise(event, isReady);
   }
 
@@ -127,25 +127,11 @@ export class Watcher {
   }
 
   /** Of this log: what is stored of another is about other readings, and is dropped. */
-  async #stored(): Promise<Map<string, string>> {
-    const { state, log } = this.#options;
-    const stored = new Map<string, string>();
-    for (const [key, value] of await state.entries(ROOT)) {
-      if (key.startsWith(this.#prefix)) stored.set(key.slice(this.#prefix.length), value);
-      else if (!key.startsWith(`${ROOT}${log}/`)) this.#forget(key);
-    }
+  async #stored(): Promise<ReadonlyMap<string, string>> {
+    const { state, log, consumer } = this.#options;
+    const { stored, foreign } = storedOf(await state.entries(ROOT), log, consumer.stream);
+    for (const key of foreign) this.#changes.set(key, undefined);
     return stored;
-  }
-
-  /** An entry of another log, and the states that it leads to. */
-  #forget(key: string): void {
-    this.#changes.set(key, undefined);
-    const [log, stream, ...rest] = key.slice(ROOT.length).split('/');
-    const entry = entryOf(rest.join('/'));
-    if (entry === undefined) return;
-    for (const state of stateKeysOf(entry)) {
-      this.#changes.set(`${SERIES_ROOT}/${log}/${stream}/${state}`, undefined);
-    }
   }
 
   #restore(stored: ReadonlyMap<string, string>): void {
@@ -217,7 +203,7 @@ export class Watcher {
       const position = await state.get(checkpointKey(consumer.name, consumer.stream));
       this.#restore(stored);
       consumer.goBack(position);
-      if (this.#toReplay !== undefined) this.#toReplay = consumer.backlog();
+      this.#toReplay = consumer.backlog();
     });
     // A checkpoint that is due meanwhile comes after it; whether it failed is said here.
     this.#saving = back.catch(() => {});
@@ -324,9 +310,16 @@ export class Watcher {
 
   /** One record: state, alerts and position move on together, in one turn of the event loop. */
   #take(measured: Measured): void {
-    const { consumer, detector, alarms } = this.#options;
+    const { consumer, detector, alarms, logger } = this.#options;
     const { record } = measured;
-    for (const event of alarms.observe(record, detector.judge(measured))) this.#raise(event);
+    try {
+      for (const event of alarms.observe(record, detector.judge(measured))) this.#raise(event);
+    } catch (error) {
+      // A fault of ours. Read again, the record would fail again, and hold up all that come after.
+      const { stream, partition, offset, device } = record;
+      const fields = { stream, partition, offset, device, error: messageOf(error) };
+      logger.error(fields, 'detection cannot judge a record, and passes it over');
+    }
     consumer.handled(record);
     this.#unsaved = true;
   }
@@ -354,10 +347,11 @@ export class Watcher {
     this.#unsaved = false;
     this.#isSaving = true;
     const atLogBytes = logBytes();
-    const snapshot = detector.snapshot();
-    this.#note(snapshot);
+    let snapshot: DetectorSnapshot | undefined;
     let isStored = false;
     try {
+      snapshot = detector.snapshot();
+      this.#note(snapshot);
       const durable = consumer.handledIsDurable();
       await Promise.all([durable, this.#raised.allKept()]);
       if (!(await durable) || this.#raised.isUnstored) return;
@@ -382,7 +376,7 @@ export class Watcher {
       logger.warn(fields, 'the state of detection could not be saved, trying again');
     } finally {
       this.#isSaving = false;
-      snapshot.done(isStored);
+      snapshot?.done(isStored);
     }
   }
 

@@ -55,6 +55,14 @@ export interface AlertEvent extends AlertSeries {
   readonly names?: readonly string[];
 }
 
+/** Of what was stored: this version can go on from it. Throws, or is false, for what it can't. */
+export function isSoundBeginning(begun: AlertEvent): boolean {
+  const { id, device, metric, source, cause, sinceMs, sinceRunMs } = begun;
+  const names = [id, device, metric, source, cause.stream];
+  const numbers = [sinceMs, sinceRunMs, cause.partition, cause.offset];
+  return names.every((one) => typeof one === 'string') && numbers.every(Number.isFinite);
+}
+
 /** Names that a flood tells. */
 export const MAX_NAMES = 5;
 

@@ -4,6 +4,7 @@ import {
   type AlertSeries,
   beginOf,
   endOf,
+  isSoundBeginning,
   keyOf,
   type Since,
   type Source,
@@ -47,10 +48,7 @@ function storedState(text: string): SeriesState | undefined {
     else if (state.kind === 'pending') {
       numbers.push(state.sinceMs, state.sinceRunMs, state.suppressed);
     } else if (isActive(state)) {
-      const { id, device, metric, source, cause, sinceMs, sinceRunMs } = state.begun;
-      const names = [id, device, metric, source, cause.stream];
-      if (!names.every((one) => typeof one === 'string')) return undefined;
-      numbers.push(sinceMs, sinceRunMs);
+      if (!isSoundBeginning(state.begun)) return undefined;
       if (state.kind === 'clearing') numbers.push(state.calm, state.calmRunMs);
     } else return undefined;
     return numbers.every(Number.isFinite) ? state : undefined;

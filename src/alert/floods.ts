@@ -4,6 +4,7 @@ import {
   type AlertSeries,
   endOf,
   eventId,
+  isSoundBeginning,
   keyOf,
   MAX_NAMES,
 } from './alert-event.ts';
@@ -225,7 +226,7 @@ export class Floods {
           this.#recent.set(key.slice(RECENT_PREFIX.length), recent);
         } else if (key.startsWith(FLOOD_PREFIX)) {
           const flood = JSON.parse(text) as Flood;
-          if (typeof flood.begun.id !== 'string' || !(flood.open >= 0)) throw new Error(key);
+          if (!isSoundBeginning(flood.begun) || !(flood.open >= 0)) throw new Error(key);
           const known = key.slice(FLOOD_PREFIX.length);
           this.#floods.set(known, flood);
           this.#noteQuiet(flood.begun.device, known, flood.quietRunMs !== undefined);

@@ -1,4 +1,5 @@
 import type { Logger } from '../base/logger.ts';
+import { wellFormed } from '../base/metric-name.ts';
 import type { LogRecord, Sample } from '../base/reading.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { type Decoder, MAX_SAMPLES, MEMORY_PREFIX } from '../decode/decoder.ts';
@@ -23,13 +24,6 @@ export interface DetectorOptions {
 const MAX_METRIC_CHARS = 256;
 /** The band of expected values stays finite: JSON knows no other numbers. */
 const MAX_REACH = Number.MAX_VALUE / 2;
-/** JSON may name a field with half a character, which can be no part of a key or a topic. */
-const LONE_SURROGATE = /\p{Surrogate}/gu;
-
-function nameOf(metric: string): string {
-  return metric.replace(LONE_SURROGATE, '\ufffd');
-}
-
 /** A record, and what it says: to be judged in the same order. */
 export interface Measured {
   readonly record: LogRecord;
@@ -215,7 +209,7 @@ export class Detector {
   }
 
   #known(device: string, name: string): Series<SeriesDetector> | undefined {
-    return this.#series.get(device, name) ?? this.#series.get(device, nameOf(name));
+    return this.#series.get(device, name) ?? this.#series.get(device, wellFormed(name));
   }
 
   /** The series, a new one if it may be watched. */
@@ -223,7 +217,7 @@ export class Detector {
     const found = this.#known(device, name);
     if (found !== undefined) return found;
     if (name.length > MAX_METRIC_CHARS) return this.#refuse(device, name, 'its name is too long');
-    const metric = nameOf(name);
+    const metric = wellFormed(name);
     const added = this.#series.add(device, metric);
     return typeof added === 'string' ? this.#refuse(device, metric, added) : added;
   }

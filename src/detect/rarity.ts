@@ -85,7 +85,7 @@ function sortIn(state: SeriesState, value: number): void {
   if (count >= SORTED_COUNT) {
     const next = at(state, RING_NEXT);
     const oldest = at(state, VALUES + ((next + VALUE_COUNT - SORTED_COUNT) % VALUE_COUNT));
-    while (at(state, place) !== oldest) place -= 1;
+    while (place > SORTED && at(state, place) !== oldest) place -= 1;
     for (; place < end && at(state, place + 1) < value; place++) {
       state[place] = at(state, place + 1);
     }

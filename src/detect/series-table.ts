@@ -1,3 +1,4 @@
+import { MAX_METRICS_PER_DEVICE } from '../base/metric-name.ts';
 import {
   decodeRows,
   encodeRows,
@@ -41,8 +42,6 @@ export interface SeriesTableOptions<S extends Storable> {
 /** States by their keys, as they are stored; undefined: not there, or not to be read. */
 export type ReadStates = (keys: readonly string[]) => Promise<Array<Uint8Array | undefined>>;
 
-/** One device that makes up names must not take the room of the others. */
-const MAX_METRICS_PER_DEVICE = 256;
 /** What a state is thought to take before it was ever saved. */
 const USUAL_BYTES = 2_200;
 /** States that are in memory for one write. */

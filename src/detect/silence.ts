@@ -2,7 +2,7 @@ import type { LogRecord, RecordPosition } from '../base/reading.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { Deadlines } from './deadlines.ts';
 import { type Limit, LimitScope } from './limits.ts';
-import { NO_GAPS, silentAfterMs, type UsualGap, withGap } from './usual-gap.ts';
+import { isUsualGap, NO_GAPS, silentAfterMs, type UsualGap, withGap } from './usual-gap.ts';
 
 export interface SilenceOptions {
   /** Learns how long each device is silent as a rule; else only limits count. */
@@ -346,13 +346,20 @@ export class Silence {
       return (JSON.parse(text) as StoredTimer[]).flatMap(({ limit, gaps = NO_GAPS, ...timer }) => {
         const scope = this.#scopes.find(({ name }) => name === limit);
         const isKnown = limit === undefined ? this.#options.learned : scope?.hasDevice(device);
-        if (isKnown !== true || !Number.isFinite(timer.last.runMs)) return [];
+        if (isKnown !== true || !isUsualGap(gaps) || !isSound(timer)) return [];
         return { ...timer, device, scope, gaps, limitMs: undefined, dueMs: undefined };
       });
     } catch {
       return [];
     }
   }
+}
+
+/** Of any version, or damaged: what is not sound is learnt afresh. */
+function isSound({ last, gapRunMs }: StoredTimer): boolean {
+  const { cause, runMs, wallMs } = last;
+  const numbers = [runMs, wallMs, gapRunMs, cause.partition, cause.offset];
+  return typeof cause.stream === 'string' && numbers.every(Number.isFinite);
 }
 
 function newTimer(device: string, scope: LimitScope | undefined, last: Last): Timer {

@@ -14,6 +14,14 @@ export interface UsualGap {
 
 export const NO_GAPS: UsualGap = { eights: [], longest: 0, count: 0, silences: [] };
 
+/** State comes from a store that other versions wrote to, too. */
+export function isUsualGap(value: unknown): value is UsualGap {
+  if (typeof value !== 'object' || value === null) return false;
+  const { eights, longest, count, silences } = value as Partial<Record<keyof UsualGap, unknown>>;
+  const isNumbers = (list: unknown) => Array.isArray(list) && list.every(Number.isFinite);
+  return isNumbers(eights) && isNumbers(silences) && isNumbers([longest, count]);
+}
+
 const GAPS_IN_EIGHT = 8;
 const EIGHTS = 4;
 /** Fewer say nothing of what is usual. */

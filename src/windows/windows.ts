@@ -1,3 +1,4 @@
+import { MAX_METRICS_PER_DEVICE, wellFormed } from '../base/metric-name.ts';
 import type { LogRecord, Sample } from '../base/reading.ts';
 import { Buckets } from './buckets.ts';
 import { type SampleTime, sampleTime } from './sample-time.ts';
@@ -57,9 +58,6 @@ export interface Swept {
 
 /** Names come from devices: none may take the room of many. */
 const MAX_NAME_CHARS = 256;
-const MAX_METRICS_PER_DEVICE = 256;
-/** JSON may name a field with half a character, which can be no part of a key or a topic. */
-const LONE_SURROGATE = /\p{Surrogate}/gu;
 
 type ByName<T> = Map<string, Map<string, T>>;
 
@@ -184,7 +182,7 @@ export class Windows {
   /** The series, a new one if there may be one. */
   #find(device: string, name: string, value: number, time: SampleTime): Series | undefined {
     if (device.length > MAX_NAME_CHARS || name.length > MAX_NAME_CHARS) return this.#refuse();
-    const metric = name.replace(LONE_SURROGATE, '\ufffd');
+    const metric = wellFormed(name);
     const metrics = this.#series.get(device) ?? new Map<string, Series>();
     const found = metrics.get(metric);
     if (found !== undefined) return found;

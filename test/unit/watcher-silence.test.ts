@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { until } from '../support/until.ts';
 import { kinds, Plant, settle } from './plant.ts';
 
 // Silence: what no reading tells is told by the clock, and stored before a crash can forget it.
@@ -138,6 +139,44 @@ describe('a device that falls silent', () => {
     const { alerter } = await plant.start();
     expect([alerter.active, kinds(plant.alerts)]).toEqual([0, ['begin', 'end']]);
   });
+});
+
+describe('readings that are withdrawn', () => {
+  it('leave no silence behind that was told before they could be stored', async () => {
+    const { alerter } = await startPlant();
+    plant.stream.commit(0);
+    await plant.see(20, 20, 20);
+    await at(92_000);
+    expect(plant.lineActive).toBe(true);
+    plant.stream.withdraw();
+    await settle();
+    expect([plant.alerts, plant.lineActive, alerter.active]).toEqual([[], false, 0]);
+  });
+
+  it('end what a state that could not be stored has begun', async () => {
+    const { alerter } = await startPlant();
+    await plant.see(20, 20, 20);
+    vi.spyOn(plant.state, 'write').mockRejectedValueOnce(new Error('EIO'));
+    await at(92_000);
+    plant.stream.commit(3);
+    await plant.see(20);
+    plant.stream.withdraw();
+    await settle();
+    plant.stream.commit(Number.POSITIVE_INFINITY);
+    await plant.see(20, 20);
+    await until('the alert has ended', () => !plant.lineActive);
+    expect([kinds(plant.alerts), alerter.active]).toEqual([['begin', 'end'], 0]);
+  });
+});
+
+it('a record that cannot be judged is passed over, and said', async () => {
+  const { consumer, detector } = await startPlant();
+  vi.spyOn(detector, 'judge').mockImplementationOnce(() => {
+    throw new Error('a defect');
+  });
+  await plant.see(20, 20);
+  expect(consumer.handledCount).toBe(2);
+  expect(plant.logged).toEqual(['detection cannot judge a record, and passes it over']);
 });
 
 it('a plain limit works from the first reading on', async () => {

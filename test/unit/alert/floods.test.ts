@@ -186,6 +186,21 @@ it('a flood that is calm ends after a restart, too', () => {
   expect(told(states.observe(verdict(1, 20, { metric: 'd' })))).toEqual(['end d1 flood 4']);
 });
 
+it('a flood whose beginning another version has stored is one that cannot be read', () => {
+  const states = new AlertStates(OPTIONS);
+  for (const [i, metric] of ['a', 'b', 'c', 'd'].entries()) {
+    states.observe(verdict(50, i, { metric }));
+  }
+  const stored = new Map<string, string>();
+  for (const [key, value] of states.snapshot()) if (value !== undefined) stored.set(key, value);
+  const key = [...stored.keys()].find((one) => one.startsWith('alert/flood/')) ?? '';
+  const { begun, ...flood } = JSON.parse(stored.get(key) ?? '{}');
+  stored.set(key, JSON.stringify({ ...flood, begun: { id: begun.id } }));
+  const again = new AlertStates(OPTIONS);
+  expect(again.restore(stored)).toEqual([key]);
+  expect(told(again.active())).toEqual(['a', 'b', 'c', 'd'].map((one) => `begin d1 ${one} 1`));
+});
+
 it('of a flood that cannot be read each alert is told by itself', () => {
   const states = new AlertStates(OPTIONS);
   for (const [i, metric] of ['a', 'b', 'c', 'd'].entries()) {

@@ -226,6 +226,22 @@ describe('a restart', () => {
     expect([gaps(true), gaps(false)]).toEqual([1, 0]);
   });
 
+  it.each([
+    ['gaps', { gaps: {} }],
+    ['no gaps', { gaps: null }],
+    ['a reading without a place', { last: { runMs: 1, wallMs: 1 } }],
+    ['no time', { gapRunMs: 'soon' }],
+  ])('learns afresh what another version has stored: %s', (_, change) => {
+    const silence = new Silence(OPTIONS);
+    silence.observe(record('p1', 100));
+    const [[key = '', text = '[]'] = []] = [...silence.snapshot()];
+    const timers = (JSON.parse(text) as object[]).map((timer) => ({ ...timer, ...change }));
+    const after = new Silence(OPTIONS);
+    after.restore(new Map([[key, JSON.stringify(timers)]]));
+    expect([...after.snapshot()]).toEqual([[key, undefined]]);
+    expect(after.observe(record('p1', 200)).heard).toEqual([]);
+  });
+
   it('drops what has no limit any more, and what it cannot read', () => {
     const silence = new Silence(BY_LIMIT);
     silence.observe(record('p1', 100));
