@@ -1,0 +1,78 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What the lab needs on the disk of the machine it runs on. */
+
+export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+function run(command: string, args: readonly string[], cwd = ROOT): void {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: 'inherit' });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? status}`);
+}
+
+/** Builds the image if there is none, or an older one. Returns its folder. */
+export function imageFolder(): string {
+  const folder = process.env['HEADGATE_VM_DIR'] ?? join(homedir(), '.cache', 'headgate-vm');
+  mkdirSync(folder, { recursive: true });
+  run('bash', [join(ROOT, 'test', 'vm', 'image.sh'), folder]);
+  return folder;
+}
+
+/** A disk of its own for machines that keep what they write. */
+export function copyOfRoot(image: string, work: string): string {
+  const file = join(work, 'root.img');
+  run('cp', ['--sparse=always', join(image, 'root.img'), file]);
+  return file;
+}
+
+/** Builds the package for this machine's architecture, unless one is named. */
+export function packageFile(named: string | undefined): string {
+  if (named !== undefined) return named;
+  run('npm', ['run', 'deb']);
+  const folder = join(ROOT, 'dist', 'deb');
+  const found = readdirSync(folder).filter((name) => name.endsWith('_amd64.deb'));
+  if (found.length !== 1) throw new Error(`${found.length} packages for amd64 in ${folder}`);
+  return join(folder, found[0] ?? '');
+}
+
+/** The package, and the checker with all that it imports, as one tar. Returns the tar's path. */
+export function makePayload(deb: string, work: string): { readonly tar: string; readonly deb: string } {
+  const folder = join(work, 'payload');
+  mkdirSync(join(folder, 'checkout'), { recursive: true });
+  cpSync(deb, join(folder, 'headgate.deb'));
+  for (const part of ['package.json', 'package-lock.json', 'dist/src', 'dist/firmware-bridge', 'dist/test']) {
+    cpSync(join(ROOT, part), join(folder, 'checkout', part), { recursive: true });
+  }
+  for (const name of productionPackages()) {
+    cpSync(join(ROOT, name), join(folder, 'checkout', name), { recursive: true });
+  }
+  const tar = join(work, 'payload.tar');
+  run('tar', ['-C', folder, '-cf', tar, '.']);
+  rmSync(folder, { recursive: true });
+  return { tar, deb: 'headgate.deb' };
+}
+
+function productionPackages(): string[] {
+  const { status, stdout } = spawnSync('npm', ['ls', '--all', '--parseable', '--omit=dev', '--omit=optional', '--omit=peer'], { cwd: ROOT, encoding: 'utf8' });
+  if (status === null) throw new Error('npm ls failed');
+  return stdout
+    .split('\n')
+    .filter((path) => path.includes('/node_modules/'))
+    .map((path) => path.slice(ROOT.length))
+    .filter((path) => existsSync(join(ROOT, path)));
+}
+
+/** Starts a program of this build; resolves with the first line it prints. */
+export function startProgram(name: string, args: readonly string[]): Promise<string> {
+  const child = spawn(process.execPath, [join(ROOT, 'dist', 'test', 'vm', name), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => reject(new Error(`${name} ended with ${code}`)));
+    child.stdout.setEncoding('utf8').once('data', (text: string) => resolve(text.trim()));
+  });
+}
