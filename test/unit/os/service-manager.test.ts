@@ -44,7 +44,7 @@ describe('serviceManager', () => {
     expect(serviceManager({ env, logger: silentLogger })).toBeUndefined();
   });
 
-  it('hands over one message at a time; what comes meanwhile goes together, the newest', async () => {
+  it('hands over one message at a time; what comes meanwhile goes together', async () => {
     const { program, calls, go } = noting();
     const manager = serviceManager({ env: SOCKET, logger: silentLogger, program });
     manager?.tell(['READY=1', 'STATUS=a b']);
