@@ -167,8 +167,8 @@ export const ERRORS = {
   ),
   GPIO_UNAVAILABLE: row(
     'The GPIO line cannot be driven, and alerts are logged instead; or its button not heard.',
-    'The reason of each way that was tried is logged: a wrong gpio.pin, a package that is missing, ' +
-      'rights (the group gpio), another program that has the line. See docs/gpio.md.',
+    'The reason of each way that was tried is logged: a wrong gpio.pin, a package that is ' +
+      'missing, rights (the group gpio), another program that has the line. See docs/gpio.md.',
   ),
 } as const satisfies Record<string, ErrorRow>;
 

@@ -38,8 +38,8 @@ export const gpio = v.strictObject({
   pin: optional(
     0,
     MAX_LINE,
-    'BCM number of the line that is active during an alert; with `gpio.chip`, the number that the ' +
-      'line has on that chip. None: alerts are logged.',
+    'BCM number of the line that is active during an alert; with `gpio.chip`, its number on that ' +
+      'chip. None: alerts are logged.',
   ),
   led: text('', LED, 'LED that is lit during an alert, in place of a line (see gpio.md).'),
   chip: text(
