@@ -1,5 +1,11 @@
 import { connect, type Socket } from 'node:net';
-import { CONNACK, connectPacket, PacketReader, PUBACK, publishPacket } from '../bench/mqtt-packets.ts';
+import {
+  CONNACK,
+  connectPacket,
+  PacketReader,
+  PUBACK,
+  publishPacket,
+} from '../bench/mqtt-packets.ts';
 import { type Ledger, payloadOf } from './ledger.ts';
 
 /**

@@ -39,7 +39,10 @@ function torn(random: Random): Keep {
 }
 
 /** What becomes of the `index`th of `open` writes that no flush has covered. */
-function keeperOf({ kind, random }: StateChoice, open: number): (index: number) => Keep | undefined {
+function keeperOf(
+  { kind, random }: StateChoice,
+  open: number,
+): (index: number) => Keep | undefined {
   switch (kind) {
     case 'none':
       return () => undefined;

@@ -36,8 +36,7 @@ const BOOT_WITHIN_MS = 600_000;
 const ANSWER_WITHIN_MS = 300_000;
 
 /** Little said on the console, and nothing that costs an emulated processor time. */
-const KERNEL_WORDS =
-  'console=ttyS0 quiet panic=-1 audit=0 mitigations=off systemd.show_status=no';
+const KERNEL_WORDS = 'console=ttyS0 quiet panic=-1 audit=0 mitigations=off systemd.show_status=no';
 
 /** A device file is not enough: without the processor's help KVM runs no such machine. */
 function accelerator(): string[] {
@@ -51,7 +50,9 @@ function disk(id: string, serial: string): string[] {
 
 function qemuArguments(options: GuestOptions, agent: string): string[] {
   const { image, root, work, name, dataSocket, payload, forward, kernelWords = '' } = options;
-  const forwards = [...forward].map(([outer, inner]) => `,hostfwd=tcp:127.0.0.1:${outer}-:${inner}`);
+  const forwards = [...forward].map(
+    ([outer, inner]) => `,hostfwd=tcp:127.0.0.1:${outer}-:${inner}`,
+  );
   const rootDrive = `if=none,id=root,format=${root.format},cache=unsafe,file=${root.file}`;
   const args = [
     ...['-M', 'q35', ...accelerator(), '-smp', '2', '-m', '640'],

@@ -12,7 +12,7 @@ log:
   retention: { maxBytes: 67108864, minFreeBytes: 0 }
 alerts: { clearCount: 1, coolDownMs: 0 }
 limits:
-  hot: { metric: value, max: ${LIMIT}, severity: critical }
+  hot: { device: boiler, max: ${LIMIT}, severity: critical }
 `;
 
 /** Of the machine: reached from outside. */

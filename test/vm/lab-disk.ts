@@ -39,11 +39,20 @@ export function packageFile(named: string | undefined): string {
 }
 
 /** The package, and the checker with all that it imports, as one tar. Returns the tar's path. */
-export function makePayload(deb: string, work: string): { readonly tar: string; readonly deb: string } {
+export function makePayload(
+  deb: string,
+  work: string,
+): { readonly tar: string; readonly deb: string } {
   const folder = join(work, 'payload');
   mkdirSync(join(folder, 'checkout'), { recursive: true });
   cpSync(deb, join(folder, 'headgate.deb'));
-  for (const part of ['package.json', 'package-lock.json', 'dist/src', 'dist/firmware-bridge', 'dist/test']) {
+  for (const part of [
+    'package.json',
+    'package-lock.json',
+    'dist/src',
+    'dist/firmware-bridge',
+    'dist/test',
+  ]) {
     cpSync(join(ROOT, part), join(folder, 'checkout', part), { recursive: true });
   }
   for (const name of productionPackages()) {
@@ -56,7 +65,11 @@ export function makePayload(deb: string, work: string): { readonly tar: string; 
 }
 
 function productionPackages(): string[] {
-  const { status, stdout } = spawnSync('npm', ['ls', '--all', '--parseable', '--omit=dev', '--omit=optional', '--omit=peer'], { cwd: ROOT, encoding: 'utf8' });
+  const { status, stdout } = spawnSync(
+    'npm',
+    ['ls', '--all', '--parseable', '--omit=dev', '--omit=optional', '--omit=peer'],
+    { cwd: ROOT, encoding: 'utf8' },
+  );
   if (status === null) throw new Error('npm ls failed');
   return stdout
     .split('\n')

@@ -49,8 +49,16 @@ function fileSystem(name: string): FileSystem {
   throw new Error(`--fs takes ext4 and f2fs, not ${name}`);
 }
 
+interface Lab {
+  readonly run: LabRun;
+  /** Root disk of the machines. */
+  readonly file: string;
+  readonly random: Random;
+  readonly tally: Tally;
+}
+
 /** One boot on a blank disk, then one on a state of each kind, each from the cut before it. */
-async function cuts(run: LabRun, file: string, fs: FileSystem, random: Random, tally: Tally) {
+async function cuts({ run, file, random, tally }: Lab, fs: FileSystem): Promise<Stretch[]> {
   const stretches: Stretch[] = [];
   let base = run.blank(fs);
   let ledger = new Ledger();
@@ -72,13 +80,14 @@ async function cuts(run: LabRun, file: string, fs: FileSystem, random: Random, t
   return stretches;
 }
 
-async function full(run: LabRun, file: string, random: Random, tally: Tally): Promise<void> {
+async function full(lab: Lab): Promise<void> {
+  const { run, file } = lab;
   say('installing');
   await run.installOn(file);
   const systems = values.fs.split(',').map(fileSystem);
   const states = Math.ceil(Number(values.states ?? FULL_STATES) / systems.length);
   for (const fs of systems) {
-    const stretches = await cuts(run, file, fs, random, tally);
+    const stretches = await cuts(lab, fs);
     say(`${fs}: looking at ${states} states`);
     if (fs === 'f2fs') await run.checkInside(file, fs, stretches, states);
     else {
@@ -89,7 +98,7 @@ async function full(run: LabRun, file: string, random: Random, tally: Tally): Pr
   }
 }
 
-async function fast(run: LabRun, file: string): Promise<void> {
+async function fast({ run, file }: Lab): Promise<void> {
   say('one boot: installing, publishing, the line, a cut');
   const stretch = await run.installAndCut(file, 'ext4');
   await run.checkHere(stretch, Number(values.states ?? FAST_STATES));
@@ -112,9 +121,9 @@ async function main(): Promise<number> {
     acks: Number(values.acks ?? (values.fast ? 400 : 2_000)),
     flushMs: FLUSH_MS,
   });
-  const file = copyOfRoot(image, work);
-  if (values.fast) await fast(run, file);
-  else await full(run, file, random, tally);
+  const lab = { run, file: copyOfRoot(image, work), random, tally };
+  if (values.fast) await fast(lab);
+  else await full(lab);
   process.stdout.write(`\n${tally.text()}\n`);
   say(`${tally.states} states, ${tally.faulty} of them faulty; seed ${seed}`);
   if (run.failures.length === 0) rmSync(work, { recursive: true });

@@ -72,7 +72,8 @@ describe('the lab tells a gateway', () => {
   test('that acknowledges before it flushes', () => {
     const faulty = faultyStates(runOf({ isEarly: true }));
     expect(faulty).toMatchObject({ all: 0 });
-    for (const kind of ['none', 'prefix', 'subset', 'torn']) expect(faulty[kind]).toBeGreaterThan(5);
+    for (const kind of ['none', 'prefix', 'subset', 'torn'])
+      expect(faulty[kind]).toBeGreaterThan(5);
   });
 
   test('whose flush leaves out the last write', () => {
@@ -85,7 +86,8 @@ describe('the lab tells a gateway', () => {
     const stretch = runOf({});
     const clean = { none: 0, all: 0, prefix: 0, subset: 0, torn: 0 };
     const twice = (found: number[]) => [...found.slice(0, 1), ...found];
-    const swapped = ([a, b, ...rest]: number[]) => [b, a, ...rest].filter((one) => one !== undefined);
+    const swapped = ([a, b, ...rest]: number[]) =>
+      [b, a, ...rest].filter((one) => one !== undefined);
     const more = (found: number[]) => [...found, READINGS + 50];
     for (const change of [twice, swapped, more]) {
       expect(faultyStates(stretch, change)).not.toEqual(clean);
