@@ -38,30 +38,34 @@ export function packageFile(named: string | undefined): string {
   return join(folder, found[0] ?? '');
 }
 
-/** The package, and the checker with all that it imports, as one tar. Returns the tar's path. */
-export function makePayload(
-  deb: string,
-  work: string,
-): { readonly tar: string; readonly deb: string } {
-  const folder = join(work, 'payload');
-  mkdirSync(join(folder, 'checkout'), { recursive: true });
-  cpSync(deb, join(folder, 'headgate.deb'));
-  for (const part of [
-    'package.json',
-    'package-lock.json',
-    'dist/src',
-    'dist/firmware-bridge',
-    'dist/test',
-  ]) {
-    cpSync(join(ROOT, part), join(folder, 'checkout', part), { recursive: true });
-  }
-  for (const name of productionPackages()) {
-    cpSync(join(ROOT, name), join(folder, 'checkout', name), { recursive: true });
-  }
-  const tar = join(work, 'payload.tar');
+/** A tar, for a machine's third disk. Returns its path. */
+function tarOf(folder: string): string {
+  const tar = `${folder}.tar`;
   run('tar', ['-C', folder, '-cf', tar, '.']);
   rmSync(folder, { recursive: true });
-  return { tar, deb: 'headgate.deb' };
+  return tar;
+}
+
+/** Name of the package in its tar. */
+export const PACKAGE = 'headgate.deb';
+
+export function packagePayload(deb: string, work: string): string {
+  const folder = join(work, 'package');
+  mkdirSync(folder);
+  cpSync(deb, join(folder, PACKAGE));
+  return tarOf(folder);
+}
+
+/** The checker with all that it imports. */
+export function checkerPayload(work: string): string {
+  const folder = join(work, 'checkout');
+  const parts = ['package.json', 'dist/src', 'dist/firmware-bridge', 'dist/test'];
+  for (const part of [...parts, ...productionPackages()]) {
+    // What only people and compilers read would take an emulated machine a minute to unpack.
+    const filter = (path: string) => !/\.(map|md|ts|mts|cts|c|cc|h|cpp)$/.test(path);
+    cpSync(join(ROOT, part), join(folder, part), { recursive: true, filter });
+  }
+  return tarOf(folder);
 }
 
 function productionPackages(): string[] {

@@ -3,6 +3,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { Device } from './devices.ts';
 import type { Guest } from './guest.ts';
 import { guestConfig, PIN } from './lab-config.ts';
+import { PACKAGE } from './lab-disk.ts';
 import { HOT_DEVICE, type Ledger } from './ledger.ts';
 
 /** What the lab does with a machine, step by step. */
@@ -25,23 +26,26 @@ async function untilTrue(
 }
 
 export interface Installing {
-  /** Name of the package in the payload. */
-  readonly deb: string;
   readonly ack: 'durable' | 'received';
   /** Whether the disk with the readings is there already. */
   readonly hasData: boolean;
 }
 
-/** Installs the package as a person would, with the settings of the lab. */
-export async function install(guest: Guest, { deb, ack, hasData }: Installing): Promise<string> {
+/** What came on the third disk is in /opt/lab then. */
+export async function unpack(guest: Guest): Promise<void> {
   await guest.must(`mkdir -p /opt/lab && tar -xf ${PAYLOAD_DISK} -C /opt/lab`);
+}
+
+/** Installs the package as a person would, with the settings of the lab. */
+export async function install(guest: Guest, { ack, hasData }: Installing): Promise<string> {
+  await unpack(guest);
   // Before the package is there: its folder then lies on the disk whose power is cut.
   await guest.must(
     `mkdir -p ${DATA} && echo '${DATA_DISK} ${DATA} auto nofail,x-systemd.device-timeout=60 0 0' ` +
       '>>/etc/fstab && systemctl daemon-reload',
   );
   if (hasData) await guest.must(`systemctl start $(systemd-escape -p --suffix=mount ${DATA})`);
-  const said = await guest.must(`DEBIAN_FRONTEND=noninteractive dpkg -i /opt/lab/${deb}`);
+  const said = await guest.must(`DEBIAN_FRONTEND=noninteractive dpkg -i /opt/lab/${PACKAGE}`);
   await untilTrue('the package has started the service', () => isActive(guest), 180_000);
   const config = Buffer.from(guestConfig(ack, await gpioSettings(guest))).toString('base64');
   await guest.must(`echo ${config} | base64 -d >/etc/headgate/headgate.yaml`);

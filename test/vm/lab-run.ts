@@ -8,7 +8,7 @@ import { Checker } from './checker-client.ts';
 import { Guest, type GuestOptions } from './guest.ts';
 import { DEVICES } from './lab-config.ts';
 import { startProgram } from './lab-disk.ts';
-import { type Installing, install, letIn, setLine } from './lab-guest.ts';
+import { type Installing, install, letIn, setLine, unpack } from './lab-guest.ts';
 import {
   chooseStates,
   diskOf,
@@ -31,8 +31,10 @@ export interface LabOptions {
   readonly image: string;
   /** Folder of this run. */
   readonly work: string;
-  readonly payload: string;
-  readonly installing: Omit<Installing, 'hasData'>;
+  /** Tars, for machines' third disks. */
+  readonly packagePayload: string;
+  readonly checkerPayload: () => string;
+  readonly ack: Installing['ack'];
   readonly random: Random;
   readonly tally: Tally;
   readonly say: (text: string) => void;
@@ -68,26 +70,25 @@ export class LabRun {
   }
 
   async #boot(root: Root, more: Partial<GuestOptions>): Promise<Guest> {
-    const { image, work, payload, say } = this.#options;
+    const { image, work, say } = this.#options;
     this.#machines += 1;
     const beganMs = systemClock.monoMs();
     const name = `machine-${this.#machines}`;
     const guest = await Guest.boot({
-      ...{ image, root, work, name, payload, forward: new Map() },
+      ...{ image, root, work, name, forward: new Map() },
       ...more,
     });
     say(`  ${name}: its agent answers after ${since(beganMs)} s`);
     return guest;
   }
 
-  /** Installs on a root disk that keeps it, and tries the line. */
+  /** Installs on a root disk that keeps it. */
   async installOn(file: string): Promise<void> {
-    const { installing, say } = this.#options;
-    const port = await freePort();
+    const { ack, packagePayload: payload, say } = this.#options;
     const root: Root = { file, format: 'raw', isKept: true };
-    const guest = await this.#boot(root, { forward: new Map([[port, MQTT]]) });
+    const guest = await this.#boot(root, { payload });
     const beganMs = systemClock.monoMs();
-    await install(guest, { ...installing, hasData: false });
+    await install(guest, { ack, hasData: false });
     say(`  installed, started by itself, in ${since(beganMs)} s`);
     await guest.must('systemctl stop headgate && rm -rf /var/lib/headgate/*');
     await guest.shutDown();
@@ -95,11 +96,11 @@ export class LabRun {
 
   /** All in one boot: install, publish, the line, load, and a cut. */
   async installAndCut(file: string, fs: FileSystem): Promise<Stretch> {
-    const { installing, say } = this.#options;
+    const { ack, say } = this.#options;
     const base = this.blank(fs);
     return this.#withMachine(base, file, async (guest, port, server) => {
       const beganMs = systemClock.monoMs();
-      await install(guest, { ...installing, hasData: true });
+      await install(guest, { ack, hasData: true });
       say(`  installed, started by itself, in ${since(beganMs)} s`);
       await guest.must('systemctl restart headgate');
       return this.#load({ number: 0, base, ledger: new Ledger() }, { guest, port, server });
@@ -124,7 +125,8 @@ export class LabRun {
     const server = await NbdServer.listen(socket, Buffer.from(base), flushMs);
     const root: Root = { file, format: 'raw', isKept: false };
     const forward = new Map([[port, MQTT]]);
-    const guest = await this.#boot(root, { forward, dataSocket: socket });
+    const { packagePayload: payload } = this.#options;
+    const guest = await this.#boot(root, { forward, payload, dataSocket: socket });
     try {
       return await use(guest, port, server);
     } finally {
@@ -198,11 +200,13 @@ export class LabRun {
       {
         forward: new Map([[port, CHECKER]]),
         dataSocket: socket,
+        payload: this.#options.checkerPayload(),
         kernelWords: 'systemd.mask=headgate.service systemd.mask=var-lib-headgate.mount',
       },
     );
+    await unpack(guest);
     await guest.must(
-      'systemd-run -q --unit=lab-checker node /opt/lab/checkout/dist/test/vm/checker.js ' +
+      'systemd-run -q --unit=lab-checker node /opt/lab/dist/test/vm/checker.js ' +
         `--host 0.0.0.0 --port ${CHECKER} --mount /mnt`,
     );
     const checker = await Checker.connect(port);

@@ -11,7 +11,13 @@ import { parseArgs } from 'node:util';
 import { type Random, seededRandom, systemClock } from '../../src/base/clock.ts';
 import { STATE_KINDS } from './disk-states.ts';
 import { cutAll } from './guest.ts';
-import { copyOfRoot, imageFolder, makePayload, packageFile } from './lab-disk.ts';
+import {
+  checkerPayload,
+  copyOfRoot,
+  imageFolder,
+  packageFile,
+  packagePayload,
+} from './lab-disk.ts';
 import { type FileSystem, LabRun } from './lab-run.ts';
 import { diskOf, type Stretch } from './lab-states.ts';
 import { Ledger } from './ledger.ts';
@@ -112,12 +118,13 @@ async function main(): Promise<number> {
   if (ack !== 'durable' && ack !== 'received') throw new Error('--ack is durable or received');
   const image = imageFolder();
   const work = mkdtempSync(join(tmpdir(), 'hg-vm-'));
-  const payload = makePayload(packageFile(values.deb), work);
+  const packageTar = packagePayload(packageFile(values.deb), work);
   const tally = new Tally();
   const run = new LabRun({
     ...{ image, work, random, tally, say },
-    payload: payload.tar,
-    installing: { deb: payload.deb, ack },
+    packagePayload: packageTar,
+    checkerPayload: () => checkerPayload(work),
+    ack,
     acks: Number(values.acks ?? (values.fast ? 400 : 2_000)),
     flushMs: FLUSH_MS,
   });
