@@ -17,6 +17,7 @@ import { deadLetterShow } from './cli/dead-letter-show.ts';
 import { demo } from './cli/demo.ts';
 import { detectReplay } from './cli/detect-replay.ts';
 import { detectScore } from './cli/detect-score.ts';
+import { importConf } from './cli/import.ts';
 import { logDump } from './cli/log-dump.ts';
 import { logExport } from './cli/log-export.ts';
 import { logLs } from './cli/log-ls.ts';
@@ -36,6 +37,7 @@ const COMMANDS: readonly Command[] = [
   run,
   demo,
   check,
+  importConf,
   status,
   state,
   audit,
@@ -68,6 +70,7 @@ const NOTHING_TO_ASK: readonly ErrorCode[] = [
   'NO_ACCESS',
   'NO_LOG',
   'DATA_NO_FOLDER',
+  'IMPORT_UNREADABLE',
   'CORPUS_INVALID',
   'STREAM_UNKNOWN',
   'PARTITION_UNKNOWN',

@@ -32,7 +32,7 @@ export const run: Command = {
   positionals: [0, 0],
   async run(values, _, io) {
     setFlagsFromString(HEAP_GROWING_FLAG);
-    const { config, data, file } = await readSettings(values, io.env);
+    const { config, data, file, warnings } = await readSettings(values, io.env);
     const logger = createLogger({
       ...config.logger,
       clock: systemClock,
@@ -46,6 +46,7 @@ export const run: Command = {
       process.exit(70);
     });
     logger.info({ config: file ?? 'embedded default', data: data.root }, 'headgate starts');
+    for (const warning of warnings) logger.warn({ warning }, 'the configuration is an older one');
     const stop = askedToStop();
     try {
       const files = nodeFiles;
