@@ -8,8 +8,8 @@ import { nodeFiles } from '../os/node-files.ts';
 import { type Command, JSON_OPTION, textValue } from './command.ts';
 import { writeOut } from './out-file.ts';
 
-/** Where deploy/headgate.service.d/site.conf puts it; `headgate check` takes it as it is. */
-const PASSWORD_FILE = '/run/credentials/headgate.service/uplink.password';
+/** Where the service hands it over (docs/service.md); `headgate check` takes it as it is. */
+const PASSWORD_FILE = '/run/credentials/headgate.service/keys_uplink.password';
 const MAX_FILE_CHARACTERS = 16 * 1024 * 1024;
 const MAX_DIRECTIVES = 200_000;
 
@@ -84,7 +84,7 @@ function nextSteps({ tree }: Imported, passwordFile: string): string[] {
   return [
     `the password of the bridge goes into ${passwordFile}, as its first line, mode 0600` +
       (passwordFile === PASSWORD_FILE
-        ? ': put it into /etc/headgate/uplink.password, and LoadCredential= hands it over'
+        ? ': put it into /etc/headgate/keys/uplink.password, and the service hands it over'
         : ''),
   ];
 }

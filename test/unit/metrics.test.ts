@@ -14,6 +14,8 @@ const log: Status['log']['telemetry'] = {
   bytesWritten: 4_096,
   payloadBytes: 1_000,
   commits: 3,
+  attempts: 3,
+  isCommitting: false,
   pendingBytes: 7,
   segments: 2,
   sizeBytes: 8_388_608,

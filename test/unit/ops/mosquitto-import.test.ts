@@ -9,7 +9,7 @@ const FILE = 'mosquitto.conf';
 /** Imports, and reads the result as the daemon would: it must be sound, whatever came in. */
 function imported(text: string) {
   const directives = directivesOf(text, FILE);
-  const passwordFile = '/run/credentials/headgate.service/uplink.password';
+  const passwordFile = '/run/credentials/headgate.service/keys_uplink.password';
   const found = importMosquitto({ directives, files: [FILE], passwordFile });
   const config = configOf(stringify({ version: 1, ...found.tree }));
   // Each line has its row, and none has two.
@@ -71,7 +71,7 @@ describe('a whole site', () => {
       streams: ['readings'],
       clientId: 'site-7',
       username: 'site7',
-      passwordFile: '/run/credentials/headgate.service/uplink.password',
+      passwordFile: '/run/credentials/headgate.service/keys_uplink.password',
       caFile: '/etc/ssl/certs/ca-certificates.crt',
       certFile: '/etc/mosquitto/site.pem',
       keyFile: '/etc/mosquitto/site.key',
