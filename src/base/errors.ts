@@ -180,8 +180,9 @@ export const ERRORS = {
     'Install the package that is named, or Headgate again without --omit=optional.',
   ),
   GPIO_UNAVAILABLE: row(
-    'The GPIO line cannot be driven; alerts are logged instead.',
-    'Check gpio.pin, that onoff is installed, and the rights on /sys/class/gpio.',
+    'The GPIO line cannot be driven, and alerts are logged instead; or its button not heard.',
+    'The reason of each way that was tried is logged: a wrong gpio.pin, a package that is ' +
+      'missing, rights (the group gpio), another program that has the line. See docs/gpio.md.',
   ),
 } as const satisfies Record<string, ErrorRow>;
 

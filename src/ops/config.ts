@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { alerts, limits } from './config-alerts.ts';
 import { downlink } from './config-downlink.ts';
-import { choice, decimal, flag, matching, optional, PATH, text, whole } from './config-kinds.ts';
+import { gpio } from './config-gpio.ts';
+import { choice, decimal, flag, matching, PATH, text, whole } from './config-kinds.ts';
 import { streams } from './config-streams.ts';
 import { hostFault } from './config-text.ts';
 import { uplink } from './config-uplink.ts';
@@ -207,15 +208,6 @@ const windows = v.strictObject({
     86_400_000,
     'Shortest time between two such messages of a series, in ms. Each is written to the flash.',
   ),
-});
-
-const gpio = v.strictObject({
-  pin: optional(
-    0,
-    63,
-    'BCM number of the line that is active during an alert. None: alerts are logged.',
-  ),
-  activeLow: flag(false, 'The line is low during an alert, and high otherwise.'),
 });
 
 const audit = v.strictObject({

@@ -55,7 +55,7 @@ describe('a good configuration', () => {
       payloadWindowMs: 60_000,
       counterBits: 0,
     });
-    expect(config.gpio).toEqual({ pin: 17, activeLow: true });
+    expect(config.gpio).toMatchObject({ pin: 17, activeLow: true });
     expect(config.log).toMatchObject({ segmentBytes: 1_048_576, lingerMs: 5 });
     expect(config.detect.maxSeries).toBe(75);
   });
