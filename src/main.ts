@@ -1,65 +1,10 @@
 #!/usr/bin/env node
 import { codeOf, ERRORS, type ErrorCode, HeadgateError, messageOf } from './base/errors.ts';
-import { alertsAck } from './cli/alerts-ack.ts';
-import { alertsLs } from './cli/alerts-ls.ts';
-import { audit } from './cli/audit.ts';
-import { check } from './cli/check.ts';
-import type { Command, Io } from './cli/command.ts';
-import { consumerCommit } from './cli/consumer-commit.ts';
-import { consumerLag } from './cli/consumer-lag.ts';
-import { consumerLs } from './cli/consumer-ls.ts';
-import { consumerRead } from './cli/consumer-read.ts';
-import { consumerRm } from './cli/consumer-rm.ts';
-import { consumerSeek } from './cli/consumer-seek.ts';
-import { deadLetterLs } from './cli/dead-letter-ls.ts';
-import { deadLetterRedrive } from './cli/dead-letter-redrive.ts';
-import { deadLetterShow } from './cli/dead-letter-show.ts';
-import { demo } from './cli/demo.ts';
-import { detectReplay } from './cli/detect-replay.ts';
-import { detectScore } from './cli/detect-score.ts';
-import { logDump } from './cli/log-dump.ts';
-import { logExport } from './cli/log-export.ts';
-import { logLs } from './cli/log-ls.ts';
-import { logRead } from './cli/log-read.ts';
-import { logTail } from './cli/log-tail.ts';
-import { logVerify } from './cli/log-verify.ts';
-import { run } from './cli/run.ts';
+import type { Io } from './cli/command.ts';
+import { COMMANDS } from './cli/commands.ts';
 import { ConfigError } from './cli/settings.ts';
-import { sim } from './cli/sim.ts';
-import { state } from './cli/state.ts';
-import { status } from './cli/status.ts';
 import { commandHelp, findCommand, generalHelp, groupHelp, parseWords } from './cli/usage.ts';
 import { VERSION } from './version.ts';
-
-/** argv → command. */
-const COMMANDS: readonly Command[] = [
-  run,
-  demo,
-  check,
-  status,
-  state,
-  audit,
-  sim,
-  logLs,
-  logRead,
-  logTail,
-  logVerify,
-  logExport,
-  logDump,
-  consumerLs,
-  consumerRead,
-  consumerCommit,
-  consumerSeek,
-  consumerLag,
-  consumerRm,
-  deadLetterLs,
-  deadLetterShow,
-  deadLetterRedrive,
-  detectReplay,
-  detectScore,
-  alertsLs,
-  alertsAck,
-];
 
 /** Nothing went wrong, but there is nothing to ask either: apart from 1, for scripts. */
 const NOTHING_TO_ASK: readonly ErrorCode[] = [
@@ -69,6 +14,7 @@ const NOTHING_TO_ASK: readonly ErrorCode[] = [
   'NO_LOG',
   'DATA_NO_FOLDER',
   'CORPUS_INVALID',
+  'IMPORT_UNREADABLE',
   'STREAM_UNKNOWN',
   'PARTITION_UNKNOWN',
   'CONSUMER_UNKNOWN',

@@ -3,6 +3,7 @@ import { systemClock, systemRandom } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { createLogger } from '../os/logger.ts';
 import { nodeFiles } from '../os/node-files.ts';
+import { Service } from '../service.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION } from './command.ts';
 import { readSettings } from './settings.ts';
 
@@ -32,7 +33,7 @@ export const run: Command = {
   positionals: [0, 0],
   async run(values, _, io) {
     setFlagsFromString(HEAP_GROWING_FLAG);
-    const { config, data, file } = await readSettings(values, io.env);
+    const { config, data, file, warnings } = await readSettings(values, io.env);
     const logger = createLogger({
       ...config.logger,
       clock: systemClock,
@@ -46,7 +47,10 @@ export const run: Command = {
       process.exit(70);
     });
     logger.info({ config: file ?? 'embedded default', data: data.root }, 'headgate starts');
+    for (const warning of warnings) logger.warn({ warning }, 'the configuration is an older one');
     const stop = askedToStop();
+    const service = new Service({ env: io.env, pid: process.pid, clock: systemClock, logger });
+    service.starting();
     try {
       const files = nodeFiles;
       const random = systemRandom;
@@ -54,7 +58,9 @@ export const run: Command = {
       // Only the daemon needs the broker: other commands are there in half the time.
       const { Gateway } = await import('../gateway.ts');
       const gateway = await Gateway.start({ config, data, files, clock, random, logger });
+      service.ready(() => gateway.status());
       const signal = await stop;
+      service.stopping();
       logger.info({ signal }, 'headgate stops');
       await gateway.stop();
       logger.info({}, 'everything is on flash and closed');

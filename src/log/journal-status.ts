@@ -9,6 +9,10 @@ export interface JournalStatus {
   /** Payloads that became durable, as they came. */
   readonly payloadBytes: number;
   readonly commits: number;
+  /** Commits that have ended one way or the other, and tries to write again after a failure. */
+  readonly attempts: number;
+  /** One of them is on its way. */
+  readonly isCommitting: boolean;
   readonly pendingBytes: number;
   readonly segments: number;
   /** Of their files, with one that is ready for the next segment: what retention bounds. */

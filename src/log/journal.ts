@@ -50,6 +50,7 @@ export class Journal implements LogView {
   #state: JournalStatus['state'] = 'durable';
   #lastError: string | undefined;
   #commits = 0;
+  #attempts = 0;
   /** Run clock at the last block. */
   #lastRunMs: number;
   #payloadBytes = 0;
@@ -137,6 +138,8 @@ export class Journal implements LogView {
       bytesWritten: this.#row.bytesWritten,
       payloadBytes: this.#payloadBytes,
       commits: this.#commits,
+      attempts: this.#attempts,
+      isCommitting: this.#committing !== undefined,
       pendingBytes: this.#pendingBytes,
       segments: this.#row.segments().length,
       sizeBytes: this.#row.sizeBytes,
@@ -206,6 +209,7 @@ export class Journal implements LogView {
     if (taken === undefined) return;
     this.#committing = this.#commit(taken).then(() => {
       this.#committing = undefined;
+      this.#attempts += 1;
       this.#tellBudget();
       this.#pending.reuse(taken);
       this.#schedule();
@@ -289,6 +293,7 @@ export class Journal implements LogView {
       if (this.#state !== 'stopped') return;
       this.#committing = this.#tryAgain().finally(() => {
         this.#committing = undefined;
+        this.#attempts += 1;
         if (this.#state === 'stopped') this.#probeLater();
       });
     }, this.#probe.nextMs());
