@@ -1,10 +1,8 @@
 import { hostname } from 'node:os';
-import { openLine } from '../firmware-bridge/gpio/open-line.ts';
+import { startButton } from './ack-by-button.ts';
 import type { Alarms } from './alarms.ts';
-import { parseAlert } from './alert/alert-message.ts';
-import { Alerter } from './alert/alerter.ts';
+import type { Alerter } from './alert/alerter.ts';
 import { AlertList } from './alert-list.ts';
-import { AlertStore } from './alert-store.ts';
 import type { Clock, Random } from './base/clock.ts';
 import { type Counters, newCounters } from './base/counters.ts';
 import { messageOf } from './base/errors.ts';
@@ -13,7 +11,6 @@ import type { Logger } from './base/logger.ts';
 import { Bookkeeper } from './bookkeeper.ts';
 import { buildPipeline } from './build-pipeline.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { Dedup } from './dedup/dedup.ts';
 import type { DedupKeeper } from './dedup-keeper.ts';
 import { Detector } from './detect/detector.ts';
 import { downlinkOf } from './downlink.ts';
@@ -27,16 +24,17 @@ import type { Journal } from './log/journal.ts';
 import { DETECT } from './log/own-consumers.ts';
 import type { DroppedOffsets } from './log/retention.ts';
 import { openAlarms } from './open-alarms.ts';
+import { openAlerter } from './open-alerter.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
+import { adoptDataFolder } from './ops/data-version.ts';
 import { textsOfNamedFiles } from './ops/named-files.ts';
 import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
 import { type LevelStore, openLevelStore } from './os/level-store.ts';
 import type { Pipeline } from './pipeline.ts';
-import { readLast } from './refill.ts';
 import { type Status, statusOf } from './status.ts';
-import { ALERTS, openStores, type Stores } from './stores.ts';
+import { openStores, type Stores } from './stores.ts';
 import { type StreamDecoding, streamDecodings } from './stream-decoding.ts';
 import { topicsOf } from './topics.ts';
 import { Watcher } from './watcher.ts';
@@ -129,6 +127,7 @@ export class Gateway {
     // A start that fails for a file that is not there leaves nothing behind.
     const texts = await textsOfNamedFiles(files, config);
     const decodings = await streamDecodings(config);
+    await adoptDataFolder(files, data);
     const level = await openLevelStore({ folder: data.state, files, logger });
     this.#onStop('state', () => level.close());
     const { state } = level;
@@ -176,6 +175,8 @@ export class Gateway {
     this.#status = () => this.#statusOf({ stores, broker, alerter, level, wear, bookkeeper });
     await this.#startUpkeep(stores);
     const status = () => this.status();
+    const alerts = new AlertList(alerter, this.#alarms);
+    this.#onStop('button', await startButton(this.#options, alerts));
     const socket = await openLocalSocket({
       ...this.#options,
       boot,
@@ -187,7 +188,7 @@ export class Gateway {
       learnedOf: (device, metric) =>
         this.#detectors.map((one) => one.learned(device, metric)).find((one) => one !== undefined),
       audit: () => bookkeeper.snapshot(),
-      alerts: new AlertList(alerter, this.#alarms),
+      alerts,
     });
     this.#onStop('control', () => socket.close());
     await broker.listen();
@@ -225,36 +226,12 @@ export class Gateway {
     });
   }
 
-  async #openAlerter(stores: Stores, broker: Broker): Promise<Alerter> {
-    const { config, files, clock, logger } = this.#options;
-    const { pin, activeLow } = config.gpio;
-    const line = await openLine({ pin, activeLow, files, logger });
-    this.#onStop('alert line', () => line.close());
-    const { maxIds } = config.dedup;
-    // However far a replay goes back.
-    const windows = { windowMs: Number.MAX_SAFE_INTEGER, windowIds: maxIds };
-    const dedup = new Dedup({ mode: 'id', ...windows, maxIds, maxDevices: maxIds });
-    const store = new AlertStore({ events: stores.events, dedup, clock });
-    const alerter = new Alerter({
-      isStored: (alert) => store.has(alert),
-      append: (alert) => store.append(alert),
-      publish: (topic, payload, retain) => broker.publish(topic, payload, { retain, qos: 1 }),
-      line,
-      untilSeen: config.alerts.lineUntilSeen,
-      lineSeverity: config.alerts.lineSeverity,
-      counters: this.#counters,
-      clock,
-      logger,
+  #openAlerter(stores: Stores, broker: Broker): Promise<Alerter> {
+    const onStop = (part: string, stop: () => unknown) => this.#onStop(part, stop);
+    return openAlerter({
+      ...this.#options,
+      ...{ stores, broker, counters: this.#counters, onStop },
     });
-    this.#onStop('alerts', () => alerter.stop());
-    const source = { files, journal: stores.events, stream: ALERTS };
-    await readLast(source, maxIds, (record) => {
-      dedup.remember(record);
-      const alert = parseAlert(record.payload);
-      if (alert !== undefined) alerter.remember(alert);
-    });
-    await alerter.start();
-    return alerter;
   }
 
   async #startDetection({ stores, level, alerter, decodings }: DetectionParts): Promise<void> {
@@ -361,6 +338,7 @@ export class Gateway {
       expired: this.#expired,
       alertLine: alerter.lineName,
       activeAlerts: alerter.active,
+      unheard: this.#alarms.reduce((all, { unheard }) => all + unheard, 0),
       keepers: this.#keepers,
       detectors: this.#detectors,
       windows: this.#windows,

@@ -12,6 +12,8 @@ export interface DeviceOptions {
   readonly protocolVersion?: 4 | 5;
   /** Told why there is no connection just now. */
   onTrouble?(why: string): void;
+  /** Told of each connection. */
+  onConnected?(): void;
 }
 
 interface Outgoing {
@@ -49,6 +51,7 @@ export class DeviceClient {
     });
     this.#client.on('connect', ({ properties }) => {
       this.#window = Math.min(WINDOW, properties?.receiveMaximum ?? WINDOW);
+      options.onConnected?.();
       this.#send();
     });
     this.#client.on('close', () => this.#unlink());

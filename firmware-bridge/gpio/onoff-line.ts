@@ -3,11 +3,18 @@ import type { OutputLine } from '../../src/base/output-line.ts';
 /** The part of onoff's Gpio that is used. */
 export interface Gpio {
   writeSync(value: 0 | 1): void;
+  /** Calls at each edge, with the value just after it. */
+  watch(onEdge: (error: Error | null | undefined, value: number) => void): void;
   unexport(): void;
 }
 
 export interface GpioConstructor {
-  new (number: number, direction: 'low' | 'high', options: { activeLow: boolean }): Gpio;
+  new (
+    number: number,
+    direction: 'low' | 'high' | 'in',
+    edge: 'none' | 'both',
+    options: { readonly activeLow: boolean },
+  ): Gpio;
 }
 
 /**
@@ -18,7 +25,14 @@ export async function loadOnoff(): Promise<GpioConstructor> {
   return Gpio as GpioConstructor;
 }
 
-/** A line of the header, driven through sysfs by onoff. */
+export interface SysfsLine {
+  /** For people: `gpio 17`. */
+  readonly called: string;
+  readonly number: number;
+  readonly activeLow: boolean;
+}
+
+/** A line driven through sysfs by onoff. */
 export class OnoffLine implements OutputLine {
   readonly name: string;
   readonly #gpio: Gpio;
@@ -29,10 +43,10 @@ export class OnoffLine implements OutputLine {
    * Exports the line and drives it inactive in one step, so that it never flickers. Throws system
    * errors.
    */
-  constructor(Gpio: GpioConstructor, pin: number, number: number, activeLow: boolean) {
-    this.name = `gpio ${pin} (sysfs ${number})`;
+  constructor(Gpio: GpioConstructor, { called, number, activeLow }: SysfsLine) {
+    this.name = `${called} (sysfs ${number})`;
     // `low` and `high` are levels of the wire, before activeLow is looked at.
-    this.#gpio = new Gpio(number, activeLow ? 'high' : 'low', { activeLow });
+    this.#gpio = new Gpio(number, activeLow ? 'high' : 'low', 'none', { activeLow });
     // onoff ignores errors on a line that was exported before, as after a crash: this write finds
     // a line that can't be driven now rather than at the first alert.
     try {

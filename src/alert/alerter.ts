@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { codeOf, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import type { OutputLine } from '../base/output-line.ts';
+import type { AlertSignal } from '../base/output-line.ts';
 import { SEVERITIES, type Severity } from '../base/verdict.ts';
 import type { AlertEvent } from './alert-event.ts';
 import {
@@ -20,9 +20,11 @@ export interface AlerterOptions {
   append(alert: AlertMessage): Promise<boolean>;
   /** Publishes on the local broker. */
   publish(topic: string, payload: Uint8Array, retain: boolean): Promise<void>;
-  readonly line: OutputLine;
+  readonly signal: AlertSignal;
   /** The line tells of alerts that nobody has seen yet, rather than of all that last. */
   readonly untilSeen: boolean;
+  /** It goes on telling of an alert that has ended, until somebody has seen it. */
+  readonly latch: boolean;
   /** The least severity that it tells of. */
   readonly lineSeverity: Severity;
   readonly counters: Counters;
@@ -31,7 +33,6 @@ export interface AlerterOptions {
 }
 
 const EMPTY = new Uint8Array(0);
-const LINE_RETRY_MS = 1_000;
 /** As many alerts as may be between flash and MQTT at one time. */
 const RECENT_ENDS = 64;
 
@@ -44,6 +45,13 @@ export type Acknowledged =
   | 'not-active'
   /** Its beginning is not on flash yet. */
   | 'not-stored';
+
+/** An alert that has ended and that nobody has seen. */
+export interface LatchedAlert {
+  readonly begun: AlertMessage;
+  /** ms since 1970. */
+  readonly ended: number;
+}
 
 /** Two streams may each have an alert of the same device and metric. */
 function seriesOf({ cause, device, metric, source }: AlertMessage): string {
@@ -60,6 +68,8 @@ export class Alerter {
   readonly #active = new Map<string, AlertMessage>();
   /** By the name of a beginning: when a person has seen it, ms since 1970. */
   readonly #seen = new Map<string, number>();
+  /** By series: the last one that has ended without being seen. Empty unless they are latched. */
+  readonly #latched = new Map<string, LatchedAlert>();
   /** By the name of a beginning: the alert whose place it took, and the end of that one. */
   readonly #replaced = new Map<
     string,
@@ -69,14 +79,13 @@ export class Alerter {
   readonly #ending = new Map<string, AlertMessage>();
   /** Topics of ends in the stream: the last ones may never have been cleared. */
   #ended: string[] = [];
-  #lineTimer: NodeJS.Timeout | undefined;
 
   constructor(options: AlerterOptions) {
     this.#options = options;
   }
 
   get lineName(): string {
-    return this.#options.line.name;
+    return this.#options.signal.name;
   }
 
   /** Alerts that have begun and not ended. */
@@ -87,6 +96,11 @@ export class Alerter {
   /** Alerts that last, each with when it was seen, if it was. */
   list(): AlertMessage[] {
     return [...this.#active.values()].map((begun) => this.#shown(begun));
+  }
+
+  /** What the line shows though it has ended, until it is acknowledged. */
+  latched(): LatchedAlert[] {
+    return [...this.#latched.values()];
   }
 
   #shown(begun: AlertMessage): AlertMessage {
@@ -101,8 +115,10 @@ export class Alerter {
     else if (alert.kind === 'ack') {
       const isOfThis = begun !== undefined && acknowledged(begun, 0).alert === alert.alert;
       if (isOfThis) this.#seen.set(begun.alert, alert.at);
+      // It is of the last one of its series, or of one before that: those are seen with it.
+      this.#latched.delete(seriesOf(alert));
     } else {
-      if (begun !== undefined) this.#setEnded(begun);
+      this.#setEnded(alert);
       this.#ended = [...this.#ended.slice(1 - RECENT_ENDS), alertTopic(alert)];
     }
   }
@@ -137,7 +153,7 @@ export class Alerter {
       return true;
     }
     this.#replace(alert);
-    this.#drive();
+    this.#drive(alert);
     counters.alerts += 1;
     logger.warn(fields, 'an alert has begun');
     return true;
@@ -185,6 +201,7 @@ export class Alerter {
       this.#active.delete(series);
     }
     if (before !== undefined && !this.#active.has(series)) this.#active.set(series, before);
+    if (this.#latched.get(series)?.begun === before) this.#latched.delete(series);
     this.#drive();
     const fields = { alert: event.id, reason: alert.reason, repeatKey: event.id };
     this.#options.logger.warn(fields, 'an alert is withdrawn: its reading could not be stored');
@@ -220,18 +237,23 @@ export class Alerter {
     this.#active.set(seriesOf(begun), begun);
   }
 
-  #setEnded(alert: AlertMessage): void {
-    const series = seriesOf(alert);
-    this.#seen.delete(this.#active.get(series)?.alert ?? '');
+  #setEnded(end: AlertMessage): void {
+    const series = seriesOf(end);
+    const begun = this.#active.get(series);
+    if (begun === undefined) return;
+    const isSeen = this.#seen.delete(begun.alert);
     this.#active.delete(series);
+    if (!this.#options.latch || isSeen || !this.#isGrave(begun)) return;
+    this.#latched.set(series, { begun, ended: end.at });
   }
 
   /**
-   * A person has seen an alert that lasts: once, for good. Rejects if that could not be made
-   * durable.
+   * A person has seen an alert that lasts, or that is latched: once, for good. Rejects if that
+   * could not be made durable.
    */
   async acknowledge(alert: string): Promise<Acknowledged> {
-    const begun = this.list().find((one) => one.alert === alert);
+    const latched = this.latched().map(({ begun }) => begun);
+    const begun = [...this.list(), ...latched].find((one) => one.alert === alert);
     if (begun === undefined) return 'not-active';
     if (begun.acknowledged !== undefined) return 'already';
     if (!this.#options.isStored(begun)) return 'not-stored';
@@ -239,6 +261,7 @@ export class Alerter {
     const isNew = await this.#options.append(ack);
     // It may have ended meanwhile.
     if (this.isActive(alert)) this.#seen.set(alert, ack.at);
+    this.#latched.delete(seriesOf(begun));
     this.#drive();
     if (!isNew) return 'already';
     await this.#publish(ack, false);
@@ -264,9 +287,9 @@ export class Alerter {
     for (const [series, begun] of [...this.#active]) {
       // What has ended or was replaced while another one was stored is no orphan any more.
       if (!isOrphan(begun) || this.#active.get(series) !== begun) continue;
-      this.#setEnded(begun);
-      this.#drive();
       const end = abandoned(begun, clock.wallMs());
+      this.#setEnded(end);
+      this.#drive();
       const fields = { alert: end.alert, reason: end.reason, repeatKey: end.alert };
       logger.info(fields, 'an alert has ended');
       try {
@@ -283,23 +306,21 @@ export class Alerter {
     return [...this.#active.values()].filter((active) => alertTopic(active) === topic);
   }
 
-  #drive(): void {
-    clearTimeout(this.#lineTimer);
-    const { line, logger } = this.#options;
-    try {
-      line.set([...this.#active.values()].some((begun) => this.#isOnLine(begun)));
-    } catch (error) {
-      const fields = { code: 'GPIO_UNAVAILABLE', line: line.name, error: messageOf(error) };
-      logger.error(fields, 'the alert line could not be driven, trying again');
-      this.#lineTimer = setTimeout(() => this.#drive(), LINE_RETRY_MS);
-      this.#lineTimer.unref();
-    }
+  /** Shows the gravest of what is to be seen. `begun`: the alert that has begun just now. */
+  #drive(begun?: AlertMessage): void {
+    const lasting = [...this.#active.values()].filter((one) => this.#isOnLine(one));
+    const shown = [...lasting, ...this.latched().map((one) => one.begun)];
+    const grave = Math.max(...shown.map(({ severity }) => SEVERITIES.indexOf(severity)));
+    this.#options.signal.show(SEVERITIES[grave], begun !== undefined && this.#isOnLine(begun));
   }
 
-  #isOnLine({ alert, severity }: AlertMessage): boolean {
-    const { untilSeen, lineSeverity } = this.#options;
-    if (untilSeen && this.#seen.has(alert)) return false;
-    return SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(lineSeverity);
+  #isOnLine(begun: AlertMessage): boolean {
+    if (this.#options.untilSeen && this.#seen.has(begun.alert)) return false;
+    return this.#isGrave(begun);
+  }
+
+  #isGrave({ severity }: AlertMessage): boolean {
+    return SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(this.#options.lineSeverity);
   }
 
   async #publish(alert: AlertMessage, retain: boolean): Promise<void> {
@@ -319,10 +340,5 @@ export class Alerter {
     } catch (error) {
       this.#options.logger.error({ topic, error: messageOf(error) }, 'an alert was not published');
     }
-  }
-
-  /** Leaves the line to whoever closes it. */
-  stop(): void {
-    clearTimeout(this.#lineTimer);
   }
 }

@@ -27,6 +27,10 @@ export const ERRORS = {
     'The file that is to be written cannot be.',
     'Name a file (no folder, no device) in a folder that is there and that this user may write to.',
   ),
+  IMPORT_UNREADABLE: row(
+    'The mosquitto.conf that is to be imported, or a file that it includes, cannot be read.',
+    'Check the path and the rights of the file; as root if it is readable by mosquitto alone.',
+  ),
   CORPUS_INVALID: row(
     'The folder is no labelled corpus that `headgate detect score` can read.',
     'It needs data/<category>/<file>.csv and labels/combined_windows.json: docs/replay.md.',
@@ -51,6 +55,16 @@ export const ERRORS = {
   DATA_IN_USE: row(
     'Another process has this data folder open.',
     'Stop the other daemon, or give this one a folder of its own with --data.',
+  ),
+  DATA_VERSION: row(
+    'The data folder was written by a newer release, or its version.json is damaged. Nothing in ' +
+      'it was touched.',
+    'Start the release that wrote it (docs/backup.md has how to go back), or name another folder ' +
+      'with --data.',
+  ),
+  RESTORE_UNFINISHED: row(
+    'A restore into this data folder has not come to its end, so what is there is not whole.',
+    'Run `headgate restore FILE --data DIR --force` again.',
   ),
   PORT_IN_USE: row(
     'Another program listens on the MQTT port.',
@@ -166,8 +180,9 @@ export const ERRORS = {
     'Install the package that is named, or Headgate again without --omit=optional.',
   ),
   GPIO_UNAVAILABLE: row(
-    'The GPIO line cannot be driven; alerts are logged instead.',
-    'Check gpio.pin, that onoff is installed, and the rights on /sys/class/gpio.',
+    'The GPIO line cannot be driven, and alerts are logged instead; or its button not heard.',
+    'The reason of each way that was tried is logged: a wrong gpio.pin, a package that is ' +
+      'missing, rights (the group gpio), another program that has the line. See docs/gpio.md.',
   ),
 } as const satisfies Record<string, ErrorRow>;
 

@@ -15,9 +15,9 @@ const SAYS: Readonly<Record<AckRow['outcome'], string>> = {
 export const alertsAck: Command = {
   name: 'alerts ack',
   usage: 'headgate alerts ack ALERT | --all [--data DIR] [--config FILE]',
-  summary: 'says that a person has seen an alert, or all that last',
+  summary: 'says that a person has seen an alert, or all that `alerts ls` lists',
   options: { ...CONFIG_OPTION, ...DATA_OPTION, all: { type: 'boolean' } },
-  optionHelp: { all: 'every alert that lasts' },
+  optionHelp: { all: 'every alert that `alerts ls` lists' },
   positionals: [0, 1],
   async run(values, [alert], io) {
     if ((alert === undefined) !== (values['all'] === true)) {

@@ -4,17 +4,22 @@ import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command
 import { plain } from './record-text.ts';
 import { dataFolderOf } from './settings.ts';
 
-function lineOf({ alert, severity, since, reason, count, open, acknowledged }: AlertRow): string[] {
+function lineOf(row: AlertRow): string[] {
+  const { alert, severity, since, reason, count, open, acknowledged, ended } = row;
   const time = new Date(since).toISOString().replace(/\.\d+Z$/, 'Z');
   const seen = acknowledged === undefined ? '' : ' (seen)';
+  const over = ended === undefined ? '' : ' (ended, not acknowledged)';
   const lasting = count === 1 ? '' : `; ${open} of ${count} last`;
-  return [`${time} ${severity.padEnd(8)} ${plain(reason)}${lasting}${seen}`, `    ${plain(alert)}`];
+  return [
+    `${time} ${severity.padEnd(8)} ${plain(reason)}${lasting}${seen}${over}`,
+    `    ${plain(alert)}`,
+  ];
 }
 
 export const alertsLs: Command = {
   name: 'alerts ls',
   usage: 'headgate alerts ls [--data DIR] [--config FILE] [--json]',
-  summary: 'alerts that have begun and not ended, with their names',
+  summary: 'alerts that last, or that the line still shows, with their names',
   options: { ...CONFIG_OPTION, ...DATA_OPTION, ...JSON_OPTION },
   positionals: [0, 0],
   async run(values, _, io) {

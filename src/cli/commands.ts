@@ -15,6 +15,7 @@ import { deadLetterShow } from './dead-letter-show.ts';
 import { demo } from './demo.ts';
 import { detectReplay } from './detect-replay.ts';
 import { detectScore } from './detect-score.ts';
+import { importConf } from './import.ts';
 import { logDump } from './log-dump.ts';
 import { logExport } from './log-export.ts';
 import { logLs } from './log-ls.ts';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   run,
   demo,
   check,
+  importConf,
   status,
   state,
   audit,

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { HeadgateError } from '../base/errors.ts';
 import { type Handler, sendJson } from './control-call.ts';
 
-/** An alert that lasts. */
+/** An alert that lasts, or that has ended and is latched. */
 export interface AlertRow {
   readonly alert: string;
   readonly severity: string;
@@ -17,6 +17,8 @@ export interface AlertRow {
   readonly open: number;
   /** When a person has seen it, ms since 1970. */
   readonly acknowledged?: number;
+  /** Of one that is latched: when it has ended, ms since 1970. */
+  readonly ended?: number;
 }
 
 /** What became of an acknowledgement. */

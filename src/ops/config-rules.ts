@@ -1,5 +1,6 @@
 import { protocolOf } from '../uplink/uplink-url.ts';
 import type { Config } from './config.ts';
+import { gpioFaults } from './config-gpio-rules.ts';
 import type { Rule, RuleFault } from './config-rule.ts';
 import { DEVICE_LEVEL, isLoopback, OWN_STREAMS } from './config-text.ts';
 import { presetFaults } from './preset-rules.ts';
@@ -368,6 +369,7 @@ const RULES: readonly Rule[] = [
   windowInAll,
   metricsOfFormat,
   idInFormat,
+  gpioFaults,
 ];
 
 export function faultsBetween(config: Config): RuleFault[] {

@@ -1,10 +1,12 @@
 import * as v from 'valibot';
 import { alerts, limits } from './config-alerts.ts';
 import { downlink } from './config-downlink.ts';
-import { choice, decimal, flag, matching, optional, PATH, text, whole } from './config-kinds.ts';
+import { gpio } from './config-gpio.ts';
+import { choice, decimal, flag, matching, PATH, text, whole } from './config-kinds.ts';
 import { streams } from './config-streams.ts';
 import { hostFault } from './config-text.ts';
 import { uplink } from './config-uplink.ts';
+import { CONFIG_VERSION } from './config-version.ts';
 
 /**
  * Every setting, once: its type, bounds, default and meaning. The types, the checks, the
@@ -208,15 +210,6 @@ const windows = v.strictObject({
   ),
 });
 
-const gpio = v.strictObject({
-  pin: optional(
-    0,
-    63,
-    'BCM number of the line that is active during an alert. None: alerts are logged.',
-  ),
-  activeLow: flag(false, 'The line is low during an alert, and high otherwise.'),
-});
-
 const audit = v.strictObject({
   bucketMs: whole(
     60_000,
@@ -244,6 +237,13 @@ const logger = v.strictObject({
 });
 
 export const ConfigSchema = v.strictObject({
+  version: whole(
+    CONFIG_VERSION,
+    1,
+    CONFIG_VERSION,
+    'Version of the settings that the file is written for. A release reads those of before as ' +
+      'well, says what has changed, and leaves the file alone; a newer one it refuses.',
+  ),
   gateway: v.nullish(
     v.strictObject({
       id: text(

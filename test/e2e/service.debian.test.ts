@@ -113,7 +113,7 @@ describe('on a flash that does not answer', () => {
     return { ...plant, gate };
   }
 
-  it('feeds no watchdog while a commit does not end, says so, and feeds it afterwards', async () => {
+  it('feeds no watchdog while a commit does not end, and says so', async () => {
     const { socket, port, gate } = await startOn('HOLD_SYNC');
     const load = sensors(port);
     await isFed(socket);

@@ -1,11 +1,7 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { alertMessage, alertTopic, parseAlert } from '../../../src/alert/alert-message.ts';
 import { Bench } from './bench.ts';
 import { alertAt, scoreOf } from './verdicts.ts';
-
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 const TOPIC = 'headgate/alerts/d1/temperature';
 
@@ -132,30 +128,21 @@ describe('the line', () => {
     expect(bench.told).toEqual(['line off']);
   });
 
-  it('is driven again until it can be', async () => {
-    vi.useFakeTimers();
+  it('shows the gravest that lasts, and which one is new', async () => {
     const bench = new Bench();
-    bench.drive = () => {
-      throw new Error('EIO');
-    };
-    await bench.handle(alertAt(1)[0]);
-    vi.advanceTimersByTime(1_000);
-    expect(bench.lineActive).toBe(false);
-    bench.drive = () => {};
-    vi.advanceTimersByTime(1_000);
-    expect(bench.lineActive).toBe(true);
-    expect(vi.getTimerCount()).toBe(0);
+    const limit = { name: 'hot', severity: 'critical' } as const;
+    const [warning, warningEnd] = alertAt(1);
+    const [critical, criticalEnd] = alertAt(2, { device: 'd2', limit });
+    for (const event of [warning, critical, criticalEnd, warningEnd]) await bench.handle(event);
+    expect(bench.shown).toEqual(['new warning', 'new critical', 'warning', undefined]);
   });
 
-  it('is left alone after a stop', async () => {
-    vi.useFakeTimers();
-    const bench = new Bench();
-    bench.drive = () => {
-      throw new Error('EIO');
-    };
-    await bench.handle(alertAt(1)[0]);
-    bench.alerter.stop();
-    expect(vi.getTimerCount()).toBe(0);
+  it('is not told of a new one that is not grave enough', async () => {
+    const bench = new Bench({ lineSeverity: 'critical' });
+    const limit = { name: 'hot', severity: 'critical' } as const;
+    await bench.handle(alertAt(1, { limit })[0]);
+    await bench.handle(alertAt(2, { device: 'd2' })[0]);
+    expect(bench.shown).toEqual(['new critical', 'critical']);
   });
 });
 
@@ -315,17 +302,6 @@ describe('an alert that nobody watches any more', () => {
 });
 
 describe('what fails', () => {
-  it('a line: is logged, and stops nothing', async () => {
-    const bench = new Bench();
-    bench.drive = () => {
-      throw new Error('EIO');
-    };
-    await bench.handle(alertAt(1)[0]);
-    expect(bench.told).toEqual(['append begin', `publish ${TOPIC} begin retained`]);
-    expect(bench.logged).toContain('the alert line could not be driven, trying again');
-    bench.alerter.stop();
-  });
-
   it('the broker: is logged, and stops nothing', async () => {
     const bench = new Bench();
     bench.publish = failing;

@@ -18,13 +18,14 @@ export class Bench {
   /** Ids that the stream has. */
   readonly stored = new Set<string>();
   lineActive = false;
+  /** What the signal was told, in order. */
+  readonly shown: Array<string | undefined> = [];
   append: () => Promise<void> = async () => {};
   publish: (topic: string) => Promise<void> = async () => {};
-  drive: () => void = () => {};
 
   readonly alerter: Alerter;
 
-  constructor(over: Partial<Pick<AlerterOptions, 'untilSeen' | 'lineSeverity'>> = {}) {
+  constructor(over: Partial<Pick<AlerterOptions, 'untilSeen' | 'latch' | 'lineSeverity'>> = {}) {
     this.alerter = new Alerter({ ...this.#options(), ...over });
   }
 
@@ -47,16 +48,17 @@ export class Bench {
         else if (retain) this.retained.set(topic, JSON.parse(text).alert);
         this.told.push(`publish ${topic} ${kind}${retain ? ' retained' : ''}`);
       },
-      line: {
+      signal: {
         name: 'bench',
-        set: (active) => {
-          this.drive();
-          this.lineActive = active;
-          this.told.push(`line ${active ? 'on' : 'off'}`);
+        show: (severity, isNew) => {
+          this.shown.push(isNew ? `new ${severity}` : severity);
+          this.lineActive = severity !== undefined;
+          this.told.push(`line ${this.lineActive ? 'on' : 'off'}`);
         },
         close() {},
       },
       untilSeen: false,
+      latch: false,
       lineSeverity: 'info',
       counters: this.counters,
       clock: this.clock,

@@ -11,6 +11,8 @@ export class FakeHeader {
   readonly wire: Array<0 | 1> = [];
   exported = false;
   number: number | undefined;
+  /** Tells whoever watches the line of a level on the wire. */
+  edge: (level: 0 | 1) => void = () => {};
   /** Failing calls, by their name. */
   readonly faults = new Map<'export' | 'write' | 'unexport', string>();
 
@@ -21,12 +23,21 @@ export class FakeHeader {
     this.Gpio = class implements Gpio {
       readonly #activeLow: boolean;
 
-      constructor(number: number, direction: 'low' | 'high', options: { activeLow: boolean }) {
+      constructor(
+        number: number,
+        direction: 'low' | 'high' | 'in',
+        _edge: 'none' | 'both',
+        options: { readonly activeLow: boolean },
+      ) {
         header.#fail('export');
         header.exported = true;
         header.number = number;
         this.#activeLow = options.activeLow;
-        header.wire.push(direction === 'high' ? 1 : 0);
+        if (direction !== 'in') header.wire.push(direction === 'high' ? 1 : 0);
+      }
+
+      watch(onEdge: (error: Error | null | undefined, value: number) => void): void {
+        header.edge = (level) => onEdge(null, this.#activeLow ? 1 - level : level);
       }
 
       writeSync(value: 0 | 1): void {
@@ -51,7 +62,10 @@ export class FakeHeader {
   }
 }
 
-/** /sys/class/gpio in memory: only what is read there. */
+/**
+ * /sys/class/gpio in memory: only what is read there. A chip's attributes by their paths below it:
+ * `label`, `device/uevent`.
+ */
 export function fakeSysfs(
   chips: Readonly<Record<string, Readonly<Record<string, string>>>>,
   listError?: string,
@@ -61,11 +75,15 @@ export function fakeSysfs(
   return {
     list: async (folder) => {
       if (listError !== undefined) throw systemError(listError);
-      return folder === root ? [...Object.keys(chips), 'export', 'unexport'].sort() : [];
+      if (folder === root) return [...Object.keys(chips), 'export', 'unexport'].sort();
+      const [chip = '', ...path] = folder.slice(root.length + 1).split('/');
+      const below = `${path.join('/')}/`;
+      const inside = Object.keys(chips[chip] ?? {}).filter((name) => name.startsWith(below));
+      return inside.map((name) => name.slice(below.length).split('/', 1)[0] ?? '');
     },
     readText: async (path) => {
-      const [chip = '', name = ''] = path.slice(root.length + 1).split('/');
-      return path.startsWith(`${root}/`) ? chips[chip]?.[name] : undefined;
+      const [chip = '', ...name] = path.slice(root.length + 1).split('/');
+      return path.startsWith(`${root}/`) ? chips[chip]?.[name.join('/')] : undefined;
     },
     open: never,
     makeFolder: never,
@@ -73,7 +91,7 @@ export function fakeSysfs(
     remove: never,
     syncFolder: never,
     freeBytes: never,
-    kindOf: never,
+    kindOf: async () => undefined,
   };
 }
 
@@ -82,3 +100,34 @@ export const PI4 = {
   gpiochip512: { label: 'pinctrl-bcm2711\n', base: '512\n', ngpio: '58\n' },
   gpiochip570: { label: 'raspberrypi-exp-gpio\n', base: '570\n', ngpio: '8\n' },
 };
+
+/** /sys/class/leds in memory, with the greatest brightness of each. */
+export class FakeLeds {
+  /** What was written, to any attribute. */
+  readonly written: string[] = [];
+  /** Failing writes, by the attribute's name. */
+  readonly faults = new Map<string, string>();
+  readonly #leds: Readonly<Record<string, number>>;
+
+  constructor(leds: Readonly<Record<string, number>>) {
+    this.#leds = leds;
+  }
+
+  get parts() {
+    const files: Files = { ...fakeSysfs({}), readText: async (path) => this.#read(path) };
+    return { files, writeAttribute: (path: string, text: string) => this.#write(path, text) };
+  }
+
+  #read(path: string): string | undefined {
+    const [, led = '', name] = /^\/sys\/class\/leds\/([^/]+)\/(\w+)$/.exec(path) ?? [];
+    if (!Object.hasOwn(this.#leds, led)) return undefined;
+    return name === 'max_brightness' ? `${this.#leds[led]}\n` : '0\n';
+  }
+
+  #write(path: string, text: string): void {
+    const [, led = '', name = ''] = /^\/sys\/class\/leds\/([^/]+)\/(\w+)$/.exec(path) ?? [];
+    const code = Object.hasOwn(this.#leds, led) ? this.faults.get(name) : 'ENOENT';
+    if (code !== undefined) throw systemError(code);
+    this.written.push(text);
+  }
+}

@@ -55,7 +55,7 @@ describe('a good configuration', () => {
       payloadWindowMs: 60_000,
       counterBits: 0,
     });
-    expect(config.gpio).toEqual({ pin: 17, activeLow: true });
+    expect(config.gpio).toMatchObject({ pin: 17, activeLow: true });
     expect(config.log).toMatchObject({ segmentBytes: 1_048_576, lingerMs: 5 });
     expect(config.detect.maxSeries).toBe(75);
   });
@@ -138,7 +138,10 @@ describe('a single setting that is wrong', () => {
   });
 
   test('every number has a least and a most, and both are kept', () => {
-    const numbers = CONFIG_KEYS.filter(({ allowed }) => / number from /.test(allowed));
+    // `version` stands alone at the top, and has rules of its own.
+    const numbers = CONFIG_KEYS.filter(
+      ({ path, allowed }) => path.length > 1 && / number from /.test(allowed),
+    );
     expect(numbers.length).toBeGreaterThan(25);
     for (const { path, allowed } of numbers) {
       const [, least, most] = /from (-?[\d.]+) to (\d+)/.exec(allowed) ?? [];
