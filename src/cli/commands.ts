@@ -15,6 +15,10 @@ import { deadLetterShow } from './dead-letter-show.ts';
 import { demo } from './demo.ts';
 import { detectReplay } from './detect-replay.ts';
 import { detectScore } from './detect-score.ts';
+import { doctor } from './doctor.ts';
+import { gpioList } from './gpio-list.ts';
+import { gpioSafe } from './gpio-safe.ts';
+import { gpioTest } from './gpio-test.ts';
 import { logDump } from './log-dump.ts';
 import { logExport } from './log-export.ts';
 import { logLs } from './log-ls.ts';
@@ -31,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   run,
   demo,
   check,
+  doctor,
   status,
   state,
   audit,
@@ -54,4 +59,7 @@ export const COMMANDS: readonly Command[] = [
   detectScore,
   alertsLs,
   alertsAck,
+  gpioList,
+  gpioTest,
+  gpioSafe,
 ];

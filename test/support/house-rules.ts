@@ -71,7 +71,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   pg: ['deploy/cloud/database.ts'],
   onoff: ['firmware-bridge/gpio/onoff-line.ts'],
   pino: ['src/os/logger.ts'],
-  'classic-level': ['src/os/level-store.ts'],
+  'classic-level': ['src/os/level-store.ts', 'src/os/native-parts.ts'],
   cborg: ['src/decode/cbor-tree.ts'],
   pbf: ['src/decode/sparkplug-payload.ts'],
 };
