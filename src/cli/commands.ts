@@ -19,6 +19,7 @@ import { doctor } from './doctor.ts';
 import { gpioList } from './gpio-list.ts';
 import { gpioSafe } from './gpio-safe.ts';
 import { gpioTest } from './gpio-test.ts';
+import { importConf } from './import.ts';
 import { logDump } from './log-dump.ts';
 import { logExport } from './log-export.ts';
 import { logLs } from './log-ls.ts';
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   demo,
   check,
   doctor,
+  importConf,
   status,
   state,
   audit,
