@@ -5,8 +5,8 @@ import { type Random, seededRandom, systemClock } from '../../src/base/clock.ts'
 
 /**
  * A microcontroller at the far end of a line: it keeps each reading until its ack and sends it
- * again when none comes. Its UART is a TCP port that socat joins to a pseudo terminal; where nothing
- * is joined, its bytes go nowhere, as on a wire.
+ * again when none comes. Its UART is a TCP port that socat joins to a pseudo terminal; where
+ * nothing is joined, its bytes go nowhere, as on a wire.
  */
 export interface McuOptions {
   readonly framing: 'json' | 'cobs';
