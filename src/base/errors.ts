@@ -181,8 +181,12 @@ export const ERRORS = {
   ),
   GPIO_UNAVAILABLE: row(
     'The GPIO line cannot be driven, and alerts are logged instead; or its button not heard.',
-    'The reason of each way that was tried is logged: a wrong gpio.pin, a package that is ' +
-      'missing, rights (the group gpio), another program that has the line. See docs/gpio.md.',
+    'See why not by each way that was tried: a wrong gpio.pin, a package that is missing, rights ' +
+      '(the group gpio), another program that has the line. `headgate doctor`, docs/gpio.md.',
+  ),
+  GPIO_IN_USE: row(
+    'The daemon of this data folder drives the alert line.',
+    'Stop the daemon first, and start it again after; with --pin another line can be tried.',
   ),
   SERIAL_PORT_MISSING: row(
     'The serial port is not there: the device is not plugged in, or has another name.',
