@@ -124,10 +124,10 @@ test('a flood at the rate of 921,600 baud, with repeats of all that has no ack y
   expect(await endBridge(bridge)).toBe(0);
   const counts = countsOf(bridge);
   const { duplicates } = await gateway.status();
+  const memory = `${startMb.toFixed(0)} to ${peakMb.toFixed(0)} MB`;
   console.info(
-    `seed ${SEED}: ${mcu.sentBytes} bytes, ${mcu.sentFrames} frames of 8000 readings; ` +
-      `memory ${startMb.toFixed(0)} to ${peakMb.toFixed(0)} MB; ${duplicates} duplicates at the gateway; ` +
-      JSON.stringify(counts),
+    `seed ${SEED}: ${mcu.sentBytes} bytes, ${mcu.sentFrames} frames of 8000 readings; memory ` +
+      `${memory}; ${duplicates} duplicates at the gateway; ${JSON.stringify(counts)}`,
   );
   expect(mcu.sentFrames).toBeGreaterThan(8_500);
   expect(counts['damaged']).toBeGreaterThan(0);
