@@ -9,10 +9,10 @@ import {
   GatewayProcess,
   headgate,
   MAIN,
-  startHeadgate,
+  Running,
   temporaryFolder,
 } from '../support/gateway-process.ts';
-import { TestClient } from '../support/mqtt-clients.ts';
+import { Cloud, TestClient } from '../support/mqtt-clients.ts';
 import { until } from '../support/until.ts';
 
 afterEach(cleanUp);
@@ -119,6 +119,59 @@ test('of a gateway under load: all that was acknowledged before is in it', async
   expect(again.output()).not.toMatch(/lost|damaged/);
 }, 180_000);
 
+test('the far side keeps each record of before, between and after, and drops none', async () => {
+  const cloud = new Cloud();
+  await cloud.open();
+  const config = `gateway: { id: g }\nuplink: { url: "${cloud.url}", checkpointMs: 50 }`;
+  const gateway = await GatewayProcess.start({ config });
+  await publishSome(gateway, 0, 10);
+  await gateway.until('all is sent', ({ backlog }) => backlog === 0);
+  const file = join(temporaryFolder(), 'a.backup');
+  expect((await headgate(['backup', file, '--data', gateway.data.root])).code).toBe(0);
+  // These the cloud has, and the backup has not.
+  await publishSome(gateway, 10, 10);
+  await gateway.until('all is sent', ({ backlog }) => backlog === 0);
+  await gateway.kill9();
+  const there = temporaryFolder();
+  expect((await headgate(['restore', file, '--data', there])).code).toBe(0);
+  const again = await GatewayProcess.start({ config, folder: there });
+  await publishSome(again, 20, 10);
+  await again.until('all is sent', ({ backlog }) => backlog === 0);
+  // As a sink does: one of each identity, the first that came.
+  const kept = new Map<string, string | undefined>();
+  for (const { gateway: name, log, stream, partition, offset, id } of cloud.heard) {
+    const identity = `${name}/${log}/${stream}/${partition}/${offset}`;
+    if (stream === 'readings' && !kept.has(identity)) kept.set(identity, id);
+  }
+  expect([...kept.values()].sort()).toEqual(idsTo(30));
+  expect((await headgate(['audit', '--data', there])).code).toBe(0);
+  const lag = await headgate(['consumer', 'lag', 'uplink', '--json', '--data', there]);
+  expect(lag.code).toBe(0);
+  expect(lag.stdout).not.toMatch(/"lag":[1-9]/);
+  await again.stop();
+  expect(again.output()).not.toMatch(/lost|damaged/);
+  await cloud.close();
+}, 60_000);
+
+test('what had waited is what waits, and no more', async () => {
+  const config =
+    'uplink: { url: "mqtt://127.0.0.1:9", reconnectMinMs: 3600000, reconnectMaxMs: 3600000 }';
+  const gateway = await GatewayProcess.start({ config });
+  await publishSome(gateway, 0, 7);
+  const { backlog } = await gateway.status();
+  expect(backlog).toBe(7);
+  const file = join(temporaryFolder(), 'a.backup');
+  expect((await headgate(['backup', file, '--data', gateway.data.root])).code).toBe(0);
+  await gateway.stop();
+  const there = temporaryFolder();
+  expect((await headgate(['restore', file, '--data', there])).code).toBe(0);
+  const again = await GatewayProcess.start({ config, folder: there });
+  expect((await again.status()).backlog).toBe(7);
+  await publishSome(again, 7, 3);
+  expect((await again.status()).backlog).toBe(10);
+  await again.stop();
+}, 60_000);
+
 test('through pipes, as tar and gzip know it', async () => {
   const { folder } = await madeBackup();
   const made = spawnSync(process.execPath, [MAIN, 'backup', '-', '--data', folder]);
@@ -191,16 +244,13 @@ test('a folder that is not empty is left alone, or set aside; one in use is neit
 test('a restore that is killed leaves nothing that starts, and can be done again', async () => {
   const { file } = await madeBackup();
   const there = temporaryFolder();
-  // It waits for the rest of what it reads.
-  const bytes = readFileSync(file);
-  const fifo = join(temporaryFolder(), 'fifo');
-  expect(spawnSync('mkfifo', [fifo]).status).toBe(0);
-  const feeding = startHeadgate(['restore', '-', '--data', there]);
-  await feeding.ended;
-  const half = bytes.subarray(0, Math.floor(bytes.length * 0.6));
-  const shell = `(head -c ${half.length} ${file}; sleep 60) | ${process.execPath} ${MAIN} restore - --data ${there}`;
-  const { Running } = await import('../support/gateway-process.ts');
-  const running = new Running('/bin/sh', ['-c', shell]);
+  // The rest of what it reads does not come.
+  const bytes = Math.floor(readFileSync(file).length * 0.6);
+  const command = `${process.execPath} ${MAIN} restore - --data ${there}`;
+  const running = new Running('/bin/sh', [
+    '-c',
+    `(head -c ${bytes} ${file}; sleep 60) | ${command}`,
+  ]);
   const part = join(there, 'restore.part');
   await until('it has begun', () => existsSync(join(part, 'log', 'events')), 20_000);
   running.kill('SIGKILL');
