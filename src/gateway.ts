@@ -338,6 +338,7 @@ export class Gateway {
       expired: this.#expired,
       alertLine: alerter.lineName,
       activeAlerts: alerter.active,
+      unheard: this.#alarms.reduce((all, { unheard }) => all + unheard, 0),
       keepers: this.#keepers,
       detectors: this.#detectors,
       windows: this.#windows,

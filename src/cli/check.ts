@@ -47,6 +47,7 @@ export const check: Command = {
         for (const [name, { topics }] of Object.entries(config.streams)) {
           io.print(`stream         ${name}: ${topics.join(', ')}`);
         }
+        for (const line of limitLines(config)) io.print(line);
         for (const line of uplinkLines(config)) io.print(line);
         for (const { path } of later) {
           io.print(`not looked at  ${path.join('.')}: systemd hands it over at the start`);
@@ -68,6 +69,17 @@ export const check: Command = {
     }
   },
 };
+
+/** As they were read, so that one under a wrong name or unit is seen. */
+function limitLines({ limits }: Config): string[] {
+  return Object.entries(limits).map(([name, limit]) => {
+    const { severity, ...said } = limit;
+    const parts = Object.entries(said).flatMap(([key, value]) =>
+      value === undefined ? [] : [`${key} ${value}`],
+    );
+    return `limit          ${name}: ${parts.join(', ')}: ${severity}`;
+  });
+}
 
 function uplinkLines(config: Config): string[] {
   const { preset, url, topic, clientId, protocolVersion, alpn, limits, notes } =

@@ -16,6 +16,10 @@ import { deadLetterShow } from './dead-letter-show.ts';
 import { demo } from './demo.ts';
 import { detectReplay } from './detect-replay.ts';
 import { detectScore } from './detect-score.ts';
+import { doctor } from './doctor.ts';
+import { gpioList } from './gpio-list.ts';
+import { gpioSafe } from './gpio-safe.ts';
+import { gpioTest } from './gpio-test.ts';
 import { importConf } from './import.ts';
 import { logDump } from './log-dump.ts';
 import { logExport } from './log-export.ts';
@@ -34,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
   run,
   demo,
   check,
+  doctor,
   importConf,
   status,
   state,
@@ -60,4 +65,7 @@ export const COMMANDS: readonly Command[] = [
   alertsAck,
   backup,
   restoreBackup,
+  gpioList,
+  gpioTest,
+  gpioSafe,
 ];

@@ -70,7 +70,7 @@ async function countIn(data: DataFolder): Promise<number> {
   return (await readAll(nodeFiles, view, 'readings')).length;
 }
 
-test('whatever step fails, the folder is the old one, the new one, or one that does not start', async () => {
+test('whatever step fails, the folder is the old one, the new one, or does not start', async () => {
   const pieces = await piecesOf(await withReadings(5));
   const seen = new Set<string>();
   for (const operation of ['rename', 'syncFolder', 'sync', 'write', 'truncate'] as const) {
