@@ -62,6 +62,11 @@ export class Alarms {
     return !this.#parts.silence.isOff;
   }
 
+  /** Readings of devices whose silence is not looked for, since there are too many. */
+  get unheard(): number {
+    return this.#parts.silence.unheard;
+  }
+
   active(): AlertEvent[] {
     return this.#parts.states.active();
   }

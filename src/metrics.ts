@@ -217,6 +217,9 @@ const STAGES: readonly Metric[] = [
   counter('detect_unwatched', 'Values of series that are not watched.', ({ detect }) => {
     return detect.unwatched;
   }),
+  counter('detect_unheard', 'Readings of devices whose silence is not noticed.', ({ detect }) => {
+    return detect.unheard;
+  }),
   gauge('dedup_ids', 'Message ids in memory.', (status) => status.dedupIds),
   gauge('dedup_stored_ids', 'Message ids in the state store.', ({ dedup }) => dedup.storedIds),
   gauge('dedup_devices', 'Devices in memory.', ({ dedup }) => dedup.devices),

@@ -68,6 +68,8 @@ export interface Status extends Counters {
     readonly series: number;
     /** Values since the start that were not: `detect.maxSeries`, or their names. */
     readonly unwatched: number;
+    /** Readings since the start of devices beyond `detect.maxSeries`: silence is not noticed. */
+    readonly unheard: number;
     /** States that are ready in memory; states that wait there, as bytes, for a checkpoint. */
     readonly hot: number;
     readonly waiting: number;
@@ -93,6 +95,7 @@ export interface StatusParts {
   readonly expired: number;
   readonly alertLine: string;
   readonly activeAlerts: number;
+  readonly unheard: number;
   readonly keepers: readonly DedupKeeper[];
   readonly detectors: readonly Detector[];
   readonly windows: WindowKeeper | undefined;
@@ -151,6 +154,7 @@ export function statusOf(parts: StatusParts): Status {
     detect: {
       series: sum(parts.detectors.map(({ watched }) => watched)),
       unwatched: sum(parts.detectors.map(({ unwatched }) => unwatched)),
+      unheard: parts.unheard,
       hot: sum(parts.detectors.map(({ inMemory }) => inMemory.hot)),
       waiting: sum(parts.detectors.map(({ inMemory }) => inMemory.packed)),
       learning: sum(parts.detectors.map(({ learning }) => learning.series)),

@@ -24,7 +24,15 @@ import { importsOf, readSource } from './support/source-text.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** What is not ours, or is made from what is. */
-const NOT_OURS = ['.git', 'node_modules', 'dist', 'coverage', 'data', 'package-lock.json'];
+const NOT_OURS = [
+  '.git',
+  'node_modules',
+  'dist',
+  'dist-deb',
+  'coverage',
+  'data',
+  'package-lock.json',
+];
 const PLACES = readdirSync(ROOT).filter(
   (name) => !NOT_OURS.includes(name) && !name.startsWith('.ready-lock'),
 );
@@ -33,6 +41,8 @@ const PLACES = readdirSync(ROOT).filter(
 const ENTRY_POINTS = [
   'src/main.ts',
   'deploy/cloud/main.ts',
+  'deploy/deb/main.ts',
+  'firmware-bridge/serial/main.ts',
   ...[
     'bench',
     'bare-aedes',

@@ -26,7 +26,7 @@ export const check: Command = {
       return 0;
     }
     try {
-      const { config, data, file, problemAt } = await readSettings(values, io.env);
+      const { config, data, file, warnings, problemAt } = await readSettings(values, io.env);
       const { faults } = await readNamedFiles(nodeFiles, config);
       const problems = faults
         .filter(({ isHandedOver }) => !isHandedOver)
@@ -36,7 +36,8 @@ export const check: Command = {
       if (json) {
         const from = file ?? null;
         const uplink = uplinkSummary(config);
-        const found = { ok: true, problems: [], file: from, data: data.root, uplink, config };
+        const about = { ok: true, problems: [], warnings };
+        const found = { ...about, file: from, data: data.root, uplink, config };
         io.print(JSON.stringify(found));
       } else {
         const { host, port } = config.mqtt;
@@ -46,10 +47,12 @@ export const check: Command = {
         for (const [name, { topics }] of Object.entries(config.streams)) {
           io.print(`stream         ${name}: ${topics.join(', ')}`);
         }
+        for (const line of limitLines(config)) io.print(line);
         for (const line of uplinkLines(config)) io.print(line);
         for (const { path } of later) {
           io.print(`not looked at  ${path.join('.')}: systemd hands it over at the start`);
         }
+        for (const warning of warnings) io.print(`older          ${warning}`);
         io.print('The configuration is sound.');
       }
       return 0;
@@ -66,6 +69,17 @@ export const check: Command = {
     }
   },
 };
+
+/** As they were read, so that one under a wrong name or unit is seen. */
+function limitLines({ limits }: Config): string[] {
+  return Object.entries(limits).map(([name, limit]) => {
+    const { severity, ...said } = limit;
+    const parts = Object.entries(said).flatMap(([key, value]) =>
+      value === undefined ? [] : [`${key} ${value}`],
+    );
+    return `limit          ${name}: ${parts.join(', ')}: ${severity}`;
+  });
+}
 
 function uplinkLines(config: Config): string[] {
   const { preset, url, topic, clientId, protocolVersion, alpn, limits, notes } =

@@ -15,6 +15,8 @@ interface Plan {
   readonly repeatShare: number;
   readonly anomalies: readonly number[];
   readonly seed: number;
+  /** How long a gateway is waited for. */
+  readonly patienceMs: number;
 }
 
 /** Throws USAGE. */
@@ -36,6 +38,7 @@ function planOf(values: Values): Plan {
     repeatShare: repeats / 100,
     anomalies: anomaly === undefined ? [] : [whole('anomaly', anomaly)],
     seed: number('seed', 1),
+    patienceMs: 1_000 * number('wait', number('count', 0) === 0 ? 0 : 10, 0, 86_400),
   };
 }
 
@@ -48,9 +51,11 @@ interface Simulation {
   readonly seen: Simulated;
   readonly signal: AbortSignal;
   onTrouble(why: string): void;
+  onConnected(): void;
 }
 
-async function simulate(plan: Plan, index: number, { seen, signal, onTrouble }: Simulation) {
+async function simulate(plan: Plan, index: number, simulation: Simulation) {
+  const { seen, signal, onTrouble, onConnected } = simulation;
   const device = `sim-${index + 1}`;
   const boot = `${plan.seed}-${Math.round(systemClock.wallMs()).toString(36)}`;
   const { repeatShare, anomalies } = plan;
@@ -58,7 +63,7 @@ async function simulate(plan: Plan, index: number, { seen, signal, onTrouble }: 
   const sensor = new SimulatedSensor({ device, seed, repeatShare, anomalies, boot });
   const clientId = `headgate-${device}`;
   const { DeviceClient } = await import('../../firmware-bridge/device/device-client.ts');
-  const client = new DeviceClient({ url: plan.url, clientId, onTrouble });
+  const client = new DeviceClient({ url: plan.url, clientId, onTrouble, onConnected });
   const interrupted = new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
@@ -85,9 +90,12 @@ export const sim: Command = {
   name: 'sim',
   usage:
     'headgate sim [--host HOST] [--port N] [--devices N] [--every MS] [--count N]\n' +
-    '             [--repeats PERCENT] [--anomaly STEP] [--seed N]',
+    '             [--repeats PERCENT] [--anomaly STEP] [--seed N] [--wait SECONDS]',
   summary: 'simulated sensors that publish to a gateway until interrupted',
-  optionHelp: { port: "the gateway's MQTT port; 1883 by default" },
+  optionHelp: {
+    port: "the gateway's MQTT port; 1883 by default",
+    wait: 'how long a gateway is waited for; 10 with --count, else 0: for ever',
+  },
   options: {
     host: { type: 'string' },
     port: { type: 'string' },
@@ -97,6 +105,7 @@ export const sim: Command = {
     repeats: { type: 'string' },
     anomaly: { type: 'string' },
     seed: { type: 'string' },
+    wait: { type: 'string' },
   },
   positionals: [0, 0],
   async run(values, _, io) {
@@ -113,10 +122,16 @@ export const sim: Command = {
       troubles.add(why);
       io.complain(`${plan.url}: ${why}; trying again`);
     };
-    const all = Array.from({ length: plan.devices }, (_, i) =>
-      simulate(plan, i, { seen, signal: abort.signal, onTrouble }),
-    );
+    const patience = plan.patienceMs === 0 ? undefined : setTimeout(giveUp, plan.patienceMs);
+    function giveUp() {
+      io.complain(`no gateway answered at ${plan.url}: is it running, and are --host, --port its?`);
+      abort.abort();
+    }
+    const onConnected = () => clearTimeout(patience);
+    const simulation = { seen, signal: abort.signal, onTrouble, onConnected };
+    const all = Array.from({ length: plan.devices }, (_, i) => simulate(plan, i, simulation));
     await Promise.all(all);
+    clearTimeout(patience);
     io.print(`acknowledged ${seen.acked}, sent twice ${seen.repeated}`);
     return seen.acked > 0 ? 0 : 1;
   },

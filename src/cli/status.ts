@@ -3,13 +3,19 @@ import type { Status } from '../status.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command.ts';
 import { dataFolderOf } from './settings.ts';
 
-/** Of interest to those with edge nodes alone. */
 /** `learning, 62%`: of what is learnt nothing is raised. */
 function learningText({ learning, leastLearned }: Status['detect']): string {
   if (learning === 0) return '';
   return `, ${learning} of them learning, ${Math.floor(100 * leastLearned)}%`;
 }
 
+function unheardLines({ unheard }: Status['detect']): Array<[name: string, value: string]> {
+  if (unheard === 0) return [];
+  const why = 'readings of devices beyond detect.maxSeries: their silence is not noticed';
+  return [['  silence', `${unheard} ${why}`]];
+}
+
+/** Of interest to those with edge nodes alone. */
 function gapLines({ sparkplugGaps }: Status): Array<[name: string, value: string]> {
   if (sparkplugGaps === 0) return [];
   return [['sparkplugGaps', `${sparkplugGaps} (messages of edge nodes that never came)`]];
@@ -130,6 +136,7 @@ function lines(status: Status): Array<[name: string, value: string]> {
       '  series',
       `${detect.series} watched${learningText(detect)}; ${detect.unwatched} values of others`,
     ],
+    ...unheardLines(detect),
     ...windowLines(status),
     ['bytesWritten', `${mebibytes(status.bytesWritten)} in ${log.telemetry.commits} commits`],
     ['  state', `${mebibytes(status.stateBytesWritten)} besides`],

@@ -1,8 +1,17 @@
-import type { LogRecord, RecordPosition } from '../base/reading.ts';
+import type { LogRecord } from '../base/reading.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { Deadlines } from './deadlines.ts';
 import { type Limit, LimitScope } from './limits.ts';
-import { isUsualGap, NO_GAPS, silentAfterMs, type UsualGap, withGap } from './usual-gap.ts';
+import {
+  isSound,
+  keyOf,
+  type Last,
+  newTimer,
+  type StoredTimer,
+  stored,
+  type Timer,
+} from './silence-timer.ts';
+import { isUsualGap, NO_GAPS, silentAfterMs, withGap } from './usual-gap.ts';
 
 export interface SilenceOptions {
   /** Learns how long each device is silent as a rule; else only limits count. */
@@ -34,36 +43,6 @@ export interface Heard {
   readonly heard: readonly Verdict[];
 }
 
-interface Last {
-  readonly runMs: number;
-  readonly wallMs: number;
-  readonly cause: RecordPosition;
-}
-
-/** The timer of one device: the learned one, or that of a limit. */
-interface Timer {
-  readonly device: string;
-  readonly scope: LimitScope | undefined;
-  last: Last;
-  /** Of the learned one. */
-  gaps: UsualGap;
-  /** The reading from which the present gap is counted: bursts count as one. */
-  gapRunMs: number;
-  isSilent: boolean;
-  /** After which it is silent, ms; none: nobody can say. */
-  limitMs: number | undefined;
-  /** When it is looked at next; none: it has no limit. */
-  dueMs: number | undefined;
-}
-
-interface StoredTimer {
-  readonly limit?: string;
-  readonly last: Last;
-  readonly gaps?: UsualGap;
-  readonly gapRunMs: number;
-  readonly isSilent: boolean;
-}
-
 /** What silences are called where metrics are. */
 export const SILENCE_METRIC = 'silence';
 
@@ -87,6 +66,9 @@ export class Silence {
   readonly #options: SilenceOptions;
   readonly #scopes: readonly LimitScope[];
   readonly #devices = new Map<string, readonly Timer[]>();
+  /** Of them, those with a limit. */
+  readonly #limited = new Set<string>();
+  #unheard = 0;
   readonly #deadlines = new Deadlines<Timer>();
   /** Run clock at restarts, ascending. */
   #starts: number[] = [];
@@ -118,6 +100,11 @@ export class Silence {
       for (const { dueMs, isSilent } of timers) if (dueMs !== undefined || isSilent) armed += 1;
     }
     return armed;
+  }
+
+  /** Readings of devices beyond `maxDevices`, whose silence nobody notices. */
+  get unheard(): number {
+    return this.#unheard;
   }
 
   /** `limit`: the name of one; undefined: by what is learned. */
@@ -266,7 +253,17 @@ export class Silence {
     return isSet ? undefined : silentAfterMs(gaps, this.#options);
   }
 
+  /**
+   * Those with a limit have as many places again: none that a person asked for is turned away for
+   * one that is only learned.
+   */
+  #hasPlace(isLimited: boolean): boolean {
+    const taken = isLimited ? this.#limited.size : this.#devices.size - this.#limited.size;
+    return taken < this.#options.maxDevices;
+  }
+
   #setTimers(device: string, timers: readonly Timer[]): void {
+    if (timers.some(({ scope }) => scope !== undefined)) this.#limited.add(device);
     for (const timer of timers) timer.limitMs = this.#limitOf(timer, timers);
     this.#devices.set(device, timers);
   }
@@ -299,7 +296,11 @@ export class Silence {
     );
     const isNew = known === undefined;
     if (!isNew && missing.length === 0) return known;
-    if (isNew && this.#devices.size >= this.#options.maxDevices) return [];
+    if (isNew && !this.#hasPlace(missing.length > 0)) {
+      // Of no limit that is for another of its topics: nobody asked to hear of it.
+      if (this.#options.learned || missing.length > 0) this.#unheard += 1;
+      return [];
+    }
     const scopes = [...(isNew && this.#options.learned ? [undefined] : []), ...missing];
     const added = scopes.map((scope) => newTimer(device, scope, last));
     if (isNew && added.length === 0) return [];
@@ -330,9 +331,10 @@ export class Silence {
     this.#starts = numbersIn(entries.get(STARTS_KEY));
     for (const [key, text] of entries) {
       if (!key.startsWith(PREFIX)) continue;
-      const timers = this.#devices.size < this.#options.maxDevices ? this.#restored(key, text) : [];
+      const timers = this.#restored(key, text);
       const [first] = timers;
-      if (first === undefined) this.#obsolete.push(key);
+      const isLimited = timers.some(({ scope }) => scope !== undefined);
+      if (first === undefined || !this.#hasPlace(isLimited)) this.#obsolete.push(key);
       else this.#setTimers(first.device, timers);
     }
     for (const timers of this.#devices.values()) {
@@ -353,28 +355,6 @@ export class Silence {
       return [];
     }
   }
-}
-
-/** Of any version, or damaged: what is not sound is learnt afresh. */
-function isSound({ last, gapRunMs }: StoredTimer): boolean {
-  const { cause, runMs, wallMs } = last;
-  const numbers = [runMs, wallMs, gapRunMs, cause.partition, cause.offset];
-  return typeof cause.stream === 'string' && numbers.every(Number.isFinite);
-}
-
-function newTimer(device: string, scope: LimitScope | undefined, last: Last): Timer {
-  const { runMs } = last;
-  const never = { isSilent: false, limitMs: undefined, dueMs: undefined };
-  return { device, scope, last, gaps: NO_GAPS, gapRunMs: runMs, ...never };
-}
-
-function keyOf({ device, scope }: Timer): string {
-  return `${device}/${scope?.name ?? ''}`;
-}
-
-function stored({ scope, last, gaps, gapRunMs, isSilent }: Timer): StoredTimer {
-  const of = scope === undefined ? { gaps } : { limit: scope.name };
-  return { ...of, last, gapRunMs, isSilent };
 }
 
 function numbersIn(text: string | undefined): number[] {

@@ -77,6 +77,9 @@ describe('check', () => {
     expect(said.code).toBe(0);
     expect(said.stdout).toContain('127.0.0.1:2883');
     expect(said.stdout).toContain('readings: sensors/<device>/#');
+    const limits = 'limits:\n  hot: { device: boiler-*, max: 90, severity: critical }\n';
+    const limited = await headgate(['check', '--config', fileWith(limits)]);
+    expect(limited.stdout).toContain('limit          hot: device boiler-*, max 90: critical\n');
     const json = await headgate(['check', '--config', file, '--port', '3883', '--json']);
     const answer = JSON.parse(json.stdout) as { config: { mqtt: { port: number } } };
     expect(answer).toMatchObject({ ok: true, problems: [], config: { mqtt: { port: 3883 } } });

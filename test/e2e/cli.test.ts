@@ -343,6 +343,12 @@ describe('sim', () => {
     ]);
   });
 
+  it('with so much to say, it waits for a gateway no longer than it is told', async () => {
+    const { code, stderr } = await headgate(['sim', '--port', '1', '--count', '1', '--wait', '1']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('no gateway answered at mqtt://127.0.0.1:1: is it running');
+  });
+
   it('goes on until it is interrupted', async () => {
     const own = await GatewayProcess.start();
     const args = ['sim', '--port', String(own.port), '--devices', '2', '--every', '10'];

@@ -54,6 +54,8 @@ const FLOORS: ReadonlyArray<readonly string[]> = [
   ['src/ops'],
   ['gateway'],
   ['src/cli'],
+  // Makes the package for Debian: man pages from the tables of commands and settings.
+  ['deploy/deb'],
   ['src/main.ts'],
 ];
 
@@ -70,8 +72,9 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   kafkajs: ['src/uplink/kafka-link.ts', 'deploy/cloud/kafka-source.ts'],
   pg: ['deploy/cloud/database.ts'],
   onoff: ['firmware-bridge/gpio/onoff-line.ts'],
+  '@serialport/bindings-cpp': ['firmware-bridge/serial/node-port.ts'],
   pino: ['src/os/logger.ts'],
-  'classic-level': ['src/os/level-store.ts'],
+  'classic-level': ['src/os/level-store.ts', 'src/os/native-parts.ts'],
   cborg: ['src/decode/cbor-tree.ts'],
   pbf: ['src/decode/sparkplug-payload.ts'],
 };
@@ -80,7 +83,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 const BORROWED = ['src/uplink/decode-envelope.ts', 'src/uplink/uplink-url.ts'];
 
 /** Folders that read files and start processes by themselves. */
-const FILE_USERS = ['src/os', 'firmware-bridge', 'deploy/cloud'];
+const FILE_USERS = ['src/os', 'firmware-bridge', 'deploy/cloud', 'deploy/deb'];
 
 /** Where the rules look; anything else at the top is one that nobody has thought of. */
 const TOP = new Set([

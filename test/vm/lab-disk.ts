@@ -28,14 +28,14 @@ export function copyOfRoot(image: string, work: string): string {
   return file;
 }
 
-/** Builds the package for this machine's architecture, unless one is named. */
-export function packageFile(named: string | undefined): string {
+/** Builds the package for the machines, unless one is named. */
+export function packageFile(named: string | undefined, work: string): string {
   if (named !== undefined) return named;
-  run('npm', ['run', 'deb']);
-  const folder = join(ROOT, 'dist', 'deb');
-  const found = readdirSync(folder).filter((name) => name.endsWith('_amd64.deb'));
-  if (found.length !== 1) throw new Error(`${found.length} packages for amd64 in ${folder}`);
-  return join(folder, found[0] ?? '');
+  const folder = join(work, 'deb');
+  run('npm', ['run', '-s', 'deb', '--', '--arch', 'amd64', '--out', folder]);
+  const [file, ...more] = readdirSync(folder).filter((name) => name.endsWith('.deb'));
+  if (file === undefined || more.length > 0) throw new Error(`not one package in ${folder}`);
+  return join(folder, file);
 }
 
 /** A tar, for a machine's third disk. Returns its path. */

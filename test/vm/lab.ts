@@ -118,7 +118,7 @@ async function main(): Promise<number> {
   if (ack !== 'durable' && ack !== 'received') throw new Error('--ack is durable or received');
   const image = imageFolder();
   const work = mkdtempSync(join(tmpdir(), 'hg-vm-'));
-  const packageTar = packagePayload(packageFile(values.deb), work);
+  const packageTar = packagePayload(packageFile(values.deb, work), work);
   const tally = new Tally();
   const run = new LabRun({
     ...{ image, work, random, tally, say },

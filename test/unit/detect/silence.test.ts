@@ -182,6 +182,21 @@ it('keeps to so many devices', () => {
   const silence = new Silence({ ...BY_LIMIT, maxDevices: 2 });
   for (const device of ['p1', 'p2', 'p3']) silence.observe(record(device, 0));
   expect(at(silence, 99)).toEqual([['p1 15', 'p2 15']]);
+  expect(silence.unheard).toBe(1);
+});
+
+it('has places for devices with a limit, however many there are without', () => {
+  const options = { ...BY_LIMIT, learned: true, maxDevices: 2 };
+  const silence = new Silence(options);
+  const devices = ['x1', 'x2', 'x3', 'p1', 'p2', 'p3'];
+  for (const device of devices) silence.observe(record(device, 0));
+  const watched = (by: Silence) => devices.filter((device) => by.watches(device));
+  expect(watched(silence)).toEqual(['x1', 'x2', 'p1', 'p2']);
+  expect(silence.unheard).toBe(2);
+  expect(at(silence, 99)).toEqual([['p1 15', 'p2 15']]);
+  // And so after a restart.
+  const again = reopened(silence, new Map(), options);
+  expect(watched(again)).toEqual(['x1', 'x2', 'p1', 'p2']);
 });
 
 function reopened(silence: Silence, store: Map<string, string>, options = BY_LIMIT): Silence {
