@@ -16,6 +16,8 @@ export interface StateChoice {
   readonly cut: number;
   readonly kind: StateKind;
   readonly random: Random;
+  /** Writes below this place on the disk are never torn. */
+  readonly wholeBelow?: number;
 }
 
 /** Puts what stays of a write on the disk. */
@@ -30,8 +32,13 @@ function somewhere(random: Random, below: number): number {
 }
 
 /** Each sector by itself, old or new. */
-function torn(random: Random): Keep {
-  return (disk, { offset, data }) => {
+function torn({ random, wholeBelow = 0 }: StateChoice): Keep {
+  return (disk, write) => {
+    const { offset, data } = write;
+    if (offset < wholeBelow) {
+      if (random() < 0.5) whole(disk, write);
+      return;
+    }
     for (let at = 0; at < data.length; at += SECTOR_BYTES) {
       if (random() < 0.5) data.copy(disk, offset + at, at, at + SECTOR_BYTES);
     }
@@ -39,10 +46,8 @@ function torn(random: Random): Keep {
 }
 
 /** What becomes of the `index`th of `open` writes that no flush has covered. */
-function keeperOf(
-  { kind, random }: StateChoice,
-  open: number,
-): (index: number) => Keep | undefined {
+function keeperOf(choice: StateChoice, open: number): (index: number) => Keep | undefined {
+  const { kind, random } = choice;
   switch (kind) {
     case 'none':
       return () => undefined;
@@ -57,7 +62,7 @@ function keeperOf(
       return () => (random() < share ? whole : undefined);
     }
     case 'torn': {
-      const tear = torn(random);
+      const tear = torn(choice);
       return () => {
         const lot = random();
         if (lot < 0.25) return undefined;

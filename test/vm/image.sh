@@ -95,7 +95,10 @@ cat /proc/sys/kernel/random/uuid | tr -d - >"$root/etc/machine-id"
 touch "$root/etc/.updated" "$root/var/.updated"
 echo gateway >"$root/etc/hostname"
 printf '/dev/root / ext4 defaults 0 0\n' >"$root/etc/fstab"
-mkdir -p "$root/etc/systemd/journald.conf.d"
+mkdir -p "$root/etc/systemd/journald.conf.d" "$root/etc/sysctl.d"
+# What no program syncs reaches the disk soon: a run of a minute stands for one of days.
+printf 'vm.dirty_writeback_centisecs=50\nvm.dirty_expire_centisecs=50\n' \
+  >"$root/etc/sysctl.d/lab.conf"
 printf '[Journal]\nStorage=volatile\nForwardToConsole=no\n' \
   >"$root/etc/systemd/journald.conf.d/lab.conf"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/usr/share/doc
@@ -104,7 +107,8 @@ say 'the disks'
 truncate -s 1200M "$work/root.img"
 mke2fs -q -F -t ext4 -d "$root" "$work/root.img"
 for fs in ext4 f2fs; do truncate -s "${data_mib}M" "$root/blank.$fs"; done
-chroot "$root" mkfs.ext4 -q -F blank.ext4
+# As on a card of some size: a small disk would get blocks of 1 KiB.
+chroot "$root" mkfs.ext4 -q -F -b 4096 blank.ext4
 chroot "$root" mkfs.f2fs -q -f blank.f2fs
 mv "$root"/blank.* "$work/"
 mv "$work"/{vmlinuz,initrd,root.img,blank.ext4,blank.f2fs} "$folder/"

@@ -39,8 +39,15 @@ export function chooseStates(stretch: Stretch, count: number, random: Random): S
   });
 }
 
+/**
+ * The block with the superblock of ext4, whose checksum is over two sectors: torn, it is no file
+ * system any more, whatever a program did. F2fs has two of all that it begins with.
+ */
+const SUPERBLOCK_BYTES = 4096;
+
 export function diskOf({ base, record }: Stretch, { kind, cut, seed }: StateName): Buffer {
-  return rebuild(base, record, { cut, kind, random: seededRandom(seed) });
+  const random = seededRandom(seed);
+  return rebuild(base, record, { cut, kind, random, wholeBelow: SUPERBLOCK_BYTES });
 }
 
 /** What the devices of a gateway that was cut at `cut` send when it comes back. */

@@ -41,7 +41,7 @@ const { values } = parseArgs({
 
 const FAST_STATES = 10;
 const FULL_STATES = 600;
-const FLUSH_MS = 4;
+const FLUSH_MS = 10;
 
 const beganMs = systemClock.monoMs();
 

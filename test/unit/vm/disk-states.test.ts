@@ -116,6 +116,17 @@ describe('what no flush covers', () => {
     expect([...states].some((text) => /^ad.*\.d/.test(text))).toBe(true);
   });
 
+  test('a write below the place that is never torn is there or not', () => {
+    const record = oneFlushed();
+    write(record, 0, sectors('d', 4));
+    const states = SEEDS.map((seed) => {
+      const choice = { cut: record.length, kind: 'torn', random: seededRandom(seed) } as const;
+      return shown(rebuild(BLANK, record, { ...choice, wholeBelow: SECTOR_BYTES }));
+    });
+    expect(new Set(states.map((text) => text.slice(0, 4)))).toContain('dddd');
+    for (const text of states) expect(text).toMatch(/^(dddd|a)/);
+  });
+
   test('a later write over a flushed one may be there or not', () => {
     const record = oneFlushed();
     write(record, 0, sectors('z'));
