@@ -1,11 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { HELP as SINK_HELP } from '../cloud/options.ts';
 import { type Architecture, elfFault, NATIVE_PACKAGES, nativeFiles } from './architectures.ts';
 import type { Bundle } from './bundle.ts';
+import { bashCompletion, fishCompletion, zshCompletion } from './completion.ts';
 import { changelogText, type Release } from './control.ts';
 import { copyrightText } from './copyright.ts';
 import { packagedConfig } from './default-config.ts';
+import { type Edition, headgatePage, helpPage, settingsPage } from './manual.ts';
 
 /** One file of the package. */
 export type Entry =
@@ -84,6 +88,30 @@ function systemEntries(root: string, bundle: Bundle): Entry[] {
   }));
 }
 
+/** Program → what its --help prints, where its page is made of that. */
+const HELPS: Readonly<Record<string, string>> = { 'headgate-sink': SINK_HELP };
+
+function manualEntries({ files }: Bundle, { version, epoch }: Release): Entry[] {
+  const date = new Date(epoch * 1000).toISOString().slice(0, 10);
+  const edition: Edition = { version, date };
+  const pages = Object.entries(HELPS).filter(([name]) => files.has(`${name}.js`));
+  const made = [
+    ['man1/headgate.1', headgatePage(COMMANDS, edition)],
+    ['man5/headgate.yaml.5', settingsPage(edition)],
+    ...pages.map(([name, help]) => [`man1/${name}.1`, helpPage(help, edition)]),
+  ];
+  return made.map(([path = '', content = '']) => ({
+    path: `usr/share/man/${path}.gz`,
+    content: gz(content),
+  }));
+}
+
+const COMPLETIONS: Entry[] = [
+  { path: 'bash-completion/completions/headgate', content: bashCompletion(COMMANDS) },
+  { path: 'zsh/vendor-completions/_headgate', content: zshCompletion(COMMANDS) },
+  { path: 'fish/vendor_completions.d/headgate.fish', content: fishCompletion(COMMANDS) },
+].map(({ path, content }) => ({ path: `usr/share/${path}`, content }));
+
 function docEntries(root: string, { packages }: Bundle, release: Release): Entry[] {
   const pages = namesIn(root, 'docs').filter((name) => name.endsWith('.md'));
   return [
@@ -117,6 +145,8 @@ export function treeOf({ root, architecture, release, bundle }: TreeOptions): En
     ...nativeEntries(root, architecture, bundle),
     ...systemEntries(root, bundle),
     ...docEntries(root, bundle, release),
+    ...manualEntries(bundle, release),
+    ...COMPLETIONS,
     { path: 'etc/headgate/headgate.yaml', content: packagedConfig() },
   ].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
