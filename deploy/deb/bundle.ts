@@ -62,6 +62,18 @@ function moved(path: string, [file, from, to]: (typeof MOVED)[number]): string {
   return text.replaceAll(from, to);
 }
 
+/** Throws if a source of ours finds a file from where it stands, and nobody said where it is now. */
+function checkPlaces(root: string, inputs: readonly string[]): void {
+  const own = inputs.filter((path) => !path.includes('node_modules/'));
+  const known = new Set(MOVED.map(([file]) => file));
+  for (const path of own.filter((one) => !known.has(one))) {
+    const text = readFileSync(join(root, path), 'utf8');
+    if (/\bimport\.meta\.(url|dirname|filename)\b/.test(text)) {
+      throw new Error(`${path} finds a file from where it stands: give it a line in MOVED`);
+    }
+  }
+}
+
 function ownParts(root: string): Plugin {
   return {
     name: 'own parts',
@@ -116,6 +128,7 @@ export async function bundle(root: string): Promise<Bundle> {
   for (const { text, location } of warnings) {
     process.stderr.write(`bundle: ${location?.file ?? ''}: ${text}\n`);
   }
+  checkPlaces(root, Object.keys(metafile.inputs));
   const folder = `${join(root, 'bundle')}/`;
   const files = outputFiles.map(
     ({ path, text }) => [path.replace(folder, ''), runnable(text)] as const,
