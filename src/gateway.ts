@@ -27,6 +27,7 @@ import { openAlarms } from './open-alarms.ts';
 import { openAlerter } from './open-alerter.ts';
 import type { Config } from './ops/config.ts';
 import type { DataFolder } from './ops/data-folder.ts';
+import { adoptDataFolder } from './ops/data-version.ts';
 import { textsOfNamedFiles } from './ops/named-files.ts';
 import { readBootId } from './os/boot-id.ts';
 import type { Files } from './os/files.ts';
@@ -126,6 +127,7 @@ export class Gateway {
     // A start that fails for a file that is not there leaves nothing behind.
     const texts = await textsOfNamedFiles(files, config);
     const decodings = await streamDecodings(config);
+    await adoptDataFolder(files, data);
     const level = await openLevelStore({ folder: data.state, files, logger });
     this.#onStop('state', () => level.close());
     const { state } = level;

@@ -2,29 +2,39 @@ import { connect, type MqttClient } from 'mqtt';
 
 /**
  * The sensor's side of MQTT: what a well-made firmware does. It keeps each message until it is
- * acknowledged and sends it again, byte for byte, after every reconnect. Used by `headgate sim`,
- * `headgate demo` and the tests.
+ * acknowledged and sends it again, byte for byte, after every reconnect. Used by `headgate-serial`,
+ * `headgate sim`, `headgate demo` and the tests.
  */
 export interface DeviceOptions {
   readonly url: string;
   readonly clientId: string;
   readonly reconnectMs?: number;
   readonly protocolVersion?: 4 | 5;
+  /** Messages on their way at one time, unless the gateway asks for fewer. */
+  readonly window?: number;
+  readonly username?: string;
+  readonly password?: string;
+  /** PEM, for a gateway behind TLS. */
+  readonly ca?: string;
   /** Told why there is no connection just now. */
   onTrouble?(why: string): void;
   /** Told of each connection. */
   onConnected?(): void;
 }
 
+/** Of a message: durable, or refused in words that leave no hope (MQTT 5 alone has them). */
+export type Fate = 'stored' | 'refused';
+
 interface Outgoing {
   readonly topic: string;
   readonly payload: Buffer;
-  readonly acked: () => void;
+  readonly done: (fate: Fate) => void;
   sent: boolean;
 }
 
-/** Messages on their way at one time, unless the gateway asks for fewer. */
 const WINDOW = 256;
+/** Topic name invalid, packet too large, payload format invalid: true of the next try as well. */
+const FINAL_REASONS = new Set<unknown>([0x90, 0x95, 0x99]);
 
 export class DeviceClient {
   readonly #client: MqttClient;
@@ -48,9 +58,13 @@ export class DeviceClient {
       keepalive: 30,
       queueQoSZero: false,
       resubscribe: false,
+      ...(options.username === undefined ? {} : { username: options.username }),
+      ...(options.password === undefined ? {} : { password: options.password }),
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
     });
+    const window = options.window ?? WINDOW;
     this.#client.on('connect', ({ properties }) => {
-      this.#window = Math.min(WINDOW, properties?.receiveMaximum ?? WINDOW);
+      this.#window = Math.min(window, properties?.receiveMaximum ?? window);
       options.onConnected?.();
       this.#send();
     });
@@ -74,9 +88,14 @@ export class DeviceClient {
   /**
    * Resolves when the gateway has acknowledged the message, over as many connections as it takes.
    */
-  publish(topic: string, payload: string): Promise<void> {
+  async publish(topic: string, payload: string): Promise<void> {
+    await this.deliver(topic, Buffer.from(payload));
+  }
+
+  /** As `publish`, and says whether the gateway will never take it. */
+  deliver(topic: string, payload: Uint8Array): Promise<Fate> {
     return new Promise((resolve) => {
-      this.#waiting.push({ topic, payload: Buffer.from(payload), acked: resolve, sent: false });
+      this.#waiting.push({ topic, payload: Buffer.from(payload), done: resolve, sent: false });
       this.#send();
     });
   }
@@ -97,8 +116,10 @@ export class DeviceClient {
       message.sent = true;
       this.#inFlight.add(message);
       this.#client.publish(message.topic, message.payload, { qos: 1 }, (error) => {
-        if (error) this.#refused();
-        else this.#acked(message);
+        if (!error) this.#ended(message, 'stored');
+        else if (FINAL_REASONS.has((error as { code?: unknown }).code)) {
+          this.#ended(message, 'refused');
+        } else this.#refused();
       });
     }
     // Now and then, since moving what is left costs time.
@@ -108,9 +129,9 @@ export class DeviceClient {
     }
   }
 
-  #acked(message: Outgoing): void {
+  #ended(message: Outgoing, fate: Fate): void {
     if (!this.#inFlight.delete(message)) return;
-    message.acked();
+    message.done(fate);
     this.#send();
   }
 

@@ -26,7 +26,7 @@ export const check: Command = {
       return 0;
     }
     try {
-      const { config, data, file, problemAt } = await readSettings(values, io.env);
+      const { config, data, file, warnings, problemAt } = await readSettings(values, io.env);
       const { faults } = await readNamedFiles(nodeFiles, config);
       const problems = faults
         .filter(({ isHandedOver }) => !isHandedOver)
@@ -36,7 +36,8 @@ export const check: Command = {
       if (json) {
         const from = file ?? null;
         const uplink = uplinkSummary(config);
-        const found = { ok: true, problems: [], file: from, data: data.root, uplink, config };
+        const about = { ok: true, problems: [], warnings };
+        const found = { ...about, file: from, data: data.root, uplink, config };
         io.print(JSON.stringify(found));
       } else {
         const { host, port } = config.mqtt;
@@ -51,6 +52,7 @@ export const check: Command = {
         for (const { path } of later) {
           io.print(`not looked at  ${path.join('.')}: systemd hands it over at the start`);
         }
+        for (const warning of warnings) io.print(`older          ${warning}`);
         io.print('The configuration is sound.');
       }
       return 0;

@@ -15,6 +15,11 @@ import { deadLetterShow } from './dead-letter-show.ts';
 import { demo } from './demo.ts';
 import { detectReplay } from './detect-replay.ts';
 import { detectScore } from './detect-score.ts';
+import { doctor } from './doctor.ts';
+import { gpioList } from './gpio-list.ts';
+import { gpioSafe } from './gpio-safe.ts';
+import { gpioTest } from './gpio-test.ts';
+import { importConf } from './import.ts';
 import { logDump } from './log-dump.ts';
 import { logExport } from './log-export.ts';
 import { logLs } from './log-ls.ts';
@@ -31,6 +36,8 @@ export const COMMANDS: readonly Command[] = [
   run,
   demo,
   check,
+  doctor,
+  importConf,
   status,
   state,
   audit,
@@ -54,4 +61,7 @@ export const COMMANDS: readonly Command[] = [
   detectScore,
   alertsLs,
   alertsAck,
+  gpioList,
+  gpioTest,
+  gpioSafe,
 ];

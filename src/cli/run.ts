@@ -33,7 +33,7 @@ export const run: Command = {
   positionals: [0, 0],
   async run(values, _, io) {
     setFlagsFromString(HEAP_GROWING_FLAG);
-    const { config, data, file } = await readSettings(values, io.env);
+    const { config, data, file, warnings } = await readSettings(values, io.env);
     const logger = createLogger({
       ...config.logger,
       clock: systemClock,
@@ -47,6 +47,7 @@ export const run: Command = {
       process.exit(70);
     });
     logger.info({ config: file ?? 'embedded default', data: data.root }, 'headgate starts');
+    for (const warning of warnings) logger.warn({ warning }, 'the configuration is an older one');
     const stop = askedToStop();
     const service = new Service({ env: io.env, pid: process.pid, clock: systemClock, logger });
     service.starting();

@@ -19,6 +19,8 @@ export interface Settings {
   readonly data: DataFolder;
   /** The file the configuration came from, or undefined for the embedded default. */
   readonly file: string | undefined;
+  /** What of the file has another name by now, a line each. */
+  readonly warnings: readonly string[];
   problemAt(path: readonly string[], message: string): Problem;
 }
 
@@ -63,7 +65,8 @@ export async function readSettings(values: Values, env: NodeJS.ProcessEnv): Prom
   const loaded = loadConfig({ text, env, overrides });
   if (!loaded.ok) throw new ConfigError(await everyProblem(loaded), file);
   const { config, problemAt } = loaded;
-  return { config, data: await folderAt(config.data.dir, env), file, problemAt };
+  const warnings = loaded.warnings.map((warning) => showProblem(warning, file ?? ''));
+  return { config, data: await folderAt(config.data.dir, env), file, warnings, problemAt };
 }
 
 /** Throws DATA_NO_FOLDER. */

@@ -6,6 +6,7 @@ import { choice, decimal, flag, matching, PATH, text, whole } from './config-kin
 import { streams } from './config-streams.ts';
 import { hostFault } from './config-text.ts';
 import { uplink } from './config-uplink.ts';
+import { CONFIG_VERSION } from './config-version.ts';
 
 /**
  * Every setting, once: its type, bounds, default and meaning. The types, the checks, the
@@ -236,6 +237,13 @@ const logger = v.strictObject({
 });
 
 export const ConfigSchema = v.strictObject({
+  version: whole(
+    CONFIG_VERSION,
+    1,
+    CONFIG_VERSION,
+    'Version of the settings that the file is written for. A release reads those of before as ' +
+      'well, says what has changed, and leaves the file alone; a newer one it refuses.',
+  ),
   gateway: v.nullish(
     v.strictObject({
       id: text(

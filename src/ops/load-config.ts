@@ -16,6 +16,7 @@ import {
 } from './config-keys.ts';
 import { faultsBetween } from './config-rules.ts';
 import { type ConfigSource, type Problem, readConfigText, readVariable } from './config-source.ts';
+import { CONFIG_STEPS, CONFIG_VERSION, type ConfigStep, migrated } from './config-version.ts';
 import { nearestName } from './nearest-name.ts';
 
 export type { Problem } from './config-source.ts';
@@ -26,10 +27,18 @@ export interface ConfigInput {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** From the command line; they win over the file and the environment. */
   readonly overrides?: { readonly port?: number; readonly dataDir?: string };
+  /** Default: those of this release. */
+  readonly versions?: { readonly steps: readonly ConfigStep[]; readonly version: number };
 }
 
 export type LoadedConfig =
-  | { readonly ok: true; readonly config: Config; readonly problemAt: ProblemAt }
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      /** The file is of an older version: what of it is called something else now. */
+      readonly warnings: readonly Problem[];
+      readonly problemAt: ProblemAt;
+    }
   | {
       readonly ok: false;
       readonly problems: readonly Problem[];
@@ -255,12 +264,42 @@ class Loading {
   }
 }
 
+const THIS_RELEASE = { steps: CONFIG_STEPS, version: CONFIG_VERSION };
+
+/** The file as one of this release, with each setting where it stands in it. */
+function ofThisVersion(
+  source: ConfigSource,
+  versions: NonNullable<ConfigInput['versions']>,
+): { source: ConfigSource; refusal?: Problem; warnings: readonly Problem[] } {
+  const { tree, changed, refusal } = migrated(source.value, versions);
+  // Back through every step: what was moved twice stands where it was before the first.
+  const moved = (path: Path): Path =>
+    changed.toReversed().reduce<Path>((at, { from, to }) => {
+      const isBelow = to.every((name, i) => at[i] === name);
+      return isBelow ? [...from, ...at.slice(to.length)] : at;
+    }, path);
+  const positionOf: ConfigSource['positionOf'] = (path, part) =>
+    source.positionOf(moved(path), part);
+  const warnings = changed.map(({ from, what }) => ({
+    path: showPath(from),
+    ...source.positionOf(from, 'name'),
+    message: `${what}: the file is of an older version, and is read as if it said so`,
+    mend: `once all is written so, put "version: ${versions.version}" there`,
+  }));
+  const own = { ...source, value: tree, positionOf };
+  if (refusal === undefined) return { source: own, warnings };
+  return { source: own, warnings, refusal: { ...refusal, ...positionOf(['version'], 'value') } };
+}
+
 /**
  * The configuration from the file's text, the environment and the command line, later ones winning.
  * Either a complete, frozen configuration, or every problem there is, in the order of the file.
  */
-export function loadConfig({ text, env, overrides = {} }: ConfigInput): LoadedConfig {
-  const loading = new Loading(readConfigText(text));
+export function loadConfig({ text, env, overrides = {}, versions }: ConfigInput): LoadedConfig {
+  const read = readConfigText(text);
+  const { source, refusal, warnings } = ofThisVersion(read, versions ?? THIS_RELEASE);
+  const loading = new Loading(source);
+  if (refusal !== undefined) loading.problems.push(refusal);
   for (const name of Object.keys(env).sort()) {
     const value = env[name];
     // headgate-sink has its own, which may stand in the same environment.
@@ -272,7 +311,9 @@ export function loadConfig({ text, env, overrides = {} }: ConfigInput): LoadedCo
   if (overrides.dataDir !== undefined) loading.give(['data', 'dir'], overrides.dataDir, '--data');
   const config = loading.finish();
   const problemAt = (path: Path, message: string) => loading.problemAt(path, 'value', { message });
-  if (config !== undefined && loading.problems.length === 0) return { ok: true, config, problemAt };
+  if (config !== undefined && loading.problems.length === 0) {
+    return { ok: true, config, warnings, problemAt };
+  }
   return { ok: false, problems: inFileOrder(loading.problems), rest: config, problemAt };
 }
 

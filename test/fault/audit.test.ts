@@ -26,7 +26,7 @@ const uplinkTo = (url: string) =>
 async function auditOf({ data }: LocalGateway): Promise<AuditReport> {
   const config = configOf(AUDIT);
   const problemAt = () => ({ path: '', message: '' });
-  return reportOf(await findBooks({ config, data, file: undefined, problemAt }));
+  return reportOf(await findBooks({ config, data, file: undefined, warnings: [], problemAt }));
 }
 
 const sumsOf = ({ totals }: AuditReport) => totals['readings'];

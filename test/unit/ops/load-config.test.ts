@@ -138,7 +138,10 @@ describe('a single setting that is wrong', () => {
   });
 
   test('every number has a least and a most, and both are kept', () => {
-    const numbers = CONFIG_KEYS.filter(({ allowed }) => / number from /.test(allowed));
+    // `version` stands alone at the top, and has rules of its own.
+    const numbers = CONFIG_KEYS.filter(
+      ({ path, allowed }) => path.length > 1 && / number from /.test(allowed),
+    );
     expect(numbers.length).toBeGreaterThan(25);
     for (const { path, allowed } of numbers) {
       const [, least, most] = /from (-?[\d.]+) to (\d+)/.exec(allowed) ?? [];

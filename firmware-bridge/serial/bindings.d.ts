@@ -1,0 +1,7 @@
+/**
+ * Optional, and absent where it was left out: the types that it ships would be missing there too.
+ * What is used of it is in `node-port.ts`.
+ */
+declare module '@serialport/bindings-cpp' {
+  export function autoDetect(): unknown;
+}
