@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { type NativePackage, nativeName } from './architectures.ts';
@@ -11,16 +11,12 @@ export interface Bundle {
   readonly packages: readonly string[];
 }
 
-/** Program → its source. Those whose source is not there are left out. */
-export const PROGRAMS: Readonly<Record<string, string>> = {
+/** Program → its source. */
+const PROGRAMS: Readonly<Record<string, string>> = {
   headgate: 'src/main.ts',
   'headgate-serial': 'firmware-bridge/serial/main.ts',
   'headgate-sink': 'deploy/cloud/main.ts',
 };
-
-export function programsOf(root: string): string[] {
-  return Object.keys(PROGRAMS).filter((name) => existsSync(join(root, PROGRAMS[name] ?? '')));
-}
 
 /**
  * Packages of CommonJS call `require` for what Node has built in; a module has none of its own.
@@ -62,10 +58,13 @@ function moved(path: string, [file, from, to]: (typeof MOVED)[number]): string {
   return text.replaceAll(from, to);
 }
 
+/** Looks for a package of npm around it, and takes that there is none. */
+const AT_HOME_ANYWHERE = ['src/os/native-parts.ts'];
+
 /** Throws if a source of ours finds a file from where it stands, and nobody said where it is now. */
 function checkPlaces(root: string, inputs: readonly string[]): void {
   const own = inputs.filter((path) => !path.includes('node_modules/'));
-  const known = new Set(MOVED.map(([file]) => file));
+  const known = new Set([...AT_HOME_ANYWHERE, ...MOVED.map(([file]) => file)]);
   for (const path of own.filter((one) => !known.has(one))) {
     const text = readFileSync(join(root, path), 'utf8');
     if (/\bimport\.meta\.(url|dirname|filename)\b/.test(text)) {
@@ -109,10 +108,9 @@ function runnable(text: string): string {
  * without Kafka does not read Kafka. Names of functions stay: a stack is to be of use.
  */
 export async function bundle(root: string): Promise<Bundle> {
-  const names = programsOf(root);
   const { outputFiles, metafile, warnings } = await build({
     absWorkingDir: root,
-    entryPoints: names.map((name) => ({ in: PROGRAMS[name] ?? '', out: name })),
+    entryPoints: Object.entries(PROGRAMS).map(([out, source]) => ({ in: source, out })),
     outdir: 'bundle',
     ...{ bundle: true, splitting: true, write: false, metafile: true },
     ...{ platform: 'node', format: 'esm', target: 'node20' },

@@ -15,8 +15,15 @@ import {
   runProgram,
   unpack,
 } from '../support/debian-package.ts';
-import { cleanUp, GatewayProcess, headgate, temporaryFolder } from '../support/gateway-process.ts';
+import {
+  cleanUp,
+  GatewayProcess,
+  headgate,
+  Running,
+  temporaryFolder,
+} from '../support/gateway-process.ts';
 import { TestClient } from '../support/mqtt-clients.ts';
+import { until } from '../support/until.ts';
 
 /** The package for Debian: what is in it, that it runs, and what its scripts do. */
 
@@ -24,6 +31,9 @@ import { TestClient } from '../support/mqtt-clients.ts';
 const MACHINES = { amd64: [62, 2], arm64: [183, 2], armhf: [40, 1] } as const;
 type Machine = keyof typeof MACHINES;
 const ARCHITECTURES = Object.keys(MACHINES) as Machine[];
+
+/** Of this machine. */
+const OWN = { x64: 'amd64', arm64: 'arm64', arm: 'armhf' }[process.arch as string] ?? 'none';
 
 let folder: string;
 let packages: Map<string, string>;
@@ -46,10 +56,11 @@ describe('what is in it', () => {
 
   it.each(ARCHITECTURES)('%s has its own native parts and no others', (architecture) => {
     const paths = pathsBelow(treeOf(architecture)).filter((path) => path.endsWith('.node'));
-    const wanted = architecture === 'armhf' ? ['classic-level.armv6.node'] : [];
-    for (const name of ['classic-level.node', ...wanted]) {
-      expect(paths).toContain(`usr/lib/headgate/native/${name}`);
-    }
+    const flavours = architecture === 'armhf' ? ['.armv6', ''] : [''];
+    const wanted = ['classic-level', 'serialport-bindings-cpp'].flatMap((name) =>
+      flavours.map((flavour) => `usr/lib/headgate/native/${name}${flavour}.node`),
+    );
+    expect(paths).toEqual(wanted);
     for (const path of paths) {
       const bytes = readFileSync(join(treeOf(architecture), path));
       expect([bytes.readUInt16LE(18), bytes[4]], path).toEqual(MACHINES[architecture]);
@@ -68,13 +79,15 @@ describe('what is in it', () => {
   it('has programs, units, pages and completions where Debian looks for them', () => {
     const paths = pathsBelow(treeOf('amd64'));
     const programs = paths.filter((path) => path.startsWith('usr/bin/'));
-    expect(programs).toEqual(expect.arrayContaining(['usr/bin/headgate', 'usr/bin/headgate-sink']));
+    const names = ['headgate', 'headgate-serial', 'headgate-sink'];
+    expect(programs).toEqual(names.map((name) => `usr/bin/${name}`));
     for (const program of programs) {
       expect(paths).toContain(`usr/share/man/man1/${program.slice('usr/bin/'.length)}.1.gz`);
       expect(statSync(join(treeOf('amd64'), program)).mode & 0o777, program).toBe(0o755);
     }
     for (const path of [
-      ...['systemd/system/headgate.service', 'systemd/system/headgate.target'],
+      ...['systemd/system/headgate.service', 'systemd/system/headgate-serial@.service'],
+      ...['systemd/system/headgate.target', 'systemd/system/headgate.service.d/gpio.conf'],
       ...['sysusers.d/headgate.conf', 'tmpfiles.d/headgate.conf', 'headgate/schema.sql'],
       'udev/rules.d/60-headgate.rules',
     ]) {
@@ -128,8 +141,7 @@ describe('what is in it', () => {
 });
 
 describe('that it runs, without node_modules', () => {
-  const own = { x64: 'amd64', arm64: 'arm64', arm: 'armhf' }[process.arch as string] ?? 'none';
-  const main = () => join(treeOf(own), 'usr/bin/headgate');
+  const main = () => join(treeOf(OWN), 'usr/bin/headgate');
 
   it('demo', async () => {
     const demo = await headgate(['demo'], {}, main());
@@ -162,6 +174,27 @@ describe('that it runs, without node_modules', () => {
       expect(await gateway.stop(), gateway.output()).toBe(0);
       expect(gateway.output(), config).not.toContain('UPLINK_CLIENT_MISSING');
     }
+  });
+});
+
+describe('its other programs', () => {
+  const start = (name: string, ...args: string[]) =>
+    new Running(process.execPath, [join(treeOf(OWN), 'usr/bin', name), ...args]);
+
+  it('headgate-serial asks its native part for the port', async () => {
+    // It can be opened, and has no speed.
+    const bridge = start('headgate-serial', '--port', '/dev/zero');
+    await until('it is said', () => bridge.stdout.includes('SERIAL_PORT_UNUSABLE'), 20_000);
+    expect(bridge.stdout).toContain('ioctl');
+    bridge.kill('SIGKILL');
+  });
+
+  it.each(['mqtt', 'nats', 'kafka'])('headgate-sink has what it needs for %s', async (scheme) => {
+    const from = ['--from', `${scheme}://127.0.0.1:9`, '--create-table'];
+    const sink = start('headgate-sink', ...from, '--postgres', 'postgres://a@127.0.0.1:9/a');
+    // The tables were read by then.
+    await until('it tries', () => sink.stderr.includes('ECONNREFUSED'), 20_000);
+    sink.kill('SIGKILL');
   });
 });
 
