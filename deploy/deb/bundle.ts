@@ -20,8 +20,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 
 /**
  * Packages of CommonJS call `require` for what Node has built in; a module has none of its own.
- * The long names are ours: a bundled file may import the same function, and what is asked of the
- * second one is nothing to bundle.
+ * The long names are ours: a bundled file may import the same function, and what is asked of
+ * the second one is nothing to bundle.
  */
 const BANNER = [
   "import { createRequire as headgateCreateRequire } from 'node:module';",
@@ -61,7 +61,7 @@ function moved(path: string, [file, from, to]: (typeof MOVED)[number]): string {
 /** Looks for a package of npm around it, and takes that there is none. */
 const AT_HOME_ANYWHERE = ['src/os/native-parts.ts'];
 
-/** Throws if a source of ours finds a file from where it stands, and nobody said where it is now. */
+/** Throws if a source finds a file from where it stands, and nobody said where that is now. */
 function checkPlaces(root: string, inputs: readonly string[]): void {
   const own = inputs.filter((path) => !path.includes('node_modules/'));
   const known = new Set([...AT_HOME_ANYWHERE, ...MOVED.map(([file]) => file)]);
