@@ -194,7 +194,7 @@ describe('how much is on its way', () => {
 });
 
 test('MQTT 5: says what the gateway will never take, and sends the rest again', async () => {
-  /** What came, and with which reason each was answered: the first of its payload, then the next. */
+  /** What came. Each is answered with the first reason of its payload, the next time the next. */
   const heard: string[] = [];
   const reasons: Record<string, number[]> = { bad: [0x99], later: [0x97, 0], good: [0] };
   const server = createServer((socket) => {
