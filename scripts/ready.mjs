@@ -24,7 +24,11 @@ const PACKAGES_THERE = join(ROOT, 'node_modules', '.package-lock.json');
 const STAMP = join(ROOT, 'dist', '.built-from');
 const SOURCES = ['src', 'firmware-bridge', 'deploy', 'test/bench', 'test/support'];
 const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
-const PROGRAMS = ['dist/src/main.js', 'dist/deploy/cloud/main.js'];
+const PROGRAMS = [
+  'dist/src/main.js',
+  'dist/deploy/cloud/main.js',
+  'dist/firmware-bridge/serial/main.js',
+];
 
 const POLL_MS = 200;
 const MAX_WAIT_MS = 15 * 60_000;

@@ -42,6 +42,7 @@ const ENTRY_POINTS = [
   'src/main.ts',
   'deploy/cloud/main.ts',
   'deploy/deb/main.ts',
+  'firmware-bridge/serial/main.ts',
   ...[
     'bench',
     'bare-aedes',

@@ -2,29 +2,48 @@ import { connect, type MqttClient } from 'mqtt';
 
 /**
  * The sensor's side of MQTT: what a well-made firmware does. It keeps each message until it is
- * acknowledged and sends it again, byte for byte, after every reconnect. Used by `headgate sim`,
- * `headgate demo` and the tests.
+ * acknowledged and sends it again, byte for byte, after every reconnect. Used by `headgate-serial`,
+ * `headgate sim`, `headgate demo` and the tests.
  */
 export interface DeviceOptions {
   readonly url: string;
   readonly clientId: string;
   readonly reconnectMs?: number;
   readonly protocolVersion?: 4 | 5;
+  /** Messages on their way at one time, unless the gateway asks for fewer. */
+  readonly window?: number;
+  readonly username?: string;
+  readonly password?: string;
+  /** PEM, for a gateway behind TLS. */
+  readonly ca?: string;
   /** Told why there is no connection just now. */
   onTrouble?(why: string): void;
   /** Told of each connection. */
   onConnected?(): void;
 }
 
+/**
+ * Of a message: durable, or refused in words that leave no hope, which MQTT 5 alone has: of this
+ * message, or of all as large as it is.
+ */
+export type Fate = 'stored' | 'refused';
+
 interface Outgoing {
   readonly topic: string;
   readonly payload: Buffer;
-  readonly acked: () => void;
+  readonly done: (fate: Fate) => void;
   sent: boolean;
 }
 
-/** Messages on their way at one time, unless the gateway asks for fewer. */
 const WINDOW = 256;
+/** Of a PUBLISH with QoS 1 and no properties, besides its topic and its payload. */
+const HEAD_BYTES = 10;
+/** Topic name invalid, packet too large, payload format invalid: true of the next try as well. */
+const FINAL_REASONS = new Set<unknown>([0x90, 0x95, 0x99]);
+
+function packetBytes({ topic, payload }: Outgoing): number {
+  return HEAD_BYTES + Buffer.byteLength(topic) + payload.length;
+}
 
 export class DeviceClient {
   readonly #client: MqttClient;
@@ -34,6 +53,7 @@ export class DeviceClient {
   #waiting: Outgoing[] = [];
   #next = 0;
   #window = 0;
+  #maxPacketBytes = Number.POSITIVE_INFINITY;
   #closed = false;
   #resent = 0;
 
@@ -48,9 +68,14 @@ export class DeviceClient {
       keepalive: 30,
       queueQoSZero: false,
       resubscribe: false,
+      ...(options.username === undefined ? {} : { username: options.username }),
+      ...(options.password === undefined ? {} : { password: options.password }),
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
     });
+    const window = options.window ?? WINDOW;
     this.#client.on('connect', ({ properties }) => {
-      this.#window = Math.min(WINDOW, properties?.receiveMaximum ?? WINDOW);
+      this.#window = Math.min(window, properties?.receiveMaximum ?? window);
+      this.#maxPacketBytes = properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
       options.onConnected?.();
       this.#send();
     });
@@ -76,7 +101,16 @@ export class DeviceClient {
    */
   publish(topic: string, payload: string): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push({ topic, payload: Buffer.from(payload), acked: resolve, sent: false });
+      void this.deliver(topic, Buffer.from(payload)).then((fate) => {
+        if (fate === 'stored') resolve();
+      });
+    });
+  }
+
+  /** As `publish`, and says whether the gateway will never take it. */
+  deliver(topic: string, payload: Uint8Array): Promise<Fate> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ topic, payload: Buffer.from(payload), done: resolve, sent: false });
       this.#send();
     });
   }
@@ -93,12 +127,19 @@ export class DeviceClient {
       const message = this.#waiting[this.#next];
       if (message === undefined) break;
       this.#next += 1;
+      // The library would send nothing, and never say so.
+      if (packetBytes(message) > this.#maxPacketBytes) {
+        message.done('refused');
+        continue;
+      }
       if (message.sent) this.#resent += 1;
       message.sent = true;
       this.#inFlight.add(message);
       this.#client.publish(message.topic, message.payload, { qos: 1 }, (error) => {
-        if (error) this.#refused();
-        else this.#acked(message);
+        if (!error) this.#ended(message, 'stored');
+        else if (FINAL_REASONS.has((error as { code?: unknown }).code)) {
+          this.#ended(message, 'refused');
+        } else this.#refused();
       });
     }
     // Now and then, since moving what is left costs time.
@@ -108,9 +149,9 @@ export class DeviceClient {
     }
   }
 
-  #acked(message: Outgoing): void {
+  #ended(message: Outgoing, fate: Fate): void {
     if (!this.#inFlight.delete(message)) return;
-    message.acked();
+    message.done(fate);
     this.#send();
   }
 

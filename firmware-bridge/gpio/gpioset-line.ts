@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { OutputLine } from '../../src/base/output-line.ts';
@@ -15,10 +16,20 @@ export interface GpiosetOptions {
   readonly logger: Logger;
 }
 
+/** A child of a daemon that was killed just now has the line still, until it has ended as well. */
+const BUSY_TRIES = 10;
+const BUSY_WAIT_MS = 100;
+
 /** Drives the line inactive, once. Rejects with the words of gpioset. */
 async function driveInactive({ programs, dialect, line }: GpiosetOptions): Promise<void> {
-  const { code, error } = await programs.ask('gpioset', onceArgs(dialect, line, false));
-  if (code !== 0) throw new Error(error || `gpioset ends with ${code}`);
+  for (let tries = 1; ; tries += 1) {
+    const { code, error } = await programs.ask('gpioset', onceArgs(dialect, line, false));
+    if (code === 0) return;
+    if (!/busy/i.test(error) || tries === BUSY_TRIES) {
+      throw new Error(error || `gpioset ends with ${code}`);
+    }
+    await wait(BUSY_WAIT_MS);
+  }
 }
 
 /**

@@ -62,6 +62,18 @@ export const ERRORS = {
     'Start the release that wrote it (docs/backup.md has how to go back), or name another folder ' +
       'with --data.',
   ),
+  BACKUP_INVALID: row(
+    'The file is no backup, is damaged or is not whole. Nothing was restored.',
+    'Take another copy of it: no part of a backup is used unless all of it is right.',
+  ),
+  RESTORE_NOT_EMPTY: row(
+    'There is something in the data folder already.',
+    'Name an empty folder, or set aside what is there with --force: it is moved, not removed.',
+  ),
+  RESTORE_CLOCK: row(
+    'The clock of this machine stands before the moment at which the backup was made.',
+    'Set the clock first (timedatectl): it tells where offsets go on, and none may come twice.',
+  ),
   RESTORE_UNFINISHED: row(
     'A restore into this data folder has not come to its end, so what is there is not whole.',
     'Run `headgate restore FILE --data DIR --force` again.',
@@ -181,8 +193,35 @@ export const ERRORS = {
   ),
   GPIO_UNAVAILABLE: row(
     'The GPIO line cannot be driven, and alerts are logged instead; or its button not heard.',
-    'The reason of each way that was tried is logged: a wrong gpio.pin, a package that is ' +
-      'missing, rights (the group gpio), another program that has the line. See docs/gpio.md.',
+    'See why not by each way that was tried: a wrong gpio.pin, a package that is missing, rights ' +
+      '(the group gpio), another program that has the line. `headgate doctor`, docs/gpio.md.',
+  ),
+  GPIO_IN_USE: row(
+    'The daemon of this data folder drives the alert line.',
+    'Stop the daemon first, and start it again after; with --pin another line can be tried.',
+  ),
+  SERIAL_PORT_MISSING: row(
+    'The serial port is not there: the device is not plugged in, or has another name.',
+    'Plug it in: it is found then. `ls -l /dev/serial/by-id` has the names of what is there.',
+  ),
+  SERIAL_PORT_DENIED: row(
+    'This user may not read and write the serial port.',
+    'Add the user to the group of the port, by `ls -l` most often dialout: `sudo usermod -aG ' +
+      'dialout USER`, and log in again. A service has SupplementaryGroups= and DeviceAllow=.',
+  ),
+  SERIAL_PORT_BUSY: row(
+    'Another program has the serial port open.',
+    'End it: `sudo fuser -v PORT` names it. Often a terminal program, ModemManager or brltty; a ' +
+      'console on it is taken away by raspi-config or from the kernel command line.',
+  ),
+  SERIAL_PORT_UNUSABLE: row(
+    'The serial port cannot be opened with these settings.',
+    'Check that it is a serial device, and that its driver knows the baud rate.',
+  ),
+  SERIAL_CLIENT_MISSING: row(
+    'The driver of serial ports is not installed: it is an optional package.',
+    'Where Headgate is installed (with -g if it is there): `npm install ' +
+      '@serialport/bindings-cpp@13.0.1`.',
   ),
 } as const satisfies Record<string, ErrorRow>;
 

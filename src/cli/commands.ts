@@ -1,6 +1,7 @@
 import { alertsAck } from './alerts-ack.ts';
 import { alertsLs } from './alerts-ls.ts';
 import { audit } from './audit.ts';
+import { backup } from './backup.ts';
 import { check } from './check.ts';
 import type { Command } from './command.ts';
 import { consumerCommit } from './consumer-commit.ts';
@@ -15,6 +16,10 @@ import { deadLetterShow } from './dead-letter-show.ts';
 import { demo } from './demo.ts';
 import { detectReplay } from './detect-replay.ts';
 import { detectScore } from './detect-score.ts';
+import { doctor } from './doctor.ts';
+import { gpioList } from './gpio-list.ts';
+import { gpioSafe } from './gpio-safe.ts';
+import { gpioTest } from './gpio-test.ts';
 import { importConf } from './import.ts';
 import { logDump } from './log-dump.ts';
 import { logExport } from './log-export.ts';
@@ -22,6 +27,7 @@ import { logLs } from './log-ls.ts';
 import { logRead } from './log-read.ts';
 import { logTail } from './log-tail.ts';
 import { logVerify } from './log-verify.ts';
+import { restoreBackup } from './restore.ts';
 import { run } from './run.ts';
 import { sim } from './sim.ts';
 import { state } from './state.ts';
@@ -32,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
   run,
   demo,
   check,
+  doctor,
   importConf,
   status,
   state,
@@ -56,4 +63,9 @@ export const COMMANDS: readonly Command[] = [
   detectScore,
   alertsLs,
   alertsAck,
+  backup,
+  restoreBackup,
+  gpioList,
+  gpioTest,
+  gpioSafe,
 ];

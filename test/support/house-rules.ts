@@ -72,8 +72,9 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   kafkajs: ['src/uplink/kafka-link.ts', 'deploy/cloud/kafka-source.ts'],
   pg: ['deploy/cloud/database.ts'],
   onoff: ['firmware-bridge/gpio/onoff-line.ts'],
+  '@serialport/bindings-cpp': ['firmware-bridge/serial/node-port.ts'],
   pino: ['src/os/logger.ts'],
-  'classic-level': ['src/os/level-store.ts'],
+  'classic-level': ['src/os/level-store.ts', 'src/os/native-parts.ts'],
   cborg: ['src/decode/cbor-tree.ts'],
   pbf: ['src/decode/sparkplug-payload.ts'],
 };

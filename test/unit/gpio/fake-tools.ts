@@ -29,8 +29,12 @@ while [ $# -gt 0 ]; do
 done
 [ "$chip" = gpiochip0 ] || say "cannot find $chip"
 [ -e "$here/refuse" ] && say "$(cat "$here/refuse")"
-if [ -e "$here/holder" ] && kill -0 "$(cat "$here/holder")" 2>/dev/null; then
-  say "Device or resource busy"
+if [ -e "$here/holder" ]; then
+  # One that has ended holds nothing, even if nobody has asked yet how it ended.
+  case "$(cat "/proc/$(cat "$here/holder")/stat" 2>/dev/null)" in
+    ''|*") Z "*) ;;
+    *) echo >>"$here/busy"; say "Device or resource busy" ;;
+  esac
 fi
 echo $$ >"$here/holder"
 echo "$low $level" >>"$here/levels"

@@ -99,6 +99,24 @@ for (const version of ['1.6.3', '2.2.1']) {
       await expect(opening).rejects.toThrow('gpioset: Permission denied');
     });
 
+    it('is had once the one who holds it has ended', async () => {
+      const { line, fake } = await gpioset(version);
+      const more = { called: 'gpio 17', clock: systemClock, logger: silentLogger };
+      const dialect = version.startsWith('1') ? 1 : 2;
+      let isOpen = false;
+      const second = GpiosetLine.open({
+        line: { chip: 'gpiochip0', offset: 17, activeLow: false },
+        ...{ ...more, dialect, programs: fake.programs },
+      }).then((opened) => {
+        isOpen = true;
+        return opened;
+      });
+      await until('it was refused', () => fake.read('busy') !== '');
+      expect(isOpen).toBe(false);
+      await line.close();
+      await (await second).close();
+    });
+
     it('has nobody left who holds it once it is closed', async () => {
       const { line, fake } = await gpioset(version);
       await until('somebody holds it', () => fake.levels.length === 2);

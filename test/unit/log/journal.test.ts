@@ -99,6 +99,8 @@ describe('a journal', () => {
     expect(journal.status()).toMatchObject({ state: 'stopped' });
     await expect(append(journal, 0, reading('a', 'refused'))).rejects.toThrow('EIO');
     await expect.poll(() => journal.status().state, { timeout: 3_000 }).toBe('durable');
+    // What was written, what was not, and the try that went well.
+    await expect.poll(() => journal.status()).toMatchObject({ attempts: 3, isCommitting: false });
     expect(await append(journal, 0, reading('a', 'second'))).toBe(1);
     expect((await readAll(files, journal)).map(textOf)).toEqual(['first', 'second']);
     await journal.close();
