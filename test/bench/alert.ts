@@ -64,7 +64,7 @@ gpio:
     info: { kind: pulse, onMs: ${PULSE_MS} }
 `;
 
-/** The LED as a folder that the daemon is shown as /sys/class. Resolves with each time it is lit. */
+/** The LED, in a folder that the daemon is shown as /sys/class. `lit`: when it was, each time. */
 function led(folder: string): { readonly sysClass: string; lit(): number[]; close(): void } {
   const sysClass = join(folder, 'class');
   const siren = join(sysClass, 'leds', 'siren');
