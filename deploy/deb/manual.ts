@@ -90,12 +90,14 @@ export function settingsPage(edition: Edition): string {
     ...paragraph('/etc/headgate/headgate.yaml'),
     heading('Description'),
     ...paragraph(
-      'A YAML file; a dot in a name below is a level of it. All settings are optional. A ' +
-        'variable of the environment wins over the file, an option of the command line over ' +
-        'both; a variable that takes a list or a map takes it in flow form. A name that is not in the ' +
-        'table, in the file or behind HEADGATE_, is an error. `headgate check` lists all ' +
-        'problems at once, each with its line; `headgate check --defaults` prints a file with ' +
+      [
+        'A YAML file; a dot in a name below is a level of it. All settings are optional. A',
+        'variable of the environment wins over the file, an option of the command line over',
+        'both; a variable that takes a list or a map takes it in flow form. A name that is not in',
+        'the table, in the file or behind HEADGATE_, is an error. `headgate check` lists all',
+        'problems at once, each with its line; `headgate check --defaults` prints a file with',
         'every setting.',
+      ].join(' '),
     ),
     ...paragraph('Units stand last in a name: Ms, Seconds, Hours, Bytes, MBPerDay, TBW.'),
     ...groups.flatMap((group) => [
