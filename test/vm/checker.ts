@@ -41,15 +41,20 @@ function command(name: string, ...args: string[]): void {
   if (status !== 0) throw new Error(`${name} ${args.join(' ')}: ${error?.message ?? stderr}`);
 }
 
+/** The next state comes under the same name: what is cached of another must not be seen then. */
+function forget(device: string): void {
+  if (device.startsWith('/dev/')) command('blockdev', '--flushbufs', device);
+}
+
 function mount({ device, fs }: CheckRequest): void {
   const isFile = !device.startsWith('/dev/');
+  forget(device);
   command('mount', '-t', fs, ...(isFile ? ['-o', 'loop'] : []), device, values.mount);
 }
 
 function unmount({ device }: CheckRequest): void {
   command('umount', values.mount);
-  // The next state comes under the same name: what is cached of this one must not be seen then.
-  if (device.startsWith('/dev/')) command('blockdev', '--flushbufs', device);
+  forget(device);
 }
 
 async function startGateway(data: DataFolder): Promise<Gateway> {

@@ -39,18 +39,24 @@ export async function unpack(guest: Guest): Promise<void> {
 /** Installs the package as a person would, with the settings of the lab. */
 export async function install(guest: Guest, { ack, hasData }: Installing): Promise<string> {
   await unpack(guest);
-  // Before the package is there: its folder then lies on the disk whose power is cut.
-  await guest.must(
-    `mkdir -p ${DATA} && echo '${DATA_DISK} ${DATA} auto nofail,x-systemd.device-timeout=60 0 0' ` +
-      '>>/etc/fstab && systemctl daemon-reload',
-  );
-  if (hasData) await guest.must(`systemctl start $(systemd-escape -p --suffix=mount ${DATA})`);
+  // A disk that is there gets the package's folder from the start; one that is not would be waited
+  // for.
+  if (hasData) await mountData(guest);
   const said = await guest.must(`DEBIAN_FRONTEND=noninteractive dpkg -i /opt/lab/${PACKAGE}`);
   await untilTrue('the package has started the service', () => isActive(guest), 180_000);
   const config = Buffer.from(guestConfig(ack, await gpioSettings(guest))).toString('base64');
   await guest.must(`echo ${config} | base64 -d >/etc/headgate/headgate.yaml`);
   await guest.must('headgate check --config /etc/headgate/headgate.yaml');
+  if (!hasData) await guest.must(`${ADD_MOUNT} && systemctl stop headgate && rm -rf ${DATA}/*`);
   return said;
+}
+
+const ADD_MOUNT = `echo '${DATA_DISK} ${DATA} auto nofail,x-systemd.device-timeout=60 0 0' >>/etc/fstab`;
+
+async function mountData(guest: Guest): Promise<void> {
+  const unit = `$(systemd-escape -p --suffix=mount ${DATA})`;
+  await guest.must(`mkdir -p ${DATA} && ${ADD_MOUNT}`);
+  await guest.must(`systemctl daemon-reload && systemctl start ${unit}`);
 }
 
 /** The newest way that this release has. */
@@ -106,28 +112,40 @@ export async function lineLevel(guest: Guest): Promise<string> {
   return (await guest.must(`cat ${file}`)).trim();
 }
 
+async function untilLine(guest: Guest, what: string, isSo: () => Promise<boolean>): Promise<void> {
+  await untilTrue(`the line is ${what}`, isSo, 60_000).catch(async (error: Error) => {
+    const { text } = await guest.run(
+      `headgate status --data ${DATA}; headgate alerts ls --data ${DATA}; ` +
+        `headgate log read alerts --data ${DATA}; journalctl -u headgate -n 30; gpioinfo`,
+    );
+    throw new Error(`${error.message}\n${text}`);
+  });
+}
+
 /**
  * Leaves the line active: a reading beyond the limit, one that is not, one that is again. An alert
  * that was on when the power went is on again before the first of them.
  */
 export async function setLine(guest: Guest, boiler: Device, ledger: Ledger): Promise<string[]> {
   const isHot = (sequence: number) => sequence % 2 === 1;
-  const levels = [await lineLevel(guest)];
   const wasHot = isHot(ledger.sent(HOT_DEVICE));
-  if (levels[0] !== (wasHot ? '1' : '0')) throw new Error(`the line began at ${levels[0]}`);
+  const first = wasHot ? '1' : '0';
+  // Detection reads once more what it had not stored of the alert.
+  await untilLine(
+    guest,
+    `at ${first} from the start`,
+    async () => (await lineLevel(guest)) === first,
+  );
+  const levels = [first];
   for (let left = wasHot ? 2 : 3; left > 0; left--) {
     boiler.send();
     const level = isHot(ledger.sent(HOT_DEVICE)) ? '1' : '0';
-    await untilTrue(
-      `the line is at ${level}`,
-      async () => (await lineLevel(guest)) === level,
-      60_000,
-    ).catch(async (error) => {
-      const { text } = await guest.run(
-        `headgate status --data ${DATA}; journalctl -u headgate -n 30; gpioinfo | head -40`,
-      );
-      throw new Error(`${error.message}\n${text}`);
-    });
+    // The line does not wait for the flash; what is sent next does.
+    await untilLine(
+      guest,
+      `at ${level}`,
+      async () => boiler.open === 0 && (await lineLevel(guest)) === level,
+    );
     levels.push(level);
   }
   return levels;

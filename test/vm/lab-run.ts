@@ -90,7 +90,6 @@ export class LabRun {
     const beganMs = systemClock.monoMs();
     await install(guest, { ack, hasData: false });
     say(`  installed, started by itself, in ${since(beganMs)} s`);
-    await guest.must('systemctl stop headgate && rm -rf /var/lib/headgate/*');
     await guest.shutDown();
   }
 
