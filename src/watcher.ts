@@ -86,9 +86,9 @@ export class Watcher {
   async start(): Promise<void> {
     const { consumer, alarms, checkpointMs } = this.#options;
     this.#restore(await this.#stored());
-    // A first checkpoint before the first reading: a crash before the next one then forgets
-    // nothing.
-    await this.#save();
+    // A first checkpoint before the first reading, synced: a crash or a power cut before the next
+    // one then forgets nothing.
+    await this.#save({ sync: true });
     this.#toReplay = consumer.backlog();
     this.#loop = this.#run();
     this.#timer = setInterval(() => {
@@ -339,7 +339,7 @@ export class Watcher {
    * Detector, alerts and position of one moment, all or nothing, so they always belong together;
    * once all that was seen by then is durable.
    */
-  async #save(): Promise<void> {
+  async #save(options = { sync: false }): Promise<void> {
     if (!this.#unsaved) return;
     const { consumer, detector, state, logger, logBytes } = this.#options;
     while (this.#taking !== undefined) await this.#taking;
@@ -366,7 +366,7 @@ export class Watcher {
       for (const [key, value] of [...this.#named(states), ...this.#named(last)]) {
         all.set(key, value);
       }
-      await state.write(all);
+      await state.write(all, options);
       isStored = true;
       this.#changes.clear();
       this.#savedAtLogBytes = atLogBytes;

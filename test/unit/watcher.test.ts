@@ -46,6 +46,16 @@ describe('a restart', () => {
     expect(kinds(plant.alerts)).toEqual(['begin', 'end']);
   });
 
+  it('after a power cut before the second checkpoint knows the alert that is on', async () => {
+    const { state } = newPlant();
+    await plant.start({ limits: { hot: { max: 90, severity: 'critical' } } });
+    await plant.see(20, 99);
+    expect(kinds(plant.alerts)).toEqual(['begin']);
+    state.cutPower();
+    const { alerter } = await plant.start({ limits: { hot: { max: 90, severity: 'critical' } } });
+    expect([alerter.active, plant.lineActive, kinds(plant.alerts)]).toEqual([1, true, ['begin']]);
+  });
+
   it('tells of nothing that has ended before it', async () => {
     newPlant();
     await plant.start();

@@ -10,7 +10,7 @@ const COMMON = `
 log:
   segmentBytes: 1048576
   retention: { maxBytes: 67108864, minFreeBytes: 0 }
-alerts: { clearCount: 1, coolDownMs: 0 }
+alerts: { clearCount: 1, coolDownMs: 0, flood: { maxAlerts: 1000 } }
 limits:
   hot: { device: boiler, max: ${LIMIT}, severity: critical }
 `;
