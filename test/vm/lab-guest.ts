@@ -51,7 +51,8 @@ export async function install(guest: Guest, { ack, hasData }: Installing): Promi
   return said;
 }
 
-const ADD_MOUNT = `echo '${DATA_DISK} ${DATA} auto nofail,x-systemd.device-timeout=60 0 0' >>/etc/fstab`;
+const MOUNT = `${DATA_DISK} ${DATA} auto nofail,x-systemd.device-timeout=60 0 0`;
+const ADD_MOUNT = `echo '${MOUNT}' >>/etc/fstab`;
 
 async function mountData(guest: Guest): Promise<void> {
   const unit = `$(systemd-escape -p --suffix=mount ${DATA})`;
