@@ -28,7 +28,10 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['sim', '--count'], says: '--count needs a value\nusage: headgate sim' },
     { args: ['log', 'tail', 'readings', '-n', '-1'], says: '-n needs a value, and -1 looks like' },
     { args: ['sim', '--seed', '--host'], says: '--seed needs a value, and --host looks like' },
-    { args: ['log', 'read', 'readings', '--from', 'latest'], says: 'earliest or an offset' },
+    {
+      args: ['log', 'read', 'readings', '--from', 'latest'],
+      says: 'latest is neither earliest nor',
+    },
     { args: ['run', '--port', 'many'], says: '--port: many' },
     { args: ['run', '--port', '70000'], says: '65535' },
     { args: ['run', 'now'], says: 'too many arguments' },

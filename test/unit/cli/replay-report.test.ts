@@ -124,6 +124,31 @@ describe('rows and alerts', () => {
   });
 });
 
+describe('an alert of a silence', () => {
+  const silence = (kind: 'begin' | 'end', runMs: number) => ({
+    event: eventOf(kind, { metric: 'silence', source: 'silence', fault: 'silence', runMs }),
+  });
+  const at = (runMs: number) => ({ timeMs: T + runMs, runMs, isShown: true });
+  const options = { device: undefined, metric: undefined, onRow: () => {} };
+
+  it('began when the daemon told it, not with the record that is read next', () => {
+    const report = new ReplayReport(options);
+    report.take(silence('begin', 60_000), at(600_000));
+    report.take(silence('end', 600_000), at(600_000));
+    expect(report.alerts()).toMatchObject([
+      { began: T + 60_000, ended: T + 600_000, lastedMs: 540_000 },
+    ]);
+  });
+
+  it('that does not end lasts until the last record, of whatever device', () => {
+    const report = new ReplayReport(options);
+    report.reach(90_000);
+    report.take(silence('begin', 60_000), at(90_000));
+    report.reach(300_000);
+    expect(report.alerts()).toMatchObject([{ began: T + 60_000, lastedMs: 240_000 }]);
+  });
+});
+
 const alertOf = (more: Partial<ReturnType<ReplayReport['alerts']>[number]>) => ({
   ...{ alert: 'a', device: 'd1', metric: 't', began: T, ended: T, lastedMs: 0, value: 1, cause },
   ...{ expected: [0, 1] as const, score: 0.5, suppressed: 0, reason: 'why' },
