@@ -28,7 +28,8 @@ export interface ReplayedAlert {
    */
   readonly lastedMs: number;
   readonly value: number;
-  readonly expected: readonly [low: number, high: number];
+  /** null: no bound. */
+  readonly expected: readonly [low: number | null, high: number | null];
   readonly score: number;
   readonly cause: RecordPosition;
   readonly suppressed: number;
@@ -66,6 +67,8 @@ function keyOf({ device, metric }: { device: string; metric: string }): string {
   return JSON.stringify([device, metric]);
 }
 
+const bound = (one: number) => (Math.abs(one) < Number.MAX_VALUE ? one : null);
+
 function listed({ begun, began, lastRunMs }: OpenAlert, ended?: number): ReplayedAlert {
   const { id, device, metric, fault, severity, value, low, high, score } = begun;
   const { cause, suppressed, reason } = begun;
@@ -76,7 +79,7 @@ function listed({ begun, began, lastRunMs }: OpenAlert, ended?: number): Replaye
     began,
     ...(ended === undefined ? {} : { ended }),
     lastedMs: Math.round(lastRunMs - begun.runMs),
-    ...{ value, expected: [low, high], score, cause, suppressed, reason },
+    ...{ value, expected: [bound(low), bound(high)], score, cause, suppressed, reason },
   };
 }
 

@@ -126,7 +126,8 @@ function faultOf(error: unknown, { options }: Command, args: readonly string[]):
     const at = args.findIndex((arg) => bare.split(', ').includes(arg));
     const next = args[at + 1];
     const instead = at < 0 || next === undefined ? '' : `, and ${next} looks like an option`;
-    const long = bare.split(', ').at(-1) ?? bare;
+    const named = Object.entries(options).find(([, { short }]) => `-${short}` === args[at])?.[0];
+    const long = named === undefined ? args[at] : `--${named}`;
     // A number that is meant is told what numbers there may be.
     const how =
       /^-[\d.]/.test(next ?? '') && at >= 0 ? ` (${long}=${next} would be its value)` : '';

@@ -35,7 +35,10 @@ describe('a wrong command line ends with 2 and says what is right', () => {
     { args: ['log', 'read', 'readings', '--from', '-5'], says: '(--from=-5 would be its value)' },
     { args: ['sim', '--count=-1'], says: '--count: -1 is not a whole number from 0' },
     { args: ['sim', '--count'], says: '--count needs a value\nusage: headgate sim' },
-    { args: ['log', 'tail', 'readings', '-n', '-1'], says: '-n needs a value, and -1 looks like' },
+    {
+      args: ['log', 'tail', 'readings', '-n', '-1'],
+      says: 'looks like an option (--lines=-1 would',
+    },
     { args: ['sim', '--seed', '--host'], says: '--seed needs a value, and --host looks like' },
     {
       args: ['log', 'read', 'readings', '--from', 'latest'],

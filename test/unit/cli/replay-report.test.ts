@@ -83,6 +83,12 @@ describe('rows and alerts', () => {
     expect(report.totals()).toMatchObject({ alerts: 2, active: 0 });
   });
 
+  it('a bound that there is none of is null, as in the stream alerts', () => {
+    const { report, take } = reported();
+    take(anomalous, eventOf('begin', { low: -Number.MAX_VALUE }));
+    expect(report.alerts()).toMatchObject([{ expected: [null, 10] }]);
+  });
+
   it('an alert that does not end lasts until the last value of its series', () => {
     const { report, take } = reported();
     take(anomalous, eventOf('begin'));
