@@ -181,7 +181,7 @@ export class Gateway {
       ...this.#options,
       boot,
       stores,
-      state,
+      level,
       pipeline,
       status,
       windows: this.#windows,

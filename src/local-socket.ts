@@ -1,4 +1,5 @@
 import type { AlertList } from './alert-list.ts';
+import { backupOf } from './backup.ts';
 import type { Clock } from './base/clock.ts';
 import type { Logger } from './base/logger.ts';
 import { DeadLetters } from './dead-letters.ts';
@@ -6,6 +7,7 @@ import { LocalStreams } from './log/local-streams.ts';
 import { NamedConsumers } from './log/named-consumers.ts';
 import { metricsText } from './metrics.ts';
 import { alertRoutes } from './ops/alert-routes.ts';
+import { backupRoute } from './ops/backup-routes.ts';
 import { consumerRoutes } from './ops/consumer-routes.ts';
 import { type Control, openControl } from './ops/control.ts';
 import { type Handler, sendJson, sendText } from './ops/control-call.ts';
@@ -15,7 +17,7 @@ import { EXPOSITION_TYPE } from './ops/exposition.ts';
 import { recordRoutes } from './ops/record-routes.ts';
 import { type LearnedOf, type StateSource, stateRoutes } from './ops/state-routes.ts';
 import type { Files } from './os/files.ts';
-import type { StateStore } from './os/state-store.ts';
+import type { LevelStore } from './os/level-store.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Status } from './status.ts';
 import type { Stores } from './stores.ts';
@@ -27,7 +29,7 @@ export interface LocalSocketOptions {
   /** The one that the stores were opened with: else their times of this boot mean nothing here. */
   readonly boot: Uint8Array;
   readonly stores: Stores;
-  readonly state: StateStore;
+  readonly level: Pick<LevelStore, 'state' | 'dump'>;
   /** Takes dead letters that are sent through again. */
   readonly pipeline: Pipeline;
   readonly status: () => Status;
@@ -41,7 +43,8 @@ export interface LocalSocketOptions {
 
 /** The local socket with all that it answers: status, metrics, books, streams and so on. */
 export async function openLocalSocket(options: LocalSocketOptions): Promise<Control> {
-  const { data, files, clock, boot, stores, state, pipeline, status, audit, logger } = options;
+  const { data, files, clock, boot, stores, level, pipeline, status, audit, logger } = options;
+  const { state } = level;
   const journals = new Map(Object.entries(stores));
   const streams = new LocalStreams({ files, clock, boot, journals });
   const consumers = new NamedConsumers(state, streams);
@@ -57,6 +60,9 @@ export async function openLocalSocket(options: LocalSocketOptions): Promise<Cont
     deadLetterRoutes(letters),
     alertRoutes(options.alerts),
     stateRoutes(options.windows, options.learnedOf),
+    backupRoute(() =>
+      backupOf({ ...options, files: streams.files, views: stores, dump: level.dump }),
+    ),
   ];
   const control = await openControl({ files, path: data.socket, handlers, logger });
   return {

@@ -79,8 +79,8 @@ test('the example has its password and its line under the service', () => {
   expect(textOf('deploy/headgate.yaml')).toContain(`${folder}/${name}`);
   expect(textOf('systemd/headgate.tmpfiles')).toContain(`d ${folder} 0700 root root -`);
   expect(gpio.pin).toBeGreaterThan(0);
-  expect(unitOf('systemd/headgate.service.d/gpio.conf').get('SupplementaryGroups')).toBe('gpio');
   expect(textOf('systemd/headgate.sysusers')).toMatch(/^g gpio /m);
+  expect(textOf('systemd/headgate.sysusers')).toMatch(/^m headgate gpio$/m);
 });
 
 test('the service never gives up, and waits longer each time', () => {

@@ -62,6 +62,18 @@ export const ERRORS = {
     'Start the release that wrote it (docs/backup.md has how to go back), or name another folder ' +
       'with --data.',
   ),
+  BACKUP_INVALID: row(
+    'The file is no backup, is damaged or is not whole. Nothing was restored.',
+    'Take another copy of it: no part of a backup is used unless all of it is right.',
+  ),
+  RESTORE_NOT_EMPTY: row(
+    'There is something in the data folder already.',
+    'Name an empty folder, or set aside what is there with --force: it is moved, not removed.',
+  ),
+  RESTORE_CLOCK: row(
+    'The clock of this machine stands before the moment at which the backup was made.',
+    'Set the clock first (timedatectl): it tells where offsets go on, and none may come twice.',
+  ),
   RESTORE_UNFINISHED: row(
     'A restore into this data folder has not come to its end, so what is there is not whole.',
     'Run `headgate restore FILE --data DIR --force` again.',

@@ -1,6 +1,7 @@
 import { alertsAck } from './alerts-ack.ts';
 import { alertsLs } from './alerts-ls.ts';
 import { audit } from './audit.ts';
+import { backup } from './backup.ts';
 import { check } from './check.ts';
 import type { Command } from './command.ts';
 import { consumerCommit } from './consumer-commit.ts';
@@ -26,6 +27,7 @@ import { logLs } from './log-ls.ts';
 import { logRead } from './log-read.ts';
 import { logTail } from './log-tail.ts';
 import { logVerify } from './log-verify.ts';
+import { restoreBackup } from './restore.ts';
 import { run } from './run.ts';
 import { sim } from './sim.ts';
 import { state } from './state.ts';
@@ -61,6 +63,8 @@ export const COMMANDS: readonly Command[] = [
   detectScore,
   alertsLs,
   alertsAck,
+  backup,
+  restoreBackup,
   gpioList,
   gpioTest,
   gpioSafe,

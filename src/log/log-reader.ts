@@ -1,3 +1,4 @@
+import { isJump } from '../base/offset-jump.ts';
 import type { LogRecord } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
 import { lastNotReached } from './bisect.ts';
@@ -56,11 +57,16 @@ export function startOfLast(
   count: number,
 ): number[] {
   let from = [...next];
+  let records = 0;
   for (const { header, headerLost } of view.segments().toReversed()) {
     const table = headerLost ? undefined : tableOf(header, stream);
     if (table === undefined) continue;
+    for (const [p, first] of table.nextOffsets.entries()) {
+      const end = from[p] ?? first;
+      // How many there were before a restore is not told by what follows it.
+      if (!isJump(first, end)) records += end - first;
+    }
     from = [...table.nextOffsets];
-    const records = next.reduce((sum, end, p) => sum + end - (from[p] ?? 0), 0);
     if (records >= count) break;
   }
   return from;
@@ -144,7 +150,7 @@ export class StreamCursor {
     const kept = firstKnownOffsets(view, stream)[partition] ?? 0;
     const offset = Math.max(this.#expected[partition] ?? 0, kept);
     const count = end - offset;
-    if (count > 0) onLost?.({ stream, partition, offset, count });
+    if (count > 0 && !isJump(offset, end)) onLost?.({ stream, partition, offset, count });
   }
 
   async #start(): Promise<BlockCursor> {

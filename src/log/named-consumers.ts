@@ -6,7 +6,7 @@ import {
   checkpointKey,
   checkpointOffsets,
   consumerKeys,
-  encodeCheckpoint,
+  handledCheckpoint,
 } from './checkpoint.ts';
 import type { LocalStreams } from './local-streams.ts';
 import { earliestOffsets } from './log-reader.ts';
@@ -129,9 +129,10 @@ export class NamedConsumers {
         { length: partitions },
         (_, p) => positions.get(p) ?? before?.[p] ?? 0,
       );
-      const text = encodeCheckpoint({ log: journal.logId, offsets });
-      await this.#state.write(new Map([[key, text]]));
-      return this.#row(consumer, stream, new HandledOffsets(offsets));
+      // Where offsets jump there is nothing to be read: that stays so, wherever it is moved to.
+      const moved = new HandledOffsets(offsets, this.#handledIn(stored, stream)?.ahead());
+      await this.#state.write(new Map([[key, handledCheckpoint(journal.logId, moved)]]));
+      return this.#row(consumer, stream, moved);
     });
   }
 

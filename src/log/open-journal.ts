@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { codeOf, messageOf } from '../base/errors.ts';
+import { isJump } from '../base/offset-jump.ts';
 import { PAGE_BYTES } from './bytes.ts';
 import { readCatalog, type SegmentInfo, segmentPath } from './catalog.ts';
 import { fileKind, logName, type SegmentHeader, type StreamTable } from './format.ts';
@@ -80,7 +81,8 @@ export async function openJournalFiles(options: JournalOptions): Promise<Journal
   const isPacked = last.path !== segmentPath(folder, last.sequence);
   const active = isPacked ? undefined : await ActiveSegment.resume(files, last, recovered);
   const isGrown = tables.length > last.header.streams.length;
-  const isDamaged = last.headerLost || lost.length > 0 || recovered.corruptBlocks > 0;
+  const isAhead = ahead.nextOffsets.some((offset, slot) => offset !== tail.nextOffsets[slot]);
+  const isDamaged = isAhead || last.headerLost || lost.length > 0 || recovered.corruptBlocks > 0;
   if (active !== undefined && !isGrown && !isDamaged) {
     return { ...found, sealed: segments.slice(0, -1), active, ready, bytesWritten: 0 };
   }
@@ -125,7 +127,8 @@ async function aheadOf(
       const offset = next[slot] ?? 0;
       const count = (furthest?.get(name)?.[partition] ?? 0) - offset;
       if (count > 0) {
-        lost.push({ stream: name, partition, offset, count });
+        // A restore has asked for it: nothing was there.
+        if (!isJump(offset, offset + count)) lost.push({ stream: name, partition, offset, count });
         nextOffsets[slot] = offset + count;
       }
       slot += 1;

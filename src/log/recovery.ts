@@ -1,3 +1,4 @@
+import { isJump } from '../base/offset-jump.ts';
 import type { RecordPosition } from '../base/reading.ts';
 import type { Files } from '../os/files.ts';
 import { BlockScanner } from './block-scanner.ts';
@@ -75,7 +76,9 @@ export class OffsetTracker {
     const expected = this.next[slot];
     if (expected === undefined || offset <= expected) return;
     const name = this.#names.get(stream) ?? `#${stream}`;
-    this.lost.push({ stream: name, partition, offset: expected, count: offset - expected });
+    if (!isJump(expected, offset)) {
+      this.lost.push({ stream: name, partition, offset: expected, count: offset - expected });
+    }
     this.next[slot] = offset;
   }
 }

@@ -13,6 +13,10 @@ export interface LevelStore {
   /** What dedup keeps. */
   readonly pages: PageStore;
   readonly sessions: SessionLevel;
+  /** All of it, as it stands there at the moment of the call. */
+  dump(): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  /** Writes what `dump` gave. */
+  fill(entries: ReadonlyArray<readonly [key: Uint8Array, value: Uint8Array]>): Promise<void>;
   /** Keys and values written since it was opened. LevelDB writes most of them several times. */
   bytesWritten(): number;
   close(): Promise<void>;
@@ -205,6 +209,8 @@ class MendingLevel extends WritingLevel {
   }
 }
 
+const AS_BYTES = { keyEncoding: 'view', valueEncoding: 'view' } as const;
+
 async function pageStore(db: ClassicLevel<string, string>): Promise<PageStore> {
   const pages = db.sublevel<string, Uint8Array>(PAGES, { valueEncoding: 'view' });
   // Whoever asks without waiting needs it open; others would be made to wait.
@@ -259,5 +265,12 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
   const state = stateStore(db);
   const bytesWritten = () => db.bytesWritten;
   const pages = await pageStore(db);
-  return { state, pages, sessions: sessionLevel(db), bytesWritten, close: () => db.close() };
+  const dump = () => db.iterator<Uint8Array, Uint8Array>(AS_BYTES);
+  const fill = (entries: ReadonlyArray<readonly [Uint8Array, Uint8Array]>) =>
+    db.batch<Uint8Array, Uint8Array>(
+      entries.map(([key, value]) => ({ type: 'put' as const, key, value })),
+      { ...AS_BYTES, sync: true },
+    );
+  const sessions = sessionLevel(db);
+  return { state, pages, sessions, dump, fill, bytesWritten, close: () => db.close() };
 }
