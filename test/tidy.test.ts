@@ -57,6 +57,8 @@ const ENTRY_POINTS = [
     'uplink',
     'far-count',
     'drain',
+    'alert',
+    'idle',
     'steady-load',
   ].map((name) => `test/bench/${name}.ts`),
 ];
