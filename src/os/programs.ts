@@ -47,12 +47,20 @@ function isOnPath(name: string, env: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * The programs of this machine. Where util-linux has it, `setpriv` asks the kernel to end a started
- * program with its parent: one that outlives a killed daemon would hold the line against the next.
+ * What goes before a command so that the program ends with its parent: one that outlives a killed
+ * daemon would hold the line against the next. Where util-linux has it, `setpriv` asks the kernel
+ * for that. It can't in the sandbox of headgate.service, which forbids a system call that it makes;
+ * there systemd ends what the daemon leaves behind.
  */
+function untilParentEnds(env: NodeJS.ProcessEnv): readonly string[] {
+  if (env['SYSTEMD_EXEC_PID'] === String(process.pid)) return [];
+  return isOnPath('setpriv', env) ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
+}
+
+/** The programs of this machine. */
 export function systemPrograms(env: NodeJS.ProcessEnv): Programs {
   const environment = { ...env, LC_ALL: 'C' };
-  const bound = isOnPath('setpriv', env) ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
+  const bound = untilParentEnds(env);
   const begin = (words: readonly string[], detached: boolean, onText: (text: string) => void) => {
     const [command = '', ...args] = words;
     const child = spawn(command, args, {
