@@ -57,8 +57,11 @@ const ENTRY_POINTS = [
     'uplink',
     'far-count',
     'drain',
+    'alert',
+    'idle',
     'steady-load',
   ].map((name) => `test/bench/${name}.ts`),
+  ...['lab', 'checker'].map((name) => `test/vm/${name}.ts`),
 ];
 
 const TEXT_FILE = /(\.(ts|mjs|js|md|yaml|yml|json|sh|service|h|ino|html|css)|\/run|\/[^./]+)$/;

@@ -47,14 +47,9 @@ export const FACTS: Readonly<Record<Architecture, Facts>> = {
   },
 };
 
-/** The name without a scope: what a prebuild and our copy of it are called. */
-function shortName(name: NativePackage): string {
-  return name.replaceAll('@', '').replaceAll('/', '+');
-}
-
 /** Our name of a native part, without its flavour and `.node`. */
 export function nativeName(name: NativePackage): string {
-  return shortName(name).replaceAll('+', '-');
+  return name.replaceAll('@', '').replaceAll('/', '-');
 }
 
 /** The native files of one package for one architecture, of glibc and not of musl. */
@@ -64,10 +59,11 @@ export function nativeFiles(
   prebuilds: readonly string[],
 ): NativeFile[] {
   const { folder, flavours } = FACTS[architecture];
+  const stem = name.replaceAll('/', '+');
   return flavours.map(([theirs, ours]) => {
     const names = ['', '.glibc'].flatMap((libc) => [
-      `${shortName(name)}${theirs}${libc}.node`,
-      `${shortName(name)}${libc}${theirs}.node`,
+      `${stem}${theirs}${libc}.node`,
+      `${stem}${libc}${theirs}.node`,
     ]);
     const found = names.find((one) => prebuilds.includes(one));
     if (found === undefined) {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { type NativePackage, nativeName } from './architectures.ts';
@@ -11,21 +11,17 @@ export interface Bundle {
   readonly packages: readonly string[];
 }
 
-/** Program → its source. Those whose source is not there are left out. */
-export const PROGRAMS: Readonly<Record<string, string>> = {
+/** Program → its source. */
+const PROGRAMS: Readonly<Record<string, string>> = {
   headgate: 'src/main.ts',
   'headgate-serial': 'firmware-bridge/serial/main.ts',
   'headgate-sink': 'deploy/cloud/main.ts',
 };
 
-export function programsOf(root: string): string[] {
-  return Object.keys(PROGRAMS).filter((name) => existsSync(join(root, PROGRAMS[name] ?? '')));
-}
-
 /**
  * Packages of CommonJS call `require` for what Node has built in; a module has none of its own.
- * The long names are ours: a bundled file may import the same function, and what is asked of the
- * second one is nothing to bundle.
+ * The long names are ours: a bundled file may import the same function, and what is asked of
+ * the second one is nothing to bundle.
  */
 const BANNER = [
   "import { createRequire as headgateCreateRequire } from 'node:module';",
@@ -60,6 +56,21 @@ function moved(path: string, [file, from, to]: (typeof MOVED)[number]): string {
   const text = readFileSync(path, 'utf8');
   if (!text.includes(from)) throw new Error(`${file} does not name ${from} any more`);
   return text.replaceAll(from, to);
+}
+
+/** Looks for a package of npm around it, and takes that there is none. */
+const AT_HOME_ANYWHERE = ['src/os/native-parts.ts'];
+
+/** Throws if a source finds a file from where it stands, and nobody said where that is now. */
+function checkPlaces(root: string, inputs: readonly string[]): void {
+  const own = inputs.filter((path) => !path.includes('node_modules/'));
+  const known = new Set([...AT_HOME_ANYWHERE, ...MOVED.map(([file]) => file)]);
+  for (const path of own.filter((one) => !known.has(one))) {
+    const text = readFileSync(join(root, path), 'utf8');
+    if (/\bimport\.meta\.(url|dirname|filename)\b/.test(text)) {
+      throw new Error(`${path} finds a file from where it stands: give it a line in MOVED`);
+    }
+  }
 }
 
 function ownParts(root: string): Plugin {
@@ -97,10 +108,9 @@ function runnable(text: string): string {
  * without Kafka does not read Kafka. Names of functions stay: a stack is to be of use.
  */
 export async function bundle(root: string): Promise<Bundle> {
-  const names = programsOf(root);
   const { outputFiles, metafile, warnings } = await build({
     absWorkingDir: root,
-    entryPoints: names.map((name) => ({ in: PROGRAMS[name] ?? '', out: name })),
+    entryPoints: Object.entries(PROGRAMS).map(([out, source]) => ({ in: source, out })),
     outdir: 'bundle',
     ...{ bundle: true, splitting: true, write: false, metafile: true },
     ...{ platform: 'node', format: 'esm', target: 'node20' },
@@ -116,6 +126,7 @@ export async function bundle(root: string): Promise<Bundle> {
   for (const { text, location } of warnings) {
     process.stderr.write(`bundle: ${location?.file ?? ''}: ${text}\n`);
   }
+  checkPlaces(root, Object.keys(metafile.inputs));
   const folder = `${join(root, 'bundle')}/`;
   const files = outputFiles.map(
     ({ path, text }) => [path.replace(folder, ''), runnable(text)] as const,

@@ -1,11 +1,22 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type Architecture, elfFault, NATIVE_PACKAGES, nativeFiles } from './architectures.ts';
+import { HELP as SERIAL_HELP } from '../../firmware-bridge/serial/options.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { HELP as SINK_HELP } from '../cloud/options.ts';
+import {
+  type Architecture,
+  elfFault,
+  FACTS,
+  NATIVE_PACKAGES,
+  nativeFiles,
+} from './architectures.ts';
 import type { Bundle } from './bundle.ts';
+import { bashCompletion, fishCompletion, zshCompletion } from './completion.ts';
 import { changelogText, type Release } from './control.ts';
 import { copyrightText } from './copyright.ts';
 import { packagedConfig } from './default-config.ts';
+import { type Edition, headgatePage, helpPage, settingsPage } from './manual.ts';
 
 /** One file of the package. */
 export type Entry =
@@ -33,9 +44,8 @@ function namesIn(root: string, folder: string): string[] {
 function nativeEntries(root: string, architecture: Architecture, { packages }: Bundle): Entry[] {
   const used = NATIVE_PACKAGES.filter((name) => packages.includes(`node_modules/${name}`));
   return used.flatMap((name) => {
-    const folder = join(root, 'node_modules', name, 'prebuilds');
-    const files = readdirSync(folder).flatMap((one) => readdirSync(join(folder, one)));
-    return nativeFiles(name, architecture, files).map(({ from, to }) => {
+    const folder = join(root, 'node_modules', name, 'prebuilds', FACTS[architecture].folder);
+    return nativeFiles(name, architecture, readdirSync(folder)).map(({ from, to }) => {
       const content = readFileSync(join(root, 'node_modules', from));
       const fault = elfFault(content, architecture);
       if (fault !== undefined) throw new Error(`${from}: ${fault}`);
@@ -63,15 +73,10 @@ function codeEntries(root: string, { files }: Bundle, { version }: Release): Ent
   ];
 }
 
-function systemEntries(root: string, bundle: Bundle): Entry[] {
-  const hasSerial = bundle.files.has('headgate-serial.js');
-  const units = namesIn(root, 'systemd').filter(
-    (name) =>
-      /\.(service|target)$/.test(name) && (hasSerial || !name.startsWith('headgate-serial')),
-  );
-  const dropIns = existsSync(join(root, 'systemd/headgate.service.d'))
-    ? namesIn(root, 'systemd/headgate.service.d').map((name) => `headgate.service.d/${name}`)
-    : [];
+function systemEntries(root: string): Entry[] {
+  const units = namesIn(root, 'systemd').filter((name) => /\.(service|target)$/.test(name));
+  const folder = 'headgate.service.d';
+  const dropIns = namesIn(root, `systemd/${folder}`).map((name) => `${folder}/${name}`);
   const files: Array<readonly [string, string]> = [
     ...[...units, ...dropIns].map((name) => [`systemd/system/${name}`, name] as const),
     ['sysusers.d/headgate.conf', 'headgate.sysusers'],
@@ -83,6 +88,32 @@ function systemEntries(root: string, bundle: Bundle): Entry[] {
     content: text(root, `systemd/${from}`),
   }));
 }
+
+/** Program → what its --help prints, of which its page is made. */
+const HELPS: Readonly<Record<string, string>> = {
+  'headgate-serial': SERIAL_HELP,
+  'headgate-sink': SINK_HELP,
+};
+
+function manualEntries({ version, epoch }: Release): Entry[] {
+  const date = new Date(epoch * 1000).toISOString().slice(0, 10);
+  const edition: Edition = { version, date };
+  const made = [
+    ['man1/headgate.1', headgatePage(COMMANDS, edition)],
+    ['man5/headgate.yaml.5', settingsPage(edition)],
+    ...Object.entries(HELPS).map(([name, help]) => [`man1/${name}.1`, helpPage(help, edition)]),
+  ];
+  return made.map(([path = '', content = '']) => ({
+    path: `usr/share/man/${path}.gz`,
+    content: gz(content),
+  }));
+}
+
+const COMPLETIONS: Entry[] = [
+  { path: 'bash-completion/completions/headgate', content: bashCompletion(COMMANDS) },
+  { path: 'zsh/vendor-completions/_headgate', content: zshCompletion(COMMANDS) },
+  { path: 'fish/vendor_completions.d/headgate.fish', content: fishCompletion(COMMANDS) },
+].map(({ path, content }) => ({ path: `usr/share/${path}`, content }));
 
 function docEntries(root: string, { packages }: Bundle, release: Release): Entry[] {
   const pages = namesIn(root, 'docs').filter((name) => name.endsWith('.md'));
@@ -115,8 +146,10 @@ export function treeOf({ root, architecture, release, bundle }: TreeOptions): En
   return [
     ...codeEntries(root, bundle, release),
     ...nativeEntries(root, architecture, bundle),
-    ...systemEntries(root, bundle),
+    ...systemEntries(root),
     ...docEntries(root, bundle, release),
+    ...manualEntries(release),
+    ...COMPLETIONS,
     { path: 'etc/headgate/headgate.yaml', content: packagedConfig() },
   ].sort((a, b) => (a.path < b.path ? -1 : 1));
 }

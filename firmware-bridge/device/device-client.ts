@@ -22,7 +22,10 @@ export interface DeviceOptions {
   onConnected?(): void;
 }
 
-/** Of a message: durable, or refused in words that leave no hope (MQTT 5 alone has them). */
+/**
+ * Of a message: durable, or refused in words that leave no hope, which MQTT 5 alone has: of this
+ * message, or of all as large as it is.
+ */
 export type Fate = 'stored' | 'refused';
 
 interface Outgoing {
@@ -33,8 +36,14 @@ interface Outgoing {
 }
 
 const WINDOW = 256;
+/** Of a PUBLISH with QoS 1 and no properties, besides its topic and its payload. */
+const HEAD_BYTES = 10;
 /** Topic name invalid, packet too large, payload format invalid: true of the next try as well. */
 const FINAL_REASONS = new Set<unknown>([0x90, 0x95, 0x99]);
+
+function packetBytes({ topic, payload }: Outgoing): number {
+  return HEAD_BYTES + Buffer.byteLength(topic) + payload.length;
+}
 
 export class DeviceClient {
   readonly #client: MqttClient;
@@ -44,6 +53,7 @@ export class DeviceClient {
   #waiting: Outgoing[] = [];
   #next = 0;
   #window = 0;
+  #maxPacketBytes = Number.POSITIVE_INFINITY;
   #closed = false;
   #resent = 0;
 
@@ -65,6 +75,7 @@ export class DeviceClient {
     const window = options.window ?? WINDOW;
     this.#client.on('connect', ({ properties }) => {
       this.#window = Math.min(window, properties?.receiveMaximum ?? window);
+      this.#maxPacketBytes = properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
       options.onConnected?.();
       this.#send();
     });
@@ -88,8 +99,12 @@ export class DeviceClient {
   /**
    * Resolves when the gateway has acknowledged the message, over as many connections as it takes.
    */
-  async publish(topic: string, payload: string): Promise<void> {
-    await this.deliver(topic, Buffer.from(payload));
+  publish(topic: string, payload: string): Promise<void> {
+    return new Promise((resolve) => {
+      void this.deliver(topic, Buffer.from(payload)).then((fate) => {
+        if (fate === 'stored') resolve();
+      });
+    });
   }
 
   /** As `publish`, and says whether the gateway will never take it. */
@@ -112,6 +127,11 @@ export class DeviceClient {
       const message = this.#waiting[this.#next];
       if (message === undefined) break;
       this.#next += 1;
+      // The library would send nothing, and never say so.
+      if (packetBytes(message) > this.#maxPacketBytes) {
+        message.done('refused');
+        continue;
+      }
       if (message.sent) this.#resent += 1;
       message.sent = true;
       this.#inFlight.add(message);

@@ -205,7 +205,8 @@ uint16_t hg_waiting(const hg *self);
 uint64_t hg_wall_ms(const hg *self, uint32_t now_ms);
 
 /* The parts, for tests and for protocols of your own. */
-uint16_t hg_crc16(uint16_t crc, const uint8_t *bytes, size_t count); /* start with 0xFFFF */
+/* CRC-16/GENIBUS. Start with 0xFFFF; what goes over the line is the last of it inverted. */
+uint16_t hg_crc16(uint16_t crc, const uint8_t *bytes, size_t count);
 /* `to` has room for count + count / 254 + 1 bytes. Returns how many; no 0 ends them. */
 size_t hg_cobs_encode(const uint8_t *bytes, size_t count, uint8_t *to);
 
@@ -313,7 +314,7 @@ static char *hg_put_text(char *to, const char *text) {
   return to;
 }
 
-uint16_t hg_crc16(uint16_t crc, const uint8_t *bytes, size_t count) { /* CRC-16/IBM-3740 */
+uint16_t hg_crc16(uint16_t crc, const uint8_t *bytes, size_t count) {
   while (count-- > 0) {
     uint8_t bit;
     crc = (uint16_t)(crc ^ (uint16_t)((uint16_t)*bytes++ << 8));
@@ -798,8 +799,8 @@ static void hg_send(hg *self, hg_piece *pieces, uint8_t count) {
   for (piece = 0; piece + 1 < count; piece++) {
     crc = hg_crc16(crc, pieces[piece].bytes, pieces[piece].count);
   }
-  sum[0] = (uint8_t)(crc >> 8);
-  sum[1] = (uint8_t)crc;
+  sum[0] = (uint8_t)~(crc >> 8);
+  sum[1] = (uint8_t)~crc;
   pieces[piece].bytes = sum;
   pieces[piece].count = sizeof sum;
   hg_emit(&out, 0); /* ends what noise may have begun */
@@ -875,12 +876,14 @@ static void hg_welcomed(hg *self, const uint8_t *frame, uint32_t now_ms) {
   hg_hurry(self, 1, now_ms + hg_jittered(self, hg_retry_min(self)));
 }
 
+#define HG_WHOLE 0x1d0f
+
 static void hg_take_frame(hg *self, uint32_t now_ms) {
   const uint8_t *frame = self->received;
   uint8_t count = self->received_bytes;
-  /* With its checksum behind it the checksum of a frame is 0. More bytes than are known are for
+  /* Over a frame with its checksum the sum is always the same. More bytes than are known are for
      a later version of the protocol to use. */
-  if (count < 3 || hg_crc16(0xffff, frame, count) != 0) {
+  if (count < 3 || hg_crc16(0xffff, frame, count) != HG_WHOLE) {
     self->counts.bad_frames++;
   } else if (frame[0] == HG_ACK && count >= 11) {
     hg_ack(self, hg_get_u32(frame + 1), hg_get_u32(frame + 5), now_ms);

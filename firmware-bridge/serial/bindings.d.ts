@@ -3,5 +3,6 @@
  * What is used of it is in `node-port.ts`.
  */
 declare module '@serialport/bindings-cpp' {
-  export function autoDetect(): unknown;
+  const bindings: { autoDetect(): unknown };
+  export default bindings;
 }

@@ -1,4 +1,4 @@
-import { CRC_START, crc16, crcOfOneMore } from './crc16.ts';
+import { CRC_START, CRC_WHOLE, crc16, crcOfOneMore } from './crc16.ts';
 
 /**
  * Consistent Overhead Byte Stuffing: bytes without 0x00, so that 0x00 ends a frame. Each block is a
@@ -96,7 +96,7 @@ export class CobsFramer {
   }
 
   #event(): CobsEvent {
-    const isWhole = this.#left === 0 && this.#plainBytes > CRC_BYTES && this.#crc === 0;
+    const isWhole = this.#left === 0 && this.#plainBytes > CRC_BYTES && this.#crc === CRC_WHOLE;
     if (!isWhole) return { kind: 'noise', bytes: this.#rawBytes };
     const bodyBytes = this.#plainBytes - CRC_BYTES;
     if (bodyBytes > this.#maxBodyBytes) return { kind: 'tooLong', head: this.#plain.slice() };

@@ -24,8 +24,9 @@ const AGAIN = new Set(['EAGAIN', 'EWOULDBLOCK', 'EINTR']);
 /** Throws SERIAL_CLIENT_MISSING: the package is optional, and so is what is built of it. */
 export async function loadBindings(): Promise<Bindings> {
   try {
-    const { autoDetect } = await import('@serialport/bindings-cpp');
-    return autoDetect() as Bindings;
+    // Whole, not by name: so it is found in a bundle too.
+    const { default: bindings } = await import('@serialport/bindings-cpp');
+    return bindings.autoDetect() as Bindings;
   } catch (error) {
     throw new HeadgateError('SERIAL_CLIENT_MISSING', messageOf(error), { cause: error });
   }

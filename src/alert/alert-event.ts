@@ -53,6 +53,8 @@ export interface AlertEvent extends AlertSeries {
   readonly count: number;
   /** Of a flood: the first of the metrics or devices. */
   readonly names?: readonly string[];
+  /** Of an end: it is not over, but graver, and begins anew as that. */
+  readonly isSuperseded?: true;
 }
 
 /** Of what was stored: this version can go on from it. Throws, or is false, for what it can't. */
@@ -155,4 +157,13 @@ export function endOf(log: string, begun: AlertEvent, verdict: Verdict): AlertEv
     atRunMs,
     suppressed: 0,
   };
+}
+
+/**
+ * The end of an alert that has turned out to be graver. Named after its beginning: the reading may
+ * be the cause of the graver one's own end too.
+ */
+export function supersededBy(begun: AlertEvent, verdict: Verdict): AlertEvent {
+  const end = endOf('', begun, verdict);
+  return { ...end, id: begun.id.replace(/^begin:/, 'end:'), isSuperseded: true };
 }

@@ -48,6 +48,11 @@ class Numbers {
     return this.high === undefined ? `${this.low} at least` : `${this.low} to ${this.high}`;
   }
 
+  get isOutside(): boolean {
+    const { value, expectedLow, expectedHigh } = this.#event;
+    return value < expectedLow || value > expectedHigh;
+  }
+
   /** How far the value is from the middle of its band. */
   get jump(): string {
     const { value, expectedLow, expectedHigh } = this.#event;
@@ -66,7 +71,7 @@ function whatIs(event: AlertEvent, numbers: Numbers, forText: string): string {
   const { value: now } = numbers;
   switch (fault) {
     case 'spike':
-      return `jumped by ${numbers.jump} to ${now}${forText}`;
+      return `jumped to ${now}${forText}`;
     case 'shift':
       return `is at another level, ${now}${forText}`;
     case 'drift':
@@ -125,7 +130,13 @@ export function reasonOf(event: AlertEvent): string {
     return `${device} has been silent for ${lasted(lastedMs)}, expected within ${usual}${by}`;
   }
   const numbers = new Numbers(event);
+  if (event.isSuperseded) {
+    return `${metric} of ${device} is graver than it seemed: what follows tells of it`;
+  }
   if (kind === 'end') {
+    if (limit === undefined && numbers.isOutside) {
+      return `${metric} of ${device} stays at ${numbers.value}, which is ordinary from now on`;
+    }
     const again = limit === undefined ? 'ordinary' : 'within its limit';
     const after = lastedMs < 1000 ? '' : `, after ${lasted(lastedMs)}`;
     return `${metric} of ${device} is ${again} again at ${numbers.value}${after}`;

@@ -9,6 +9,7 @@ import {
   type Since,
   type Source,
   seriesOfKey,
+  supersededBy,
 } from './alert-event.ts';
 import {
   type ActiveState,
@@ -105,9 +106,10 @@ export class AlertStates {
       this.#set(key, next.state);
       return [...this.#ended(state, verdict), ...this.#settled(verdict)];
     }
+    const ended = next.change === 'worsen' ? this.#worsened(state, verdict) : [];
     const settled = this.#settled(verdict);
     const begun = beginOf(series, verdict, { ...next, log: this.#options.log, severity });
-    return [...settled, ...this.#begin([begun], {})];
+    return [...ended, ...settled, ...this.#begin([begun], {})];
   }
 
   #severityOf({ limit, fault = 'unusual' }: Verdict): Severity {
@@ -134,6 +136,13 @@ export class AlertStates {
     if (state.flood === undefined) return [endOf(this.#options.log, state.begun, verdict)];
     const end = this.#floods.leave(state.flood, verdict);
     return end === undefined ? [] : [end];
+  }
+
+  /** The end of what another alert of its series takes the place of. */
+  #worsened(state: SeriesState | undefined, verdict: Verdict): AlertEvent[] {
+    if (!isActive(state)) return [];
+    if (state.flood === undefined) return [supersededBy(state.begun, verdict)];
+    return this.#ended(state, verdict);
   }
 
   /**

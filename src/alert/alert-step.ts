@@ -1,4 +1,4 @@
-import { ANOMALOUS_SCORE, type Severity, type Verdict } from '../base/verdict.ts';
+import { ANOMALOUS_SCORE, SEVERITIES, type Severity, type Verdict } from '../base/verdict.ts';
 import type { AlertEvent, Since } from './alert-event.ts';
 
 /** When alerts begin and end. Times are ms of the run clock. */
@@ -38,6 +38,8 @@ export type ActiveState = {
 export type Step =
   | { readonly change: 'none'; readonly state: SeriesState | undefined }
   | ({ readonly change: 'begin'; readonly suppressed: number } & Since)
+  /** It has turned out to be graver: it ends, and another one begins in its place. */
+  | ({ readonly change: 'worsen'; readonly suppressed: 0 } & Since)
   | { readonly change: 'end'; readonly state: SeriesState };
 
 /**
@@ -61,7 +63,7 @@ export function step(
   rules: AlertRules,
   severity: Severity,
 ): Step {
-  if (isActive(state)) return stepOfActive(state, verdict, rules);
+  if (isActive(state)) return stepOfActive(state, verdict, rules, severity);
   if (state?.kind === 'pending') {
     if (verdict.score < rules.clearScore) return idle(state.suppressed, verdict);
     return isAnomalous(verdict) ? beginOrWait(state, verdict, rules, severity) : none(state);
@@ -95,8 +97,33 @@ function beginOrWait(
   return { change: 'begin', suppressed, sinceMs, sinceRunMs };
 }
 
-function stepOfActive(state: ActiveState, verdict: Verdict, rules: AlertRules): Step {
+function isGraver(severity: Severity, { severity: before }: AlertEvent): boolean {
+  return SEVERITIES.indexOf(severity) > SEVERITIES.indexOf(before);
+}
+
+/**
+ * By a reading of its own: a message may hold many values, and what begins and worsens in one
+ * record would have one name twice.
+ */
+function canWorsen({ begun }: ActiveState, { cause, atRunMs }: Verdict, leastMs: number): boolean {
+  const { partition, offset } = begun.cause;
+  const isOther = cause.partition !== partition || cause.offset !== offset;
+  return isOther && atRunMs - begun.sinceRunMs >= leastMs;
+}
+
+function stepOfActive(
+  state: ActiveState,
+  verdict: Verdict,
+  rules: AlertRules,
+  severity: Severity,
+): Step {
   const { begun, flood } = state;
+  if (isAnomalous(verdict) && isGraver(severity, begun)) {
+    const { sinceMs, sinceRunMs } = begun;
+    if (canWorsen(state, verdict, rules.minDurationMs[severity])) {
+      return { change: 'worsen', suppressed: 0, sinceMs, sinceRunMs };
+    }
+  }
   const same = { begun, ...(flood === undefined ? {} : { flood }) };
   if (verdict.score >= rules.clearScore) {
     return none(state.kind === 'active' ? state : { kind: 'active', ...same });

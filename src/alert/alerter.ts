@@ -130,7 +130,9 @@ export class Alerter {
       if (this.#shownOn(topic).length === 0) await this.#clear(topic);
     }
     this.#ended = [];
-    for (const alert of this.#active.values()) await this.#publish(alert, true);
+    const bySeverity = [...this.#active.values()].sort((a, b) => graveness(a) - graveness(b));
+    // The gravest of a topic last, and so retained.
+    for (const alert of bySeverity) await this.#publish(alert, true);
   }
 
   /**
@@ -211,18 +213,25 @@ export class Alerter {
     const isNew = await this.#options.append(alert);
     // Published already, or by `start`.
     if (!isNew) return;
-    // What has ended by now is told, but not retained: nothing would clear it.
-    await this.#publish(alert, this.isActive(alert.alert));
-    if (alert.kind === 'end') await this.#showLast(alertTopic(alert));
+    const topic = alertTopic(alert);
+    // What has ended by now is told, but not retained: nothing would clear it. Nor is what stands
+    // beside something graver: whoever comes later hears of that.
+    await this.#publish(alert, this.#gravestOn(topic)?.alert === alert.alert);
+    if (alert.kind === 'end') await this.#showGravest(topic);
   }
 
   /** An alert has ended: what lasts on its topic takes its place there. */
-  async #showLast(topic: string): Promise<void> {
-    const lasting = this.#shownOn(topic);
-    if (lasting.length === 0) return this.#clear(topic);
-    // One that is not on flash yet is published once it is.
-    const last = lasting.findLast((begun) => this.#options.isStored(begun));
-    if (last !== undefined) await this.#publish(last, true);
+  async #showGravest(topic: string): Promise<void> {
+    if (this.#shownOn(topic).length === 0) return this.#clear(topic);
+    const gravest = this.#gravestOn(topic);
+    if (gravest !== undefined) await this.#publish(gravest, true);
+  }
+
+  /** Of those that last, the last one among equals; what is not on flash yet waits until it is. */
+  #gravestOn(topic: string): AlertMessage | undefined {
+    const stored = this.#shownOn(topic).filter((begun) => this.#options.isStored(begun));
+    const most = Math.max(...stored.map(graveness));
+    return stored.findLast((begun) => graveness(begun) === most);
   }
 
   /** By the name of the event with which it began. */
@@ -265,7 +274,8 @@ export class Alerter {
     this.#drive();
     if (!isNew) return 'already';
     await this.#publish(ack, false);
-    if (this.isActive(alert)) await this.#publish(begun, true);
+    const topic = alertTopic(begun);
+    if (this.#gravestOn(topic)?.alert === alert) await this.#publish(begun, true);
     return 'acknowledged';
   }
 
@@ -308,10 +318,13 @@ export class Alerter {
 
   /** Shows the gravest of what is to be seen. `begun`: the alert that has begun just now. */
   #drive(begun?: AlertMessage): void {
-    const lasting = [...this.#active.values()].filter((one) => this.#isOnLine(one));
-    const shown = [...lasting, ...this.latched().map((one) => one.begun)];
-    const grave = Math.max(...shown.map(({ severity }) => SEVERITIES.indexOf(severity)));
-    this.#options.signal.show(SEVERITIES[grave], begun !== undefined && this.#isOnLine(begun));
+    let gravest = -1;
+    const see = ({ severity }: AlertMessage) => {
+      gravest = Math.max(gravest, SEVERITIES.indexOf(severity));
+    };
+    for (const one of this.#active.values()) if (this.#isOnLine(one)) see(one);
+    for (const one of this.#latched.values()) see(one.begun);
+    this.#options.signal.show(SEVERITIES[gravest], begun !== undefined && this.#isOnLine(begun));
   }
 
   #isOnLine(begun: AlertMessage): boolean {
@@ -341,4 +354,8 @@ export class Alerter {
       this.#options.logger.error({ topic, error: messageOf(error) }, 'an alert was not published');
     }
   }
+}
+
+function graveness({ severity }: AlertMessage): number {
+  return SEVERITIES.indexOf(severity);
 }

@@ -39,12 +39,17 @@ const OPTION_HELP: Readonly<Record<string, string>> = {
   until: 'only what came before this time',
 };
 
-export function commandHelp({ usage, summary, options, optionHelp }: Command): string {
-  const lines = Object.entries(options).map(([name, { short }]) => {
-    const typed = short === undefined ? `--${name}` : `-${short}, --${name}`;
-    return `  ${typed.padEnd(16)} ${optionHelp?.[name] ?? OPTION_HELP[name] ?? ''}`;
-  });
-  return [`usage: ${usage}`, '', summary, '', ...lines].join('\n');
+/** Each option of a command as it is typed, and what it means here. */
+export function optionRows({ options, optionHelp }: Command): Array<[typed: string, help: string]> {
+  return Object.entries(options).map(([name, { short }]) => [
+    short === undefined ? `--${name}` : `-${short}, --${name}`,
+    optionHelp?.[name] ?? OPTION_HELP[name] ?? '',
+  ]);
+}
+
+export function commandHelp(command: Command): string {
+  const lines = optionRows(command).map(([typed, help]) => `  ${typed.padEnd(16)} ${help}`);
+  return [`usage: ${command.usage}`, '', command.summary, '', ...lines].join('\n');
 }
 
 /** The commands, each with its usage, and where more is said. */
@@ -66,15 +71,20 @@ export function groupHelp(commands: readonly Command[], first: string): string |
   return group.length === 0 ? undefined : list(group, `${first} COMMAND`).join('\n');
 }
 
+/** What the exit codes mean. */
+export const EXIT_CODES = [
+  'Exit codes: 0 well; 1 what was asked for is not so (a damaged log, a daemon that takes no',
+  'data, books that do not balance, a faulty configuration) or went wrong; 2 a wrong command',
+  'line, or nothing there to ask (no daemon, no log, no such stream or consumer).',
+];
+
 export function generalHelp(commands: readonly Command[]): string {
   return [
     'Headgate: an edge broker. A PUBACK means the reading is on flash, once, in order.',
     '',
     ...list(commands, 'COMMAND'),
     '',
-    'Exit codes: 0 well; 1 what was asked for is not so (a damaged log, a daemon that takes no',
-    'data, books that do not balance, a faulty configuration) or went wrong; 2 a wrong command',
-    'line, or nothing there to ask (no daemon, no log, no such stream or consumer).',
+    ...EXIT_CODES,
   ].join('\n');
 }
 

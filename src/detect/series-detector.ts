@@ -2,6 +2,7 @@ import { ANOMALOUS_SCORE, type Fault } from '../base/verdict.ts';
 import { type Arrival, ageDays, arrive, learned, learnInterval } from './arrival.ts';
 import { judged } from './counter.ts';
 import { type Gauge, gaugeFaults } from './faults.ts';
+import { type AfterJump, followJump, noteJump, SHIFT_AFTER } from './jump.ts';
 import { residual } from './profile.ts';
 import { isTooYoung, type Rarity, rarityScore, rate } from './rarity.ts';
 import { ordinaryUpTo } from './rarity-tail.ts';
@@ -38,7 +39,7 @@ export interface Judgement {
    * goes on, or comes back within a while no worse, is 0. This is what is scored.
    */
   onset: number;
-  /** 0 to 1: how unusual the reading is by itself. */
+  /** 0 to 1: how unusual the reading is by itself, or that it may be a jump that stays. */
   level: number;
   /** Something has begun and goes on. */
   isAnomalous: boolean;
@@ -63,9 +64,8 @@ const CALM = 2;
 const WORSE = 2;
 /** Below this an event is over. */
 const CLEAR = 0.25;
-/** After so many readings what jumped and stays is a shift. */
-const SHIFT_AFTER = 5;
 const RECENT = 10;
+const JUST_BELOW = 0.999 * ANOMALOUS_SCORE;
 const MOST_ONE_IN = 1e9;
 
 const FAULT_CODES = ['spike', 'shift', 'drift', 'noise', 'stuck', 'range'] as const;
@@ -158,6 +158,12 @@ function eventFault(state: SeriesState, now: Fault): Fault {
   return begun === 'spike' && isLong ? 'shift' : begun;
 }
 
+/** An alert lasts for as long as it is open whether what has jumped comes back. */
+function shownLevel(level: number, isAnomalous: boolean, afterJump: AfterJump): number {
+  if (isAnomalous) return Math.max(level, ANOMALOUS_SCORE);
+  return afterJump === 'open' ? JUST_BELOW : Math.min(level, JUST_BELOW);
+}
+
 function hasJumped(state: SeriesState): boolean {
   return at(state, COUNT) - at(state, JUMPED_AT) <= RECENT;
 }
@@ -221,16 +227,20 @@ export class SeriesDetector {
     const onset = Math.max(rarityOnset(state, score), faultOnset(state, fault));
     const level = Math.max(score, fault);
     const kind = fault >= ANOMALOUS_SCORE || fault >= score ? shapeOf(state) : aspectOf(state);
-    const isAnomalous = follow(state, onset, level, kind);
+    const afterJump = followJump(state, arrival.value);
+    const isAnomalous = follow(state, onset, level, kind) || afterJump === 'stays';
+    if (onset >= ANOMALOUS_SCORE && kind === 'spike' && afterJump === undefined) {
+      noteJump(state, at(state, LAST), arrival.value);
+    }
     state[LAST] = arrival.value;
     state[COUNT] = at(state, COUNT) + 1;
-    const shown = isAnomalous ? level : Math.min(level, 0.999 * ANOMALOUS_SCORE);
+    const shown = shownLevel(level, isAnomalous, afterJump);
     // No spread: this is made for each reading.
     return {
       onset,
       level: Math.max(shown, onset),
       isAnomalous,
-      fault: eventFault(state, kind),
+      fault: afterJump === 'stays' ? 'shift' : eventFault(state, kind),
       lastedS: kind === 'stuck' ? at(state, EQUAL_RUN) * at(state, INTERVAL) : 0,
       oneIn: oneInOf(state, score),
       low: finite(grown.from + grown.unit * band.low),

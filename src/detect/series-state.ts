@@ -1,5 +1,5 @@
 /**
- * All that a series' detector remembers, as one row of doubles: 2,040 bytes, which is its stored
+ * All that a series' detector remembers, as one row of doubles: 2,064 bytes, which is its stored
  * form too. Each part below keeps its numbers in places of its own; nothing else is kept anywhere,
  * so what is restored goes on to the bit.
  */
@@ -64,7 +64,7 @@ export const EVENT_SINCE = 32;
 export const RISES = 33;
 /** Which layout these places are of: states of another one are learnt afresh. */
 export const LAYOUT = 34;
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 export const IS_COUNTER = 35;
 export const COUNTER_LAST = 36;
 export const COUNTER_TIME = 37;
@@ -75,7 +75,12 @@ export const GRID = 38;
 /** faults.ts: share of readings that were far beyond any range. */
 export const GROSS_SHARE = 39;
 
-const SCALARS = 40;
+// jump.ts: the jump that may come back, from which value to which, and its COUNT; 0: none
+export const JUMP_FROM = 40;
+export const JUMP_TO = 41;
+export const JUMP_SINCE = 42;
+
+const SCALARS = 43;
 
 export const HOURS = 24;
 /** By hour of the day. */

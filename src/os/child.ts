@@ -13,9 +13,14 @@ export interface Child {
 /** What a child says is kept for when something goes wrong, up to this. */
 const MAX_OUTPUT_CHARACTERS = 1_000_000;
 
-/** Starts `node args…`. */
-export function spawnNode(args: readonly string[], env: NodeJS.ProcessEnv): Child {
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+/** Starts `node args…`, by a program that takes that as its last arguments if one is given. */
+export function spawnNode(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  by: readonly string[] = [],
+): Child {
+  const [program = process.execPath, ...words] = [...by, process.execPath, ...args];
+  const child = spawn(program, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8');

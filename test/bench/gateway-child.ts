@@ -16,11 +16,15 @@ export interface GatewayChild {
   status(): Promise<Status>;
 }
 
-/** Resolves when it listens, on any free port. */
-export async function startGateway(folder: string, env: NodeJS.ProcessEnv): Promise<GatewayChild> {
+/** Resolves when it listens, on any free port. `by`: as of `spawnNode`; it keeps the pid. */
+export async function startGateway(
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  by: readonly string[] = [],
+): Promise<GatewayChild> {
   const data = dataFolder(folder, {});
   const args = [MAIN, 'run', '--data', folder, '--port', '0'];
-  const child = spawnNode(args, { ...process.env, ...env });
+  const child = spawnNode(args, { ...process.env, ...env }, by);
   let hasEnded = false;
   void child.ended.then(() => {
     hasEnded = true;

@@ -37,9 +37,13 @@ async function start(more: Readonly<Record<string, string>> = {}): Promise<Plant
   return { gateway: await GatewayProcess.start({ port, env }), socket, port };
 }
 
+const DEVICES = 10;
+/** Of all devices: each has up to 8 readings on their way, some of them twice. */
+const MAX_IN_FLIGHT = 8 * DEVICES;
+
 function sensors(port: number): PacedSensors {
   const random = seededRandom(SEED);
-  return new PacedSensors({ port, devices: 10, everyMs: 20, repeatShare: 0.1, random });
+  return new PacedSensors({ port, devices: DEVICES, everyMs: 20, repeatShare: 0.1, random });
 }
 
 /** How often the watchdog is fed while this long passes. */
@@ -164,7 +168,10 @@ describe('SIGTERM under load', () => {
     const text = await level.state.get(checkpointKey(DETECT, 'readings'));
     await level.close();
     const offsets = (JSON.parse(String(text)) as { offsets: number[] }).offsets;
-    expect(offsets.reduce((sum, one) => sum + one, 0)).toBe(records.length);
+    // Detection stops before what is on its way is committed, and takes that up at the next start.
+    const behind = records.length - offsets.reduce((sum, one) => sum + one, 0);
+    expect(behind).toBeGreaterThanOrEqual(0);
+    expect(behind).toBeLessThanOrEqual(MAX_IN_FLIGHT);
     // The sensors, which wait for their acknowledgements, get them from the next one.
     const next = await GatewayProcess.start({ folder: gateway.data.root, port });
     await load.stop();

@@ -62,7 +62,7 @@ int main(void) {
   while (fgets(line, sizeof line, stdin) != NULL) {
     unsigned long boot, seq;
     if (sscanf(line, "crc %4095s", a) == 1) {
-      printf("%u\n", (unsigned)hg_crc16(0xffff, bytes, from_hex(a, bytes)));
+      printf("%u\n", 0xffffU ^ hg_crc16(0xffff, bytes, from_hex(a, bytes)));
     } else if (sscanf(line, "cobs %4095s", a) == 1) {
       print_hex(encoded, hg_cobs_encode(bytes, from_hex(a, bytes), encoded));
     } else if (sscanf(line, "hello %lu %4095s", &boot, a) == 2) {

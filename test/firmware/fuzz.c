@@ -34,7 +34,7 @@ static size_t make_frame(uint8_t *to, uint32_t boot) {
     hg_put_u32(body + 1, boot);
     hg_put_u32(body + 5, chance(16));
   }
-  uint16_t crc = hg_crc16(0xffff, body, count);
+  uint16_t crc = (uint16_t)~hg_crc16(0xffff, body, count);
   if (chance(4) == 0) crc = (uint16_t)(crc ^ (1u << chance(16)));
   body[count] = (uint8_t)(crc >> 8);
   body[count + 1] = (uint8_t)crc;

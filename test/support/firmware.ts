@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { seededRandom } from '../../src/base/clock.ts';
 
 /** Programs of test/firmware, which have the header that firmware copies, and a line to them. */
@@ -59,6 +59,12 @@ export function badLine(weather: LineWeather, seed: number): (bytes: Buffer) => 
   };
 }
 
+/** The device's end of a serial port. */
+export interface Port {
+  readonly toHost: Writable;
+  readonly fromHost: Readable;
+}
+
 export interface DeviceCounts {
   readonly boot: number;
   readonly put: number;
@@ -74,6 +80,15 @@ export interface DeviceCounts {
 }
 
 const running = new Set<ChildProcessWithoutNullStreams>();
+
+/** A pseudo terminal whose other end is `path`, for as long as the test runs. */
+export function openPort(path: string): Port {
+  const child = spawn('socat', [`pty,raw,echo=0,link=${path}`, 'stdio']);
+  running.add(child);
+  child.once('close', () => running.delete(child));
+  child.stdin.on('error', () => child.stdin.destroy());
+  return { toHost: child.stdin, fromHost: child.stdout };
+}
 
 /** For `afterAll`: nothing of ours runs on. */
 export function endFirmware(): void {
@@ -105,13 +120,15 @@ export class Firmware {
   }
 
   /** Joins its line to a port, through what the line does in each direction. */
-  join(port: Duplex, up: (bytes: Buffer) => Buffer, down: (bytes: Buffer) => Buffer): void {
-    this.#child.stdout.on('data', (bytes: Buffer) => port.write(up(bytes)));
+  join(port: Port, weather: LineWeather, seed: number): void {
+    const up = badLine(weather, seed);
+    const down = badLine(weather, seed + 1);
+    this.#child.stdout.on('data', (bytes: Buffer) => port.toHost.write(up(bytes)));
     const toDevice = (bytes: Buffer) => {
       if (this.#child.stdin.writable) this.#child.stdin.write(down(bytes));
     };
-    port.on('data', toDevice);
-    void this.#ended.then(() => port.off('data', toDevice));
+    port.fromHost.on('data', toDevice);
+    void this.#ended.then(() => port.fromHost.off('data', toDevice));
   }
 
   get stdout() {

@@ -103,8 +103,9 @@ export interface Answer {
 export function startHeadgate(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  main = MAIN,
 ): Running {
-  return new Running(process.execPath, [MAIN, ...args], env);
+  return new Running(process.execPath, [main, ...args], env);
 }
 
 /** Waits for the end of a program; ends it, and fails, if it takes too long. */
@@ -120,8 +121,9 @@ export async function answerOf(running: Running): Promise<Answer> {
 export function headgate(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  main = MAIN,
 ): Promise<Answer> {
-  return answerOf(startHeadgate(args, env));
+  return answerOf(startHeadgate(args, env, main));
 }
 
 export interface GatewayProcessOptions {
@@ -132,6 +134,8 @@ export interface GatewayProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** YAML for --config. */
   readonly config?: string;
+  /** The program, if not the one that was built here. */
+  readonly main?: string;
 }
 
 /** A real daemon: `headgate run` in a process of its own, on loopback. */
@@ -147,14 +151,14 @@ export class GatewayProcess {
 
   /** Starts it and waits until it answers and listens. */
   static async start(options: GatewayProcessOptions = {}): Promise<GatewayProcess> {
-    const { folder = temporaryFolder(), port = 0, env = {}, config } = options;
+    const { folder = temporaryFolder(), port = 0, env = {}, config, main } = options;
     const args = ['run', '--data', folder, '--port', String(port)];
     if (config !== undefined) {
       const file = join(temporaryFolder(), 'headgate.yaml');
       writeFileSync(file, config);
       args.push('--config', file);
     }
-    const gateway = new GatewayProcess(folder, startHeadgate(args, env));
+    const gateway = new GatewayProcess(folder, startHeadgate(args, env, main));
     try {
       await until('the gateway listens', () => gateway.#listens(), START_WITHIN_MS);
     } catch (error) {

@@ -11,7 +11,7 @@ function event(over: Partial<AlertEvent>): AlertEvent {
 
 describe('what is learned, in words', () => {
   it.each<[Partial<AlertEvent>, string]>([
-    [{ fault: 'spike' }, 'jumped by 34.2 to 56.1, expected 20.2 to 23.6 at this hour'],
+    [{ fault: 'spike' }, 'jumped to 56.1, expected 20.2 to 23.6 at this hour'],
     [{ fault: 'shift' }, 'is at another level, 56.1, expected 20.2 to 23.6 at this hour'],
     [{ fault: 'drift' }, 'drifts, and is 56.1, expected 20.2 to 23.6 at this hour'],
     [{ fault: 'noise' }, 'is noisier than ever, 56.1, expected 20.2 to 23.6 at this hour'],
@@ -51,6 +51,20 @@ describe('what is learned, in words', () => {
   ])('with digits that tell: %d', (value, expectedLow, expectedHigh, said) => {
     const reason = reasonOf(event({ value, expectedLow, expectedHigh }));
     expect(reason).toBe(`temperature of d1 ${said} at this hour`);
+  });
+
+  it('says of a level that stays that it is ordinary now', () => {
+    const end = { kind: 'end', value: 27.8, expectedLow: 20.2, expectedHigh: 22.2 } as const;
+    expect(reasonOf(event(end))).toBe(
+      'temperature of d1 stays at 27.8, which is ordinary from now on',
+    );
+  });
+
+  it('says of what turned out to be graver that it is not over', () => {
+    const end = { kind: 'end', value: 56.1, isSuperseded: true } as const;
+    expect(reasonOf(event(end))).toBe(
+      'temperature of d1 is graver than it seemed: what follows tells of it',
+    );
   });
 
   it('ends with how long it lasted', () => {

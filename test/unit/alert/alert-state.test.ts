@@ -56,6 +56,61 @@ describe('an alert', () => {
     expect(shown(feed(states, [3], scores.length))).toEqual(['end 13']);
   });
 
+  it('that turns out to be graver ends, and begins anew as that', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    const events = [
+      ...states.observe(verdict(9, 0, { fault: 'spike' })),
+      ...states.observe(verdict(9, 1, { fault: 'stuck' })),
+      // Graver once is enough, and what is less grave is no news.
+      ...states.observe(verdict(9, 2, { fault: 'shift' })),
+      ...states.observe(verdict(9, 3, { fault: 'spike' })),
+      ...feed(states, [1, 1, 1, 1, 1], 4),
+    ];
+    const told = events.map(({ id, severity, sinceRunMs }) => [id, severity, sinceRunMs]);
+    const name = (kind: string, at: number) => `${kind}:d1/temperature:a1b2:readings:0:${at}`;
+    expect(told).toEqual([
+      [name('begin', 0), 'info', 0],
+      // After its beginning: its own reading may yet end the next one.
+      [name('end', 0), 'info', 0],
+      [name('begin', 1), 'warning', 0],
+      [name('end', 8), 'warning', 0],
+    ]);
+    expect(events[1]).toMatchObject({ begunId: events[0]?.id, isSuperseded: true });
+    expect(events[3]).toMatchObject({ begunId: events[2]?.id });
+  });
+
+  it('does not turn out to be graver by the reading with which it began', () => {
+    const states = new AlertStates(ALERT_OPTIONS);
+    const again = { fault: 'stuck', cause: verdict(9, 0).cause } as const;
+    expect(shown(states.observe(verdict(9, 0, { fault: 'spike' })))).toEqual(['begin 0']);
+    expect(states.observe(verdict(9, 0.5, again))).toEqual([]);
+    expect(states.observe(verdict(9, 1, { fault: 'stuck' }))).toHaveLength(2);
+  });
+
+  it('turns out to be graver once it has lasted as long as that must', () => {
+    const minDurationMs = { info: 0, warning: 3_000, critical: 0 };
+    const states = new AlertStates({ ...ALERT_OPTIONS, minDurationMs });
+    const events = [0, 1, 2, 3].flatMap((at) =>
+      states.observe(verdict(9, at, { fault: at === 0 ? 'spike' : 'stuck' })),
+    );
+    expect(shown(events)).toEqual(['begin 0', 'end 3', 'begin 3']);
+  });
+
+  it('of a flood is told in the flood of its severity when it turns out to be graver', () => {
+    const flood = { maxAlerts: 1, windowMs: 600_000 };
+    const states = new AlertStates({ ...ALERT_OPTIONS, flood });
+    const metrics = ['a', 'b', 'c'];
+    for (const metric of metrics) states.observe(verdict(9, 0, { metric, fault: 'spike' }));
+    const graver = metrics.flatMap((metric) =>
+      states.observe(verdict(9, 1, { metric, fault: 'stuck' })),
+    );
+    expect(graver.map(({ kind, metric, severity }) => [kind, metric, severity])).toEqual([
+      ['end', 'a', 'info'],
+      ['begin', 'a', 'warning'],
+      ['begin', 'flood', 'warning'],
+    ]);
+  });
+
   it('never begins while the series is learnt', () => {
     const states = new AlertStates(ALERT_OPTIONS);
     expect(states.observe(verdict(0, 0, { state: 'learning' }))).toEqual([]);

@@ -165,6 +165,26 @@ describe('what stays retained', () => {
     }
   });
 
+  it('beside another one is the graver, whichever came first, and after a restart', async () => {
+    const critical = { metric: 'a_b', limit: { name: 'hot', severity: 'critical' } } as const;
+    const [grave] = alertAt(1, critical);
+    const [slight, end] = alertAt(1, { metric: 'a/b', fault: 'spike' });
+    for (const order of [
+      [grave, slight],
+      [slight, grave],
+    ]) {
+      const bench = new Bench();
+      for (const event of order) await bench.handle(event);
+      expect([...bench.retained.values()]).toEqual([grave.id]);
+      await bench.alerter.acknowledge(slight.id);
+      expect([...bench.retained.values()]).toEqual([grave.id]);
+      await bench.restart(order);
+      expect([...bench.retained.values()]).toEqual([grave.id]);
+      await bench.handle(end);
+      expect([...bench.retained.values()]).toEqual([grave.id]);
+    }
+  });
+
   it('is no alert that is not on flash yet', async () => {
     const bench = new Bench();
     const [begin, end] = alertAt(1);

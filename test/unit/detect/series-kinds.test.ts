@@ -4,6 +4,7 @@ import { ANOMALOUS_SCORE } from '../../../src/base/verdict.ts';
 import type { Judgement } from '../../../src/detect/series-detector.ts';
 import {
   changed,
+  faults,
   HOUR_S,
   MINUTES_5,
   normal,
@@ -150,8 +151,33 @@ describe('paces', () => {
     const noise = normal(3);
     const readings = Array.from({ length: 20_000 }, (_, i): Reading => {
       const value = 20 + 5 * Math.sin((2 * Math.PI * i) / HOUR_S) + 0.02 * noise();
-      return [i === 15_000 ? value + 8 : value, START_S + i];
+      return [i === 15_000 ? value + 3 : value, START_S + i];
     });
     expect(onsets(observe(readings))).toEqual([15_000]);
+  });
+});
+
+describe('what jumps', () => {
+  const jumped = (back: number) => {
+    const readings = changed(sine(2_600, MINUTES_5), 1_800, (value, since) =>
+      since < back ? value + 8 : value,
+    );
+    return observe(readings).slice(1_800, 1_830);
+  };
+
+  it('is a spike, and a shift once it has stayed for five readings', () => {
+    const after = jumped(Number.POSITIVE_INFINITY);
+    expect(after[0]).toMatchObject({ isAnomalous: true, fault: 'spike' });
+    // Until then its alert is kept from ending, and is not told again.
+    for (const { level } of after.slice(1, 5)) expect(level).toBeGreaterThan(0.49);
+    expect(after.slice(0, 5).map(({ fault }) => fault)).not.toContain('shift');
+    expect(after[5]).toMatchObject({ isAnomalous: true, fault: 'shift' });
+    expect(onsets(after)).toEqual([0]);
+  });
+
+  it.each([1, 2, 4])('and comes back after %d readings was a spike', (count) => {
+    const after = jumped(count);
+    expect(faults(after)).toEqual(new Set(['spike']));
+    expect(after[count + 2]?.level).toBeLessThan(0.49);
   });
 });

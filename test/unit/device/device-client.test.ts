@@ -193,6 +193,43 @@ describe('how much is on its way', () => {
   });
 });
 
+test('MQTT 5: says what the gateway will never take, and sends the rest again', async () => {
+  /** What came. Each is answered with the first reason of its payload, the next time the next. */
+  const heard: string[] = [];
+  const reasons: Record<string, number[]> = { bad: [0x99], later: [0x97, 0], good: [0] };
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      // CONNACK with a maximum packet size of 30 bytes.
+      socket.write(Buffer.of(0x20, 8, 0, 0, 5, 0x27, 0, 0, 0, 30));
+      socket.on('data', (chunk) => {
+        for (let at = 0; chunk[at] === 0x32; at += 2 + (chunk[at + 1] ?? 0)) {
+          const packet = chunk.subarray(at + 2, at + 2 + (chunk[at + 1] ?? 0));
+          // A topic of one letter, the identifier, no properties, the payload.
+          const payload = packet.subarray(6).toString();
+          heard.push(payload);
+          const reason = reasons[payload]?.shift() ?? 0;
+          socket.write(Buffer.of(0x40, 3, packet[3] ?? 0, packet[4] ?? 0, reason));
+        }
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const client = device({ url: `mqtt://127.0.0.1:${port}`, protocolVersion: 5 });
+  const payloads = ['x'.repeat(20), 'x'.repeat(19), 'bad', 'later', 'good'];
+  const fates = await Promise.all(
+    payloads.map((payload) => client.deliver('t', Buffer.from(payload))),
+  );
+  expect(fates).toEqual(['refused', 'stored', 'refused', 'stored', 'stored']);
+  expect(heard).not.toContain(payloads[0]);
+  expect(heard.filter((payload) => payload === 'bad').length).toBe(1);
+  expect(heard.filter((payload) => payload === 'later').length).toBe(2);
+  expect(client.waiting).toBe(0);
+  await client.close();
+  await new Promise((resolve) => server.close(resolve));
+});
+
 describe('a subscriber', () => {
   test('hears what is published, over cuts too', async () => {
     const heard: string[] = [];
