@@ -22,7 +22,7 @@ const LOCK_FOLDER = join(ROOT, '.ready-lock');
 const PACKAGES_WANTED = join(ROOT, 'package-lock.json');
 const PACKAGES_THERE = join(ROOT, 'node_modules', '.package-lock.json');
 const STAMP = join(ROOT, 'dist', '.built-from');
-const SOURCES = ['src', 'firmware-bridge', 'deploy', 'test/bench', 'test/support'];
+const SOURCES = ['src', 'firmware-bridge', 'deploy', 'test/bench', 'test/support', 'test/vm'];
 const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
 const PROGRAMS = [
   'dist/src/main.js',

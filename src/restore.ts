@@ -26,7 +26,8 @@ import {
   writeMarker,
 } from './ops/data-version.ts';
 import type { Files } from './os/files.ts';
-import { type LevelStore, openLevelStore } from './os/level-store.ts';
+import { openLevelStore } from './os/lazy-level-store.ts';
+import type { LevelStore } from './os/level-store.ts';
 import { removeFolder } from './os/temporary-folder.ts';
 import { goOnElsewhere } from './restored-offsets.ts';
 

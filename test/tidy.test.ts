@@ -61,6 +61,7 @@ const ENTRY_POINTS = [
     'idle',
     'steady-load',
   ].map((name) => `test/bench/${name}.ts`),
+  ...['lab', 'checker'].map((name) => `test/vm/${name}.ts`),
 ];
 
 const TEXT_FILE = /(\.(ts|mjs|js|md|yaml|yml|json|sh|service|h|ino|html|css)|\/run|\/[^./]+)$/;

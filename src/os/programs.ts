@@ -47,16 +47,26 @@ function isOnPath(name: string, env: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * The programs of this machine. Where util-linux has it, `setpriv` asks the kernel to end a started
- * program with its parent: one that outlives a killed daemon would hold the line against the next.
+ * What goes before a command so that the program ends with its parent: one that outlives a killed
+ * daemon would hold the line against the next. Where util-linux has it, `setpriv` asks the kernel
+ * for that. It can't in the sandbox of headgate.service, which forbids a system call that it makes;
+ * there systemd ends what the daemon leaves behind.
  */
+function untilParentEnds(env: NodeJS.ProcessEnv): readonly string[] {
+  if (env['SYSTEMD_EXEC_PID'] === String(process.pid)) return [];
+  return isOnPath('setpriv', env) ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
+}
+
+/** The programs of this machine. */
 export function systemPrograms(env: NodeJS.ProcessEnv): Programs {
   const environment = { ...env, LC_ALL: 'C' };
-  const bound = isOnPath('setpriv', env) ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
-  const begin = (words: readonly string[], onText: (text: string) => void) => {
+  const bound = untilParentEnds(env);
+  const begin = (words: readonly string[], detached: boolean, onText: (text: string) => void) => {
     const [command = '', ...args] = words;
     const child = spawn(command, args, {
       env: environment,
+      // In a group of its own: Ctrl-C is for this process, which then ends it in its turn.
+      detached,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let error = '';
@@ -74,7 +84,7 @@ export function systemPrograms(env: NodeJS.ProcessEnv): Programs {
   return {
     async ask(command, args) {
       let output = '';
-      const { child, ended } = begin([command, ...args], (text) => {
+      const { child, ended } = begin([command, ...args], false, (text) => {
         output = (output + text).slice(0, MAX_OUTPUT_CHARACTERS);
       });
       const timer = setTimeout(() => child.kill('SIGKILL'), ANSWER_WITHIN_MS);
@@ -83,7 +93,7 @@ export function systemPrograms(env: NodeJS.ProcessEnv): Programs {
       return { ...end, output };
     },
     start(command, args, onLine = () => {}) {
-      const { child, ended } = begin([...bound, command, ...args], () => {});
+      const { child, ended } = begin([...bound, command, ...args], true, () => {});
       createInterface({ input: child.stdout }).on('line', onLine);
       return { ended, kill: (signal) => void child.kill(signal) };
     },
