@@ -23,13 +23,15 @@ export class AlertList implements Alerts {
   }
 
   #row(begun: AlertMessage): AlertRow {
-    const { alert, severity, fault, device, metric, since, reason, acknowledged } = begun;
+    const { alert, severity, fault, source, device, metric, since, reason } = begun;
+    const { value, expected, score, cause, acknowledged } = begun;
     const flood = this.#alarms
       .map((one) => one.countOf(alert))
       .find((count) => count !== undefined);
     const { count, open } = flood ?? { count: begun.count, open: 1 };
     const seen = acknowledged === undefined ? {} : { acknowledged };
-    return { alert, severity, fault, device, metric, since, reason, count, open, ...seen };
+    const what = { alert, severity, fault, source, device, metric, value, expected, score, cause };
+    return { ...what, since, reason, count, open, ...seen };
   }
 
   /** At once: one commit takes all. */

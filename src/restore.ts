@@ -26,7 +26,8 @@ import {
   writeMarker,
 } from './ops/data-version.ts';
 import type { Files } from './os/files.ts';
-import { type LevelStore, openLevelStore } from './os/level-store.ts';
+import { openLevelStore } from './os/lazy-level-store.ts';
+import type { LevelStore } from './os/level-store.ts';
 import { removeFolder } from './os/temporary-folder.ts';
 import { goOnElsewhere } from './restored-offsets.ts';
 
@@ -67,13 +68,18 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   const part = dataFolder(join(data.root, RESTORE_PART), {});
   // Whoever has the state store open has the folder, be it a daemon or another restore.
   for (const folder of [data.state, part.state]) await expectFree(options, folder);
-  await removeFolder(part.root);
+  // One before this may have been cut off among its last steps: until one is done, none starts.
+  const isUnfinished = (await files.kindOf(part.root)) !== undefined;
+  await emptyFolder(files, part.root);
   await files.makeFolder(part.root);
   let found: Omit<Restored, 'aside'>;
   try {
     found = await unpack(options, part);
+    // A daemon that looked for `restore.part` before it was there has opened its store by now.
+    await expectFree(options, data.state);
   } catch (error) {
-    await removeFolder(part.root);
+    if (isUnfinished) await emptyFolder(files, part.root);
+    else await removeFolder(part.root);
     throw error;
   }
   const aside = await takePlace(options, part.root, there);
@@ -82,6 +88,10 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
 
 function isOfData(name: string): boolean {
   return !PASSED_OVER.includes(name) && !name.endsWith('.sock') && !/^before-restore-/.test(name);
+}
+
+async function emptyFolder(files: Files, folder: string): Promise<void> {
+  for (const name of await files.list(folder)) await removeFolder(join(folder, name));
 }
 
 /** Throws DATA_IN_USE. */
@@ -122,8 +132,11 @@ async function readArchive(options: RestoreOptions, part: DataFolder, level: Lev
     for await (const entry of tarEntries(archive)) {
       const { path } = entry;
       if (listed !== undefined) throw new HeadgateError('BACKUP_INVALID', 'it goes on at its end');
-      if (createdMs === undefined) createdMs = await readHead(options, entry);
-      else if (path === MANIFEST) {
+      if (createdMs === undefined) {
+        const head = await readHead(options, entry);
+        createdMs = head.createdMs;
+        found.set(path, head.row);
+      } else if (path === MANIFEST) {
         listed = parseJson(await whole(entry), isManifest).files;
       } else if (STATE_NAME.test(path)) found.set(path, await readState(entry, level));
       else if (LOG_NAME.test(path)) {
@@ -138,8 +151,7 @@ async function readArchive(options: RestoreOptions, part: DataFolder, level: Lev
   if (listed === undefined || createdMs === undefined) {
     throw new HeadgateError('BACKUP_INVALID', 'it ends in the middle');
   }
-  const rows = listed.filter(({ path }) => path !== HEAD);
-  for (const { path, bytes, sha256 } of rows) {
+  for (const { path, bytes, sha256 } of listed) {
     const own = found.get(path);
     if (own?.bytes !== bytes || own.sha256 !== sha256) {
       throw new HeadgateError('BACKUP_INVALID', `${path} is not as it was written`);
@@ -148,11 +160,11 @@ async function readArchive(options: RestoreOptions, part: DataFolder, level: Lev
   }
   // Of what was dropped or packed while the backup was made there may be a part.
   for (const path of found.keys()) {
-    if (STATE_NAME.test(path)) throw new HeadgateError('BACKUP_INVALID', `${path} is not listed`);
-    if (LOG_NAME.test(path)) await files.remove(join(part.root, path));
+    if (!LOG_NAME.test(path)) throw new HeadgateError('BACKUP_INVALID', `${path} is not listed`);
+    await files.remove(join(part.root, path));
   }
   for (const folder of [part.events, part.telemetry]) await files.syncFolder(folder);
-  return { createdMs, rows };
+  return { createdMs, rows: listed };
 }
 
 /** Of the disk, not of the backup. */
@@ -160,9 +172,10 @@ function isOfSystem(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }
 
-async function readHead({ clock }: RestoreOptions, entry: TarEntry): Promise<number> {
+async function readHead({ clock }: RestoreOptions, entry: TarEntry) {
   if (entry.path !== HEAD) throw new HeadgateError('BACKUP_INVALID', 'it is no backup');
-  const { format, createdMs, versions } = parseJson(await whole(entry), isHead);
+  const bytes = await whole(entry);
+  const { format, createdMs, versions } = parseJson(bytes, isHead);
   if (format > BACKUP_FORMAT) {
     const detail = `it is of format ${format}, known is ${BACKUP_FORMAT}`;
     throw new HeadgateError('DATA_VERSION', detail);
@@ -171,7 +184,7 @@ async function readHead({ clock }: RestoreOptions, entry: TarEntry): Promise<num
   if (clock.wallMs() < createdMs) {
     throw new HeadgateError('RESTORE_CLOCK', `made at ${new Date(createdMs).toISOString()}`);
   }
-  return createdMs;
+  return { createdMs, row: rowOf(HEAD, bytes) };
 }
 
 async function readState(entry: TarEntry, level: LevelStore): Promise<ManifestRow> {
@@ -211,6 +224,15 @@ async function writeFile(files: Files, path: string, entry: TarEntry): Promise<M
   return { path: entry.path, bytes: at, sha256: hash.digest('hex') };
 }
 
+/** A name that nothing has: of those before some may have been removed. */
+async function newAside(files: Files, root: string): Promise<string> {
+  const names = new Set(await files.list(root));
+  for (let number = 1; ; number++) {
+    const name = `before-restore-${number}`;
+    if (!names.has(name)) return join(root, name);
+  }
+}
+
 /** The last step: by names alone. `restore.part` goes when all is in its place. */
 async function takePlace(
   { data, files }: RestoreOptions,
@@ -219,9 +241,7 @@ async function takePlace(
 ): Promise<string | undefined> {
   let aside: string | undefined;
   if (there.length > 0) {
-    const names = await files.list(data.root);
-    const number = 1 + names.filter((name) => name.startsWith('before-restore-')).length;
-    aside = join(data.root, `before-restore-${number}`);
+    aside = await newAside(files, data.root);
     await files.makeFolder(aside);
     for (const name of there) await files.rename(join(data.root, name), join(aside, name));
     await files.syncFolder(aside);

@@ -20,7 +20,7 @@ export interface FlashStatus {
   readonly amplification?: number;
   /** The same since the start of the daemon. */
   readonly amplificationSinceStart?: number;
-  /** What a day writes at the rate of that time. */
+  /** What a day writes at the rate of that time; in its first ten minutes as if these were over. */
   readonly projectedBytesPerDay: number;
   /** 0: there is none. */
   readonly budgetBytesPerDay: number;
@@ -28,7 +28,10 @@ export interface FlashStatus {
   readonly overBudget: boolean;
   /** How long a reading waits for company at present, at most: of a stream without its own. */
   readonly lingerMs: number;
-  /** Until the card has been written `flash.cardTBW`, from new, at that rate; absent at rest. */
+  /**
+   * Until the card has been written `flash.cardTBW`, from new, at that rate; absent at rest, and
+   * before ten minutes of running are counted.
+   */
   readonly lifeYears?: number;
 }
 
@@ -47,7 +50,10 @@ export interface WearOptions {
 
 const KEY = 'wear';
 const SAMPLE_EVERY_MS = 60_000;
-/** A count that is younger says nothing of a day: it is taken to be that old. */
+/**
+ * A count that is younger says nothing of a day, let alone of years: new files are most of it. It
+ * is taken to be that old.
+ */
 const MIN_COVERED_MS = 600_000;
 const DAYS_PER_YEAR = 365.25;
 const NONE: WrittenTotals = { writtenBytes: 0, payloadBytes: 0, stateBytes: 0 };
@@ -176,6 +182,7 @@ export class Wear {
     const nowMs = clock.monoMs();
     const today = this.#hours.today(this.#runMs);
     const perDay = (today.writtenBytes / Math.max(today.coveredMs, MIN_COVERED_MS)) * DAY_MS;
+    const isKnown = perDay > 0 && today.coveredMs >= MIN_COVERED_MS;
     const amplification = ratio(today);
     const sinceStart = ratio(this.#seen);
     return {
@@ -187,7 +194,7 @@ export class Wear {
       budgetBytesPerDay: this.budget?.bytesPerDay ?? 0,
       overBudget: this.budget?.isExceeded(nowMs) ?? false,
       lingerMs: Math.max(lingerMs, Math.round(this.budget?.lingerMs(nowMs) ?? 0)),
-      ...(perDay === 0 ? {} : { lifeYears: rounded((cardTBW * 1e12) / perDay / DAYS_PER_YEAR) }),
+      ...(isKnown ? { lifeYears: rounded((cardTBW * 1e12) / perDay / DAYS_PER_YEAR) } : {}),
     };
   }
 

@@ -2,6 +2,7 @@ import { Backoff } from '../../src/base/backoff.ts';
 import type { Clock, Random } from '../../src/base/clock.ts';
 import { ERRORS, HeadgateError, messageOf } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
+import { unlessAborted } from '../../src/base/unless-aborted.ts';
 import type { Fate } from '../device/device-client.ts';
 import type { LineCounts } from './line-counts.ts';
 import type { PortSession, SessionOptions } from './port-session.ts';
@@ -134,17 +135,10 @@ export class Bridge {
   }
 
   async #read(port: SerialPort, session: PortSession, signal: AbortSignal): Promise<void> {
-    const ended = new Promise<undefined>((resolve) => {
-      signal.addEventListener('abort', () => resolve(undefined), { once: true });
-    });
     while (!signal.aborted) {
-      const reading = port.read();
-      const bytes = await Promise.race([reading, ended]);
-      if (bytes === undefined) {
-        // Closed while it reads, which is no failure.
-        reading.catch(() => {});
-        return;
-      }
+      // Closed while it reads, which is no failure.
+      const bytes = await unlessAborted(port.read(), signal);
+      if (bytes === undefined) return;
       for (const step of session.take(bytes)) {
         // The line is not read on until the gateway has taken what there is.
         await this.#window.room(signal);

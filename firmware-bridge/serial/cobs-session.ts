@@ -25,7 +25,7 @@ const FLUSH = Uint8Array.of(0);
 export class CobsSession implements PortSession {
   readonly #options: SessionOptions;
   readonly #framer: CobsFramer;
-  readonly #onTheWay: OnTheWay;
+  #onTheWay: OnTheWay;
   #hello: Hello | undefined;
   #askedMs = Number.NEGATIVE_INFINITY;
 
@@ -65,6 +65,10 @@ export class CobsSession implements PortSession {
   }
 
   #greet(hello: Hello): void {
+    const { boot, device } = this.#hello ?? hello;
+    // Another device may have the same numbers: what is on its way is not its own.
+    if (boot !== hello.boot || device !== hello.device)
+      this.#onTheWay = new OnTheWay(this.#options);
     this.#hello = hello;
     const { clock, maxFrameBytes } = this.#options;
     const wallMs = clock.wallMs();
@@ -88,7 +92,9 @@ export class CobsSession implements PortSession {
       this.#nak(reading, REASON.topic);
       return;
     }
-    this.#onTheWay.publish({ key: `${boot}:${seq}`, topic, payload }, (isStored) => {
+    const onTheWay = this.#onTheWay;
+    onTheWay.publish({ key: `${boot}:${seq}`, topic, payload }, (isStored) => {
+      if (onTheWay !== this.#onTheWay) return;
       if (isStored) this.#ack(reading);
       else this.#nak(reading, REASON.refused);
     });

@@ -318,10 +318,13 @@ export class Alerter {
 
   /** Shows the gravest of what is to be seen. `begun`: the alert that has begun just now. */
   #drive(begun?: AlertMessage): void {
-    const lasting = [...this.#active.values()].filter((one) => this.#isOnLine(one));
-    const shown = [...lasting, ...this.latched().map((one) => one.begun)];
-    const grave = Math.max(...shown.map(({ severity }) => SEVERITIES.indexOf(severity)));
-    this.#options.signal.show(SEVERITIES[grave], begun !== undefined && this.#isOnLine(begun));
+    let gravest = -1;
+    const see = ({ severity }: AlertMessage) => {
+      gravest = Math.max(gravest, SEVERITIES.indexOf(severity));
+    };
+    for (const one of this.#active.values()) if (this.#isOnLine(one)) see(one);
+    for (const one of this.#latched.values()) see(one.begun);
+    this.#options.signal.show(SEVERITIES[gravest], begun !== undefined && this.#isOnLine(begun));
   }
 
   #isOnLine(begun: AlertMessage): boolean {

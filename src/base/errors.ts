@@ -25,7 +25,8 @@ export const ERRORS = {
   ),
   OUT_UNWRITABLE: row(
     'The file that is to be written cannot be.',
-    'Name a file (no folder, no device) in a folder that is there and that this user may write to.',
+    'Name a file (no folder, no device) in a folder that is there and that this user may write ' +
+      'to; after --results a folder.',
   ),
   IMPORT_UNREADABLE: row(
     'The mosquitto.conf that is to be imported, or a file that it includes, cannot be read.',

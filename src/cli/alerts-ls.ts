@@ -4,6 +4,8 @@ import { CONFIG_OPTION, type Command, DATA_OPTION, JSON_OPTION } from './command
 import { plain } from './record-text.ts';
 import { dataFolderOf } from './settings.ts';
 
+const HEADING = 'SINCE                SEVERITY WHAT, AND THE NAME OF THE ALERT';
+
 function lineOf(row: AlertRow): string[] {
   const { alert, severity, since, reason, count, open, acknowledged, ended } = row;
   const time = new Date(since).toISOString().replace(/\.\d+Z$/, 'Z');
@@ -27,7 +29,7 @@ export const alertsLs: Command = {
     const rows = (await askControl(socket, '/alerts')) as AlertRow[];
     if (values['json'] === true) io.print(JSON.stringify(rows));
     else if (rows.length === 0) io.print('no alerts');
-    else for (const line of rows.flatMap(lineOf)) io.print(line);
+    else for (const line of [HEADING, ...rows.flatMap(lineOf)]) if (!io.print(line)) break;
     return 0;
   },
 };

@@ -20,6 +20,7 @@ import { UPLINK } from '../log/own-consumers.ts';
 import { readRange } from '../log/record-range.ts';
 import type { LostOffsets } from '../log/recovery.ts';
 import { askControl } from '../ops/control-client.ts';
+import { openLevelStore } from '../os/lazy-level-store.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { AUDIT, DEAD_LETTER } from '../stores.ts';
 import { topicsOf } from '../topics.ts';
@@ -131,8 +132,6 @@ type Stored = ReadonlyArray<readonly [key: string, value: string]>;
 /** Open for a moment: a daemon that starts just then finds it in use. */
 async function readState({ data }: Settings): Promise<{ books: Stored; cursors: Stored }> {
   if ((await files.kindOf(data.state)) === undefined) return { books: [], cursors: [] };
-  // Where its native part is missing every command would end with that, `doctor` too.
-  const { openLevelStore } = await import('../os/level-store.ts');
   const level = await openLevelStore({ folder: data.state, files, logger: silentLogger });
   try {
     const books = await level.state.entries(Books.ROOT);

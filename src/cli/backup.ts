@@ -5,7 +5,7 @@ import type { FolderView } from '../log/folder-view.ts';
 import { streamControl } from '../ops/control-stream.ts';
 import type { DataFolder } from '../ops/data-folder.ts';
 import { checkDataFolder } from '../ops/data-version.ts';
-import { openLevelStore } from '../os/level-store.ts';
+import { openLevelStore } from '../os/lazy-level-store.ts';
 import { nodeFiles } from '../os/node-files.ts';
 import { toStandardOutput, zipped } from './backup-stream.ts';
 import { CONFIG_OPTION, type Command, DATA_OPTION, type Io } from './command.ts';

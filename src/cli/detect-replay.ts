@@ -2,7 +2,6 @@ import { systemClock } from '../base/clock.ts';
 import { HeadgateError } from '../base/errors.ts';
 import { silentLogger } from '../base/logger.ts';
 import { loadDecoder } from '../decode/load-decoder.ts';
-import { logName } from '../log/format.ts';
 import { isoTime } from './chart-axis.ts';
 import {
   CONFIG_OPTION,
@@ -14,12 +13,12 @@ import {
   type Values,
 } from './command.ts';
 import { writeOut } from './out-file.ts';
-import { chosenRecords, type TimedRecord, timeOption } from './read-range.ts';
+import { chosenRecords } from './read-range.ts';
 import { alertTable, REPLAY_CSV_HEADER, ReplayChart, replayCsv } from './replay-format.ts';
+import { ReplayNames } from './replay-names.ts';
+import { replayRange } from './replay-range.ts';
 import { ReplayReport, type ReplayRow } from './replay-report.ts';
 import { ReplayRun } from './replay-run.ts';
-import { readSettings } from './settings.ts';
-import { openStream } from './stores.ts';
 
 const FORMATS = ['table', 'csv', 'svg', 'json'] as const;
 type ReplayFormat = (typeof FORMATS)[number];
@@ -37,35 +36,6 @@ function formatOf(values: Values): ReplayFormat {
   const format = FORMATS.find((one) => one === (text ?? 'table'));
   if (format !== undefined) return format;
   throw new HeadgateError('USAGE', `--format is one of ${FORMATS.join(', ')}`);
-}
-
-function isOffset(text: string): boolean {
-  return text === 'earliest' || /^\d+$/.test(text);
-}
-
-/** What is read, in the words of `log read`; and what of it is only learnt from. */
-async function rangeOf(values: Values, stream: string, io: Io) {
-  const { config, data, file } = await readSettings(values, io.env);
-  const { view, times } = await openStream(data, stream);
-  const from = textValue(values, 'from') ?? 'earliest';
-  const learnFrom = textValue(values, 'learn-from') ?? from;
-  const until = textValue(values, 'to');
-  const { data: dataDir, config: configFile } = values;
-  const read: Values = {
-    ...{ data: dataDir, config: configFile },
-    [isOffset(learnFrom) ? 'from' : 'since']: learnFrom,
-    ...(until === undefined ? {} : { until }),
-  };
-  // Under the names that they have here, should one be no time.
-  await timeOption(values, 'to', times);
-  const fromMs = isOffset(from) ? undefined : await timeOption({ from }, 'from', times);
-  if (!isOffset(learnFrom)) await timeOption({ 'learn-from': learnFrom }, 'learn-from', times);
-  const fromOffset = isOffset(from) && from !== 'earliest' ? Number(from) : 0;
-  const isShown = ({ record, timeMs }: TimedRecord) =>
-    fromMs === undefined ? record.offset >= fromOffset : timeMs >= fromMs;
-  const header = view.segments().at(-1)?.header;
-  const log = header === undefined ? '' : logName(header.logId);
-  return { config, file, log, read, isShown };
 }
 
 /** Says on standard error how far a long reading has come. */
@@ -100,6 +70,9 @@ class Replay {
   readonly #progress: Progress;
   readonly #report: ReplayReport;
   readonly #chart: ReplayChart;
+  readonly #names: ReplayNames;
+  /** Records in the range that is asked for. */
+  #shown = 0;
   /** Values, shown or not. */
   #observed = 0;
   #rows: ReplayRow[] = [];
@@ -111,9 +84,12 @@ class Replay {
     this.#stream = textValue(values, 'stream') ?? STREAM;
     this.#progress = new Progress(io);
     this.#chart = new ReplayChart(`${this.#stream}: what detection raises`);
+    const device = textValue(values, 'device');
+    const metric = textValue(values, 'metric');
+    this.#names = new ReplayNames({ device, metric });
     this.#report = new ReplayReport({
-      device: textValue(values, 'device'),
-      metric: textValue(values, 'metric'),
+      device,
+      metric,
       onRow: (row) => this.#take(row),
     });
   }
@@ -130,7 +106,8 @@ class Replay {
   /** What is printed; nothing is kept of what it has given out. */
   async *lines(): AsyncGenerator<string> {
     const [values, stream, io] = [this.#values, this.#stream, this.#io];
-    const { config, file, log, read, isShown } = await rangeOf(values, stream, io);
+    const range = await replayRange(values, stream, io);
+    const { config, file, log, read, isShown } = range;
     // Headgate's own streams hold JSON.
     const { format, metrics } = config.streams[stream] ?? { format: 'auto', metrics: [] };
     const decoder = await loadDecoder({ format, metrics });
@@ -140,15 +117,19 @@ class Replay {
       const { record, timeMs } = one;
       this.#progress.at(timeMs);
       const at = { timeMs, runMs: record.runMs, isShown: isShown(one) };
+      if (at.isShown) this.#shown += 1;
+      this.#report.reach(record.runMs);
       for (const said of run.observe(record)) {
         this.#observed += 1;
+        if (at.isShown && said.value !== undefined) this.#names.note(said.value);
         this.#report.take(said, at);
       }
       for (const row of this.#rows) yield replayCsv(row);
       this.#rows = [];
     }
     yield* this.#end(log, run.unwatched);
-    this.#tell(format, file, run.unwatched);
+    this.#tell(run.unwatched);
+    this.#tellWhyEmpty(range.kept, format, file);
   }
 
   #end(log: string, unwatched: number): readonly string[] {
@@ -172,7 +153,7 @@ class Replay {
   }
 
   /** On standard error: what it comes to. */
-  #tell(format: string, file: string | undefined, unwatched: number): void {
+  #tell(unwatched: number): void {
     const { values, learning, series, alerts, active } = this.#report.totals();
     const { records } = this.#progress;
     const learnt = learning === 0 ? '' : `, ${learning} of them learnt from`;
@@ -187,10 +168,21 @@ class Replay {
     if (isCold && values > 0 && learning === values) {
       io.complain('headgate: all were learnt from: --learn-from begins before --from');
     }
-    // An empty answer to a wrong format would pass for an empty stream.
-    if (records === 0 || this.#observed > 0) return;
-    io.complain(`headgate: of ${records} records none has a sample in format ${format}`);
-    if (file === undefined) io.complain('  Name the configuration of the daemon with --config.');
+  }
+
+  /** An empty answer to a wrong question would pass for an empty stream. */
+  #tellWhyEmpty(kept: string, format: string, file: string | undefined): void {
+    const { records } = this.#progress;
+    const io = this.#io;
+    const { values, alerts } = this.#report.totals();
+    if (this.#shown === 0) io.complain(`headgate: no record is in this range; ${kept}`);
+    else if (this.#observed === 0) {
+      io.complain(`headgate: of ${records} records none has a sample in format ${format}`);
+      if (file === undefined) io.complain('  Name the configuration of the daemon with --config.');
+    } else if (values === 0 && alerts === 0) {
+      const hint = this.#names.hint();
+      if (hint !== undefined) io.complain(`headgate: ${hint}`);
+    }
   }
 }
 

@@ -91,6 +91,20 @@ function resultLines({ rows }: CorpusFile, scores: Float64Array): string {
   return ['timestamp,value,anomaly_score', ...lines, ''].join('\n');
 }
 
+function resultsFault(folder: string, error: unknown): HeadgateError {
+  const detail = `--results ${folder}: ${messageOf(error)}`;
+  return new HeadgateError('OUT_UNWRITABLE', detail, { cause: error });
+}
+
+/** Throws OUT_UNWRITABLE. */
+async function makeResults(folder: string): Promise<void> {
+  try {
+    await nodeFiles.makeFolder(resolve(folder));
+  } catch (error) {
+    throw resultsFault(folder, error);
+  }
+}
+
 /** `category/headgate_file.csv`, as NAB's own runner and scorer lay them out. */
 async function writeResults(
   folder: string,
@@ -112,8 +126,7 @@ async function writeResults(
       }
     }
   } catch (error) {
-    const detail = `--results ${folder}: ${messageOf(error)}`;
-    throw new HeadgateError('OUT_UNWRITABLE', detail, { cause: error });
+    throw resultsFault(folder, error);
   }
 }
 
@@ -133,9 +146,11 @@ export const detectScore: Command = {
   positionals: [1, 1],
   async run(values, [folder = ''], io) {
     const corpus = await readCorpus(nodeFiles, folder);
+    const results = textValue(values, 'results');
+    // Minutes of scoring must not come before the word that there is nowhere to write them.
+    if (results !== undefined) await makeResults(results);
     const detector = shippedDetector();
     const all = scoreAll(corpus, detector);
-    const results = textValue(values, 'results');
     if (results !== undefined) await writeResults(results, corpus, all);
     const scores = scoresOf(corpus, all, detector.threshold);
     if (values['json'] === true) {

@@ -46,14 +46,19 @@ async function configCheck(values: Values, env: NodeJS.ProcessEnv): Promise<Read
   }
 }
 
-async function ofSettings(settings: Settings, programs: Programs): Promise<Check[]> {
+interface Looked {
+  readonly programs: Programs;
+  readonly onoffMend: string | undefined;
+}
+
+async function ofSettings(settings: Settings, { programs, ...more }: Looked): Promise<Check[]> {
   const { config, data } = settings;
   const user = ownName();
   const { minFreeBytes } = config.log.retention;
   const parts = { files, programs, writeAttribute, clock: systemClock, logger: silentLogger };
   return [
     await dataCheck({ root: data.root, minFreeBytes, user, files, writeBar }),
-    ...(await gpioChecks({ settings: config.gpio, parts, writeBar, user })),
+    ...(await gpioChecks({ settings: config.gpio, parts, writeBar, user, ...more })),
   ];
 }
 
@@ -67,12 +72,14 @@ export const doctor: Command = {
     const programs = systemPrograms(io.env);
     const installed = await installation(files);
     const { check, settings } = await configCheck(values, io.env);
+    const onoff = await onoffCheck({ installed, programs, load: loadOnoff });
+    const looked = { programs, onoffMend: onoff.mend };
     const checks = [
       nodeCheck(process.versions.node, process.versions.modules),
       await levelCheck({ installed, programs, load: loadLevel }),
-      await onoffCheck({ installed, programs, load: loadOnoff }),
+      onoff,
       check,
-      ...(settings === undefined ? [] : await ofSettings(settings, programs)),
+      ...(settings === undefined ? [] : await ofSettings(settings, looked)),
     ];
     const ok = checks.every(({ state }) => state !== 'fail');
     if (values['json'] === true) io.print(JSON.stringify({ ok, checks }));

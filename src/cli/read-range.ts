@@ -71,21 +71,29 @@ export interface TimedRecord {
 /** The least offset wanted; `earliest` is 0. Throws USAGE. */
 function leastOffset(text: string): number {
   if (text === 'earliest') return 0;
-  if (!/^\d+$/.test(text)) throw new HeadgateError('USAGE', '--from is earliest or an offset');
+  if (!/^\d+$/.test(text)) {
+    const times = 'a time goes with --since';
+    throw new HeadgateError('USAGE', `--from: ${text} is neither earliest nor an offset; ${times}`);
+  }
   return whole('from', text);
 }
 
-/** By the corrected clock of this boot, if the log knows it. Throws USAGE. */
+/** By the corrected clock of this boot, if the log knows it. undefined: it is no time. */
+export async function timeInText(text: string, times: CorrectedTimes): Promise<number | undefined> {
+  const boot = bootName(await readBootId(nodeFiles));
+  const nowMs = times.nowMs({ boot, monoMs: systemClock.monoMs(), wallMs: systemClock.wallMs() });
+  return parseTime(text, nowMs);
+}
+
+/** Throws USAGE. */
 export async function timeOption(values: Values, name: string, times: CorrectedTimes) {
   const text = textValue(values, name);
   if (text === undefined) return undefined;
-  const boot = bootName(await readBootId(nodeFiles));
-  const nowMs = times.nowMs({ boot, monoMs: systemClock.monoMs(), wallMs: systemClock.wallMs() });
-  const timeMs = parseTime(text, nowMs);
+  const timeMs = await timeInText(text, times);
   if (timeMs !== undefined) return timeMs;
   throw new HeadgateError(
     'USAGE',
-    `--${name} is a time (2026-05-04T12:00:00Z) or how long ago (2h)`,
+    `--${name}: ${text} is neither a time (2026-05-04T12:00:00Z) nor how long ago (2h)`,
   );
 }
 

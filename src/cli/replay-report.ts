@@ -22,10 +22,14 @@ export interface ReplayedAlert {
   readonly began: number;
   /** Without it, it is active at the end of what was read. */
   readonly ended?: number;
-  /** On the log's run clock: until its end, or until the last value of its series. */
+  /**
+   * On the log's run clock: until its end, or until the last value of its series; of a silence or a
+   * flood, whose series has no values, until the last record.
+   */
   readonly lastedMs: number;
   readonly value: number;
-  readonly expected: readonly [low: number, high: number];
+  /** null: no bound. */
+  readonly expected: readonly [low: number | null, high: number | null];
   readonly score: number;
   readonly cause: RecordPosition;
   readonly suppressed: number;
@@ -63,6 +67,8 @@ function keyOf({ device, metric }: { device: string; metric: string }): string {
   return JSON.stringify([device, metric]);
 }
 
+const bound = (one: number) => (Math.abs(one) < Number.MAX_VALUE ? one : null);
+
 function listed({ begun, began, lastRunMs }: OpenAlert, ended?: number): ReplayedAlert {
   const { id, device, metric, fault, severity, value, low, high, score } = begun;
   const { cause, suppressed, reason } = begun;
@@ -73,7 +79,7 @@ function listed({ begun, began, lastRunMs }: OpenAlert, ended?: number): Replaye
     began,
     ...(ended === undefined ? {} : { ended }),
     lastedMs: Math.round(lastRunMs - begun.runMs),
-    ...{ value, expected: [low, high], score, cause, suppressed, reason },
+    ...{ value, expected: [bound(low), bound(high)], score, cause, suppressed, reason },
   };
 }
 
@@ -84,6 +90,7 @@ export class ReplayReport {
   /** By series, then by what raised them. */
   readonly #open = new Map<string, Map<string, OpenAlert>>();
   readonly #ended: ReplayedAlert[] = [];
+  #reachedRunMs = 0;
   #values = 0;
   #learning = 0;
   #anomalous = 0;
@@ -99,6 +106,11 @@ export class ReplayReport {
       (onlyDevice === undefined || onlyDevice === device) &&
       (onlyMetric === undefined || onlyMetric === metric)
     );
+  }
+
+  /** A record is read, whatever it says: at this moment of the run clock. */
+  reach(runMs: number): void {
+    this.#reachedRunMs = Math.max(this.#reachedRunMs, runMs);
   }
 
   /** `isShown`: it lies in the range that is asked for, and is not only learnt from. */
@@ -129,11 +141,16 @@ export class ReplayReport {
     if (state === 'anomalous') this.#anomalous += 1;
   }
 
-  #turn(key: string, event: ReplayedEvent, at: { timeMs: number; isShown: boolean }): void {
+  #turn(
+    key: string,
+    event: ReplayedEvent,
+    at: { timeMs: number; runMs: number; isShown: boolean },
+  ): void {
     const alerts = this.#open.get(key) ?? new Map<string, OpenAlert>();
     const open = alerts.get(event.source);
     if (event.kind === 'begin') {
-      const began = Math.round(at.timeMs);
+      // A silence began before the record that tells of it was read.
+      const began = Math.round(at.timeMs - (at.runMs - event.runMs));
       const begun = { begun: event, began, lastRunMs: event.runMs, isListed: false };
       this.#open.set(key, alerts.set(event.source, begun));
       return;
@@ -157,9 +174,15 @@ export class ReplayReport {
     return all.filter(({ isListed }) => isListed);
   }
 
+  #upToNow(open: OpenAlert): OpenAlert {
+    const hasValues = /^(?:learned$|limit:)/.test(open.begun.source);
+    if (hasValues) return open;
+    return { ...open, lastRunMs: Math.max(open.lastRunMs, this.#reachedRunMs) };
+  }
+
   /** Those in the range, by their beginnings; at most `MAX_ALERTS`. */
   alerts(): ReplayedAlert[] {
-    const all = [...this.#ended, ...this.#active().map((open) => listed(open))];
+    const all = [...this.#ended, ...this.#active().map((open) => listed(this.#upToNow(open)))];
     return all.toSorted((a, b) => a.began - b.began).slice(0, MAX_ALERTS);
   }
 

@@ -43,7 +43,14 @@ async function textThatIsThere(files: Files, folder: string, name: string): Prom
 
 /** A corpus in the layout of NAB's repository. Throws CORPUS_INVALID. */
 export async function readCorpus(files: Files, folder: string): Promise<Corpus> {
-  const windows = parseWindows(LABELS, await textThatIsThere(files, folder, LABELS));
+  const kind = await files.kindOf(folder);
+  if (kind === 'file' || kind === 'other') throw corpusFault(`${folder} is no folder`);
+  const labels = await textOf(files, folder, LABELS);
+  if (labels === undefined) {
+    const missing = kind === undefined ? `folder ${folder}` : join(folder, LABELS);
+    throw corpusFault(`there is no ${missing}`);
+  }
+  const windows = parseWindows(LABELS, labels);
   const profiles = await textOf(files, folder, PROFILES);
   const read: CorpusFile[] = [];
   for (const [name, stamps] of [...windows].sort(([a], [b]) => (a < b ? -1 : 1))) {

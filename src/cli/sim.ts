@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { SimulatedSensor } from '../../firmware-bridge/device/simulated-sensor.ts';
 import { systemClock } from '../base/clock.ts';
 import { HeadgateError } from '../base/errors.ts';
+import { unlessAborted } from '../base/unless-aborted.ts';
 import { type Command, textValue, type Values, whole } from './command.ts';
 
 interface Plan {
@@ -64,17 +65,14 @@ async function simulate(plan: Plan, index: number, simulation: Simulation) {
   const clientId = `headgate-${device}`;
   const { DeviceClient } = await import('../../firmware-bridge/device/device-client.ts');
   const client = new DeviceClient({ url: plan.url, clientId, onTrouble, onConnected });
-  const interrupted = new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
   try {
     for (let i = 0; (plan.count === 0 || i < plan.count) && !signal.aborted; i++) {
       const message = sensor.next(systemClock.wallMs());
-      await Promise.race([client.publish(message.topic, message.payload), interrupted]);
+      await unlessAborted(client.publish(message.topic, message.payload), signal);
       if (signal.aborted) return;
       seen.acked += 1;
       if (message.repeated) {
-        await Promise.race([client.repeat(message.topic, message.payload), interrupted]);
+        await unlessAborted(client.repeat(message.topic, message.payload), signal);
         seen.repeated += 1;
       }
       await wait(plan.everyMs, undefined, { signal }).catch(() => {

@@ -83,7 +83,11 @@ function flashLines(flash: Status['flash']): Array<[name: string, value: string]
   const today = `${megabytes(writtenTodayBytes)} in the last 24 h of running${times}`;
   const rate = `${megabytes(projectedBytesPerDay)} a day`;
   const years = lifeYears === undefined || lifeYears > 100 ? 'over 100' : String(lifeYears);
-  const life = `${rate} at this rate: the card lasts ${years} years`;
+  // The first minutes are those of new files: a rate of years can't be told from them.
+  const isYoung = lifeYears === undefined && projectedBytesPerDay > 0;
+  const life = isYoung
+    ? 'not known yet: it is told after ten minutes of running'
+    : `${rate} at this rate: the card lasts ${years} years`;
   const over = overBudget ? ', exceeded: no commit may wait longer' : '';
   const budget = `${megabytes(budgetBytesPerDay)} a day${over}; commits wait ${lingerMs} ms`;
   return [

@@ -106,9 +106,26 @@ export function findCommand(
   const names = (group.length > 0 ? group : commands).map(({ name }) => name);
   const typed = group.length > 0 && !second.startsWith('-') ? `${first} ${second}`.trim() : first;
   const isWhole = typed === first && group.length > 0;
-  const near = isWhole ? undefined : nearestName(typed, names);
+  const near = isWhole ? undefined : (nearestName(typed, names) ?? nearGroup(commands, words));
   const mend = near === undefined ? `there are: ${names.join(', ')}` : `did you mean ${near}?`;
   throw new HeadgateError('USAGE', `no command ${typed}; ${mend}`);
+}
+
+/** `alert ls` and `alert` for `alerts ls`: the command, or all that begin with the word. */
+function nearGroup(
+  commands: readonly Command[],
+  [first = '', second = '']: readonly string[],
+): string | undefined {
+  const pairs = commands.map(({ name }) => name).filter((name) => name.includes(' '));
+  if (groupOf(commands, first).length > 0) return undefined;
+  const isPair = second !== '' && !second.startsWith('-');
+  const near = isPair ? nearestName(`${first} ${second}`, pairs) : undefined;
+  if (near !== undefined) return near;
+  const group = nearestName(first, [...new Set(pairs.map((name) => name.split(' ', 1)[0] ?? ''))]);
+  if (group === undefined) return undefined;
+  return groupOf(commands, group)
+    .map(({ name }) => name)
+    .join(' or ');
 }
 
 function faultOf(error: unknown, { options }: Command, args: readonly string[]): string {
@@ -119,7 +136,12 @@ function faultOf(error: unknown, { options }: Command, args: readonly string[]):
     const at = args.findIndex((arg) => bare.split(', ').includes(arg));
     const next = args[at + 1];
     const instead = at < 0 || next === undefined ? '' : `, and ${next} looks like an option`;
-    return `${args[at] ?? bare} needs a value${instead}`;
+    const named = Object.entries(options).find(([, { short }]) => `-${short}` === args[at])?.[0];
+    const long = named === undefined ? args[at] : `--${named}`;
+    // A number that is meant is told what numbers there may be.
+    const how =
+      /^-[\d.]/.test(next ?? '') && at >= 0 ? ` (${long}=${next} would be its value)` : '';
+    return `${args[at] ?? bare} needs a value${instead}${how}`;
   }
   const unknown = /^Unknown option '(--?[^'=]*)'/.exec(said)?.[1];
   if (unknown === undefined) return said;

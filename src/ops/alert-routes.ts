@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { HeadgateError } from '../base/errors.ts';
+import type { RecordPosition } from '../base/reading.ts';
 import { type Handler, sendJson } from './control-call.ts';
 
 /** An alert that lasts, or that has ended and is latched. */
@@ -7,8 +8,14 @@ export interface AlertRow {
   readonly alert: string;
   readonly severity: string;
   readonly fault: string;
+  readonly source: string;
   readonly device: string;
   readonly metric: string;
+  readonly value: number;
+  /** null: no bound. */
+  readonly expected: readonly [low: number | null, high: number | null];
+  readonly score: number;
+  readonly cause: RecordPosition;
   /** ms since 1970. */
   readonly since: number;
   readonly reason: string;

@@ -25,8 +25,18 @@ const minBelowMax: LimitRule = (name, { min, max }) => {
   return {
     path: ['limits', name, 'min'],
     others: [['limits', name, 'max']],
-    message: `limits.${name}.min is ${min}, more than its max (${max}): every value would pass it`,
+    message: `limits.${name}.min is ${min}, more than its max (${max}): every value would break it`,
     mend: 'swap the two, or leave one out',
+  };
+};
+
+const deviceIsOneLevel: LimitRule = (name, { device }) => {
+  if (device?.includes('/') !== true) return undefined;
+  return {
+    path: ['limits', name, 'device'],
+    others: [],
+    message: `limits.${name}.device is "${device}": a device is one level of a topic, without a /`,
+    mend: 'name the device alone, and the topics with topic',
   };
 };
 
@@ -74,7 +84,13 @@ const needsDetection = ({ limits, detect }: Config): RuleFault[] => {
   ];
 };
 
-const RULES: readonly LimitRule[] = [limitsSomething, minBelowMax, metricHasValues, topicOfStream];
+const RULES: readonly LimitRule[] = [
+  limitsSomething,
+  minBelowMax,
+  deviceIsOneLevel,
+  metricHasValues,
+  topicOfStream,
+];
 
 export function alertFaults(config: Config): RuleFault[] {
   const faults = Object.entries(config.limits).flatMap(([name, limit]) =>

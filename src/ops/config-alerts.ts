@@ -145,7 +145,10 @@ const limit = v.strictObject({
   topic,
   min: number(-MOST, 'Least value that is allowed.'),
   max: number(-MOST, 'Greatest value that is allowed.'),
-  ratePerSecond: number(0, 'Most that a value may change by, up or down, in a second.'),
+  ratePerSecond: number(
+    0,
+    'Most that a value may change by, up or down, in a second. 0: it may not change.',
+  ),
   silenceSeconds: optional(
     1,
     31_536_000,

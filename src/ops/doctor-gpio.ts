@@ -14,6 +14,8 @@ export interface GpioQuestion {
   readonly parts: GpioParts;
   readonly writeBar: WriteBar;
   readonly user: string;
+  /** What mends onoff, if it can't be loaded. */
+  readonly onoffMend?: string | undefined;
 }
 
 function rightsMend({ backend, path }: Way, user: string): string {
@@ -56,7 +58,9 @@ export async function gpioChecks(question: GpioQuestion): Promise<Check[]> {
   const [first] = barred;
   if (first === undefined) {
     const needsTools = passedOver.some((reason) => reason.includes('is not installed ('));
-    const mend = needsTools ? 'sudo apt-get install -y gpiod' : 'headgate gpio list';
+    const needsOnoff = passedOver.some((reason) => reason.includes('onoff cannot be loaded'));
+    const other = (needsOnoff && question.onoffMend) || 'headgate gpio list';
+    const mend = needsTools ? 'sudo apt-get install -y gpiod' : other;
     const says = `the line cannot be driven, alerts are logged; ${passedOver.join('; ')}`;
     return [{ check: 'gpio', state: 'fail', says, mend }];
   }

@@ -22,12 +22,17 @@ export function stateRoutes(of: StateSource | undefined, learnedOf: LearnedOf): 
     const [root, device, metric, ...more] = call.path;
     if (root !== 'state' || call.method !== 'GET' || more.length > 0) return false;
     if (source === undefined) {
-      throw new HeadgateError('STATE_UNKNOWN', 'windows.enabled or detect.enabled is false');
+      throw new HeadgateError(
+        'STATE_UNKNOWN',
+        'there are none: windows.enabled or detect.enabled is false',
+      );
     }
     const [first, ...others] = device === undefined ? [] : source.states(device, metric);
     if (device === undefined) await sendAll(call, source);
     else if (first === undefined) {
-      throw new HeadgateError('STATE_UNKNOWN', [device, metric].filter(Boolean).join(' '));
+      const of = metric === undefined ? device : `${metric} of ${device}`;
+      const detail = `there is no last value of ${of}: none came, or there was no room for it`;
+      throw new HeadgateError('STATE_UNKNOWN', detail);
     } else if (metric === undefined) {
       sendJson(call, { ...headOf(source), series: [first, ...others] });
     } else sendJson(call, { ...headOf(source), ...first });

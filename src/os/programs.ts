@@ -61,10 +61,12 @@ function untilParentEnds(env: NodeJS.ProcessEnv): readonly string[] {
 export function systemPrograms(env: NodeJS.ProcessEnv): Programs {
   const environment = { ...env, LC_ALL: 'C' };
   const bound = untilParentEnds(env);
-  const begin = (words: readonly string[], onText: (text: string) => void) => {
+  const begin = (words: readonly string[], detached: boolean, onText: (text: string) => void) => {
     const [command = '', ...args] = words;
     const child = spawn(command, args, {
       env: environment,
+      // In a group of its own: Ctrl-C is for this process, which then ends it in its turn.
+      detached,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let error = '';
@@ -82,7 +84,7 @@ export function systemPrograms(env: NodeJS.ProcessEnv): Programs {
   return {
     async ask(command, args) {
       let output = '';
-      const { child, ended } = begin([command, ...args], (text) => {
+      const { child, ended } = begin([command, ...args], false, (text) => {
         output = (output + text).slice(0, MAX_OUTPUT_CHARACTERS);
       });
       const timer = setTimeout(() => child.kill('SIGKILL'), ANSWER_WITHIN_MS);
@@ -91,7 +93,7 @@ export function systemPrograms(env: NodeJS.ProcessEnv): Programs {
       return { ...end, output };
     },
     start(command, args, onLine = () => {}) {
-      const { child, ended } = begin([...bound, command, ...args], () => {});
+      const { child, ended } = begin([...bound, command, ...args], true, () => {});
       createInterface({ input: child.stdout }).on('line', onLine);
       return { ended, kill: (signal) => void child.kill(signal) };
     },

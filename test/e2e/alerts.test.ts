@@ -44,11 +44,18 @@ it('an alert is acknowledged once, and a kill does not take that back', async ()
   await until('the alert is stored', async () => (await eventsOf(gateway)).length === 1);
   const [row] = await rowsOf(folder);
   expect(row).toMatchObject({ severity: 'critical', fault: 'range', device: 'oven', count: 1 });
+  expect(row).toMatchObject({ source: 'limit:hot', value: 61, expected: [null, 60], score: 1 });
+  expect(row?.cause).toMatchObject({ stream: 'readings', offset: 0 });
   expect(row?.acknowledged).toBeUndefined();
   const listed = await headgate(['alerts', 'ls', '--data', folder]);
+  expect(listed.lines[0]).toBe('SINCE                SEVERITY WHAT, AND THE NAME OF THE ALERT');
+  expect(listed.lines[1]).toMatch(/^\d{4}-\S+Z critical heat of oven /);
   expect(listed.stdout).toContain('heat of oven is 61, too high, allowed 60 at most (limit hot)');
   const name = row?.alert ?? '';
-  const acked = await headgate(['alerts', 'ack', name, '--data', folder]);
+  // A person types what the limit is called.
+  const typed = name.replace('%3A', ':');
+  expect(typed).not.toBe(name);
+  const acked = await headgate(['alerts', 'ack', typed, '--data', folder]);
   expect([acked.code, acked.stdout]).toEqual([0, `${name} acknowledged\n`]);
   await gateway.kill9();
 
@@ -73,7 +80,7 @@ it('an alert is acknowledged once, and a kill does not take that back', async ()
   expect((await eventsOf(gateway)).map(({ kind }) => kind)).toEqual(['begin', 'ack', 'end']);
   const gone = await headgate(['alerts', 'ack', name, '--data', folder]);
   expect(gone.code).toBe(1);
-  expect(gone.stdout).toContain('does not last');
+  expect(gone.stdout).toBe(`${name}: there is no such alert now (see headgate alerts ls)\n`);
   await gateway.stop();
 });
 
@@ -108,5 +115,8 @@ it('a device that falls silent is an alert, over a kill, until it is heard again
 it('whoever names no alert is told how', async () => {
   const { code, stderr } = await headgate(['alerts', 'ack', '--data', temporaryFolder()]);
   expect(code).toBe(2);
-  expect(stderr).toContain('name an alert, or give --all');
+  expect(stderr).toContain('name an alert, or give --all\n');
+  const both = await headgate(['alerts', 'ack', '--all', 'begin:x', '--data', temporaryFolder()]);
+  expect(both.code).toBe(2);
+  expect(both.stderr).toContain('name an alert, or give --all: not both');
 });

@@ -206,7 +206,20 @@ describe(`a replay (seed ${SEED})`, () => {
   it('says why there is nothing to see', async () => {
     const nobody = await replay('--device', 'nobody');
     expect(nobody).toMatchObject({ code: 0, stdout: '' });
-    expect(nobody.stderr).toMatch(/ 0 values of 0 series; 0 alerts\n$/);
+    expect(nobody.stderr).toMatch(/ 0 values of 0 series; 0 alerts\nheadgate: no value is of /);
+    expect(nobody.stderr).toMatch(/of device nobody; there are d1, d2\n$/);
+    const metric = await replay('--device', 'd1', '--metric', 'room.q');
+    expect(metric.stderr).toMatch(/no value is of metric room.q of device d1; did you mean /);
+    const late = await replay('--from', '9999-01-01');
+    expect(late).toMatchObject({ code: 0, stdout: '' });
+    // Of each device in a partition of its own.
+    const kept = `readings holds the offsets 0 to ${MESSAGES - 1} in partition`;
+    expect(late.stderr).toContain(`no record is in this range; ${kept}`);
+    const beyond = await replay('--from', String(MESSAGES + 1));
+    expect(beyond).toMatchObject({ code: 1, stdout: '' });
+    const end = `readings ends before ${MESSAGES}; ${MESSAGES + 1} is beyond`;
+    expect(beyond.stderr).toContain(`OFFSET_BEYOND_END: --from: ${end}`);
+    expect((await replay('--from', String(MESSAGES))).code).toBe(0);
     const other = await headgate([
       ...['detect', 'replay', '--stream', 'packs', '--data', gateway.data.root],
     ]);
@@ -232,9 +245,18 @@ describe(`a replay (seed ${SEED})`, () => {
 
 it.each([
   [['--format', 'xml'], '--format is one of table, csv, svg, json'],
-  [['--from', 'x'], '--from is a time'],
-  [['--to', 'never'], '--to is a time'],
-  [['--learn-from', 'x'], '--learn-from is a time'],
+  [
+    ['--from', 'yesterday'],
+    '--from: yesterday is none of these: earliest, an offset (4711), a time',
+  ],
+  [['--to', 'never'], '--to: never is neither a time'],
+  [['--learn-from', 'x'], '--learn-from: x is none of these'],
+  [['--from', '1h', '--to', '2h'], '--from is not before --to'],
+  [['--from', '2026-05-04', '--to', '2026-05-04'], '--from is not before --to'],
+  [['--from', '10', '--learn-from', '11'], '--learn-from is later than --from'],
+  [['--from', '2h', '--learn-from', '1h'], '--learn-from is later than --from'],
+  [['--learn-from', '1'], '--learn-from is later than --from'],
+  [['--from', '10', '--learn-from', '9999-01-01'], '--learn-from is later than --from'],
 ])('detect replay %j is a wrong command line', async (args, says) => {
   expect(await usageOf(['detect', 'replay', '--data', gateway.data.root, ...args])).toContain(says);
 });

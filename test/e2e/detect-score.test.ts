@@ -120,6 +120,8 @@ describe(`headgate detect score (seed ${SEED})`, () => {
     ['labels/combined_windows.json', () => join(folder, 'data')],
     ['is no JSON', () => join(folder, 'broken')],
     ['there is no', () => join(folder, 'lonely')],
+    ['there is no folder ', () => join(folder, 'nope')],
+    ['combined_windows.json is no folder', () => join(folder, 'labels/combined_windows.json')],
     ['has no window', () => join(folder, 'windowless')],
   ])('says what is missing: %s', async (says, where) => {
     put('broken/labels/combined_windows.json', '{');
@@ -136,5 +138,6 @@ describe(`headgate detect score (seed ${SEED})`, () => {
     const { code, stderr } = await headgate(['detect', 'score', folder, '--results', taken]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^headgate: OUT_UNWRITABLE: --results /);
+    expect(stderr).toContain('after --results a folder');
   });
 });

@@ -91,6 +91,9 @@ it('what a daemon has started ends with it, however that ends', async () => {
   const pid = Number(text.toString());
   left.push(pid);
   expect(await runs(pid)).toBe(true);
+  // Ctrl-C ends the daemon, and the line is held until that is done.
+  const { output } = await programs.ask('ps', ['-o', 'pgid=', '-p', `${pid}`]);
+  expect(Number(output)).toBe(pid);
   daemon.kill('SIGKILL');
   await until('the program has ended', async () => !(await runs(pid)));
 });

@@ -312,8 +312,11 @@ it('consumers need a daemon, and say so', async () => {
 
 describe('a wrong command line ends with 2 and says what is right', () => {
   it.each([
-    { args: ['log', 'read', 'readings', '--since', 'now'], says: '--since is a time' },
-    { args: ['log', 'read', 'readings', '--since', '2026-02-30'], says: '--since is a time' },
+    { args: ['log', 'read', 'readings', '--since', 'now'], says: '--since: now is neither a time' },
+    {
+      args: ['log', 'read', 'readings', '--since', '2026-02-30'],
+      says: '--since: 2026-02-30 is neither',
+    },
     { args: ['log', 'read', 'readings', '--since', '1h', '--from', '3'], says: 'either' },
     { args: ['log', 'export', 'readings', '--format', 'text'], says: 'ndjson or csv' },
     { args: ['log', 'dump', '--store', 'other'], says: 'telemetry, events' },

@@ -72,6 +72,13 @@ it('are told in all three ways, and outlive a kill without being written', async
   expect(one.series.map(({ device }) => device)).toEqual(['boiler']);
   const missing = await getFrom(gateway.data.socket, '/state/boiler/humidity');
   expect([missing.status, missing.text]).toEqual([404, expect.stringContaining('STATE_UNKNOWN')]);
+  const cause = 'there is no last value of nosuch: none came, or there was no room for it';
+  const typed = await headgate(['state', 'nosuch', '--json', '--data', gateway.data.root]);
+  expect([typed.code, JSON.parse(typed.stdout)]).toMatchObject([
+    2,
+    { error: { code: 'STATE_UNKNOWN', cause } },
+  ]);
+  expect(typed.stderr).toContain(`headgate: STATE_UNKNOWN: ${cause}\n`);
 
   const heard = () => listener.heard.map(({ payload }) => JSON.parse(payload) as Series);
   const isWhole = (state: Series | undefined) => state?.windows['1h']['count'] === VALUES.length;

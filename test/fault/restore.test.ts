@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { backupOf } from '../../src/backup.ts';
@@ -7,7 +7,7 @@ import { silentLogger } from '../../src/base/logger.ts';
 import { FolderView } from '../../src/log/folder-view.ts';
 import { type DataFolder, dataFolder } from '../../src/ops/data-folder.ts';
 import type { Files } from '../../src/os/files.ts';
-import { openLevelStore } from '../../src/os/level-store.ts';
+import { type LevelStore, openLevelStore } from '../../src/os/level-store.ts';
 import { nodeFiles } from '../../src/os/node-files.ts';
 import { restore } from '../../src/restore.ts';
 import { FaultyFiles } from '../support/faulty-files.ts';
@@ -48,12 +48,14 @@ async function piecesOf(data: DataFolder): Promise<Uint8Array[]> {
   return pieces;
 }
 
-async function* given(pieces: readonly Uint8Array[]) {
+type Pieces = readonly Uint8Array[] | AsyncIterable<Uint8Array>;
+
+async function* given(pieces: Pieces) {
   yield* pieces;
 }
 
 interface Given {
-  readonly pieces: readonly Uint8Array[];
+  readonly pieces: Pieces;
   readonly data: DataFolder;
   readonly files?: Files;
   readonly clock?: Clock;
@@ -114,6 +116,63 @@ test('whatever step fails, the folder is the old one, the new one, or does not s
   expect(seen).toContain('failed 2');
   expect(seen).toContain('failed RESTORE_UNFINISHED');
 }, 300_000);
+
+test('a restore that was cut off is not over with a backup that is refused', async () => {
+  const pieces = await piecesOf(await withReadings(5));
+  const data = await withReadings(2);
+  const files = new FaultyFiles();
+  // The log is set aside, and the rest is not: started like this, offsets would begin at 0 again.
+  files.break({ operations: ['rename'], path: join(data.root, 'state'), code: 'EIO' });
+  await expect(restoreInto({ pieces, data, files })).rejects.toThrow('EIO');
+  const bad = pieces.slice(0, -3);
+  await expect(restoreInto({ pieces: bad, data })).rejects.toMatchObject({
+    code: 'BACKUP_INVALID',
+  });
+  await expect(LocalGateway.start({ folder: data.root })).rejects.toMatchObject({
+    code: 'RESTORE_UNFINISHED',
+  });
+  await restoreInto({ pieces, data });
+  expect(await countIn(data)).toBe(5);
+});
+
+test('what was set aside before stays as it is, whichever of them was removed', async () => {
+  const pieces = await piecesOf(await withReadings(5));
+  const data = await withReadings(2);
+  await restoreInto({ pieces, data });
+  await restoreInto({ pieces, data });
+  rmSync(join(data.root, 'before-restore-1'), { recursive: true });
+  const kept = hashesOf(join(data.root, 'before-restore-2'));
+  expect((await restoreInto({ pieces, data })).aside).toBe(join(data.root, 'before-restore-1'));
+  expect(hashesOf(join(data.root, 'before-restore-2'))).toEqual(kept);
+});
+
+test('a daemon that starts meanwhile keeps its folder', async () => {
+  const pieces = await piecesOf(await withReadings(5));
+  const data = await withReadings(2);
+  let level: LevelStore | undefined;
+  // As one does that has looked for a restore before this one began.
+  const archive = async function* () {
+    level = await openLevelStore({ folder: data.state, files: nodeFiles, logger: silentLogger });
+    yield* pieces;
+  };
+  await expect(restoreInto({ pieces: archive(), data })).rejects.toMatchObject({
+    code: 'DATA_IN_USE',
+  });
+  await level?.close();
+  expect(readdirSync(data.root)).not.toContain('restore.part');
+  expect(await countIn(data)).toBe(2);
+});
+
+test('what a backup says of itself is held against its list too', async () => {
+  const whole = Buffer.concat(await piecesOf(await withReadings(1)));
+  const at = whole.indexOf('"createdMs":1') + '"createdMs":1'.length;
+  whole[at] = '0'.charCodeAt(0);
+  const data = dataFolder(join(temporaryFolder(), 'new'), {});
+  await expect(restoreInto({ pieces: [whole], data })).rejects.toMatchObject({
+    code: 'BACKUP_INVALID',
+    message: expect.stringContaining('backup.json'),
+  });
+});
 
 test('with a clock before the backup nothing is restored', async () => {
   const from = await withReadings(1);

@@ -10,6 +10,7 @@ static hg device;
 
 static uint32_t stored_boot;
 static bool has_boot, loads, saves;
+static uint32_t stuck_bits; /* of a cell that is worn out: ones, whatever is written */
 static unsigned writes;
 
 static bool load_boot(void *context, uint32_t *boot) {
@@ -22,7 +23,7 @@ static bool save_boot(void *context, uint32_t boot) {
   CHECK(context == &stored_boot);
   writes++;
   if (!saves) return false;
-  stored_boot = boot;
+  stored_boot = boot | stuck_bits;
   has_boot = true;
   return true;
 }
@@ -85,6 +86,13 @@ static void test_boot_counter(void) {
   config.seed = 9;
   begin();
   CHECK(device.boot != 7 && device.boot != first);
+
+  saves = true; /* says that it wrote, and has something else: so it would at each boot */
+  stored_boot = 6;
+  stuck_bits = 16;
+  begin();
+  CHECK(device.boot != 7 && device.boot != stored_boot);
+  stuck_bits = 0;
 
   saves = true; /* reads fail: a write that can't be looked at is not trusted */
   loads = false;

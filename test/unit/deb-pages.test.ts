@@ -100,6 +100,18 @@ describe('completion', () => {
       }
     }
   });
+
+  test('each offers the second words behind the first alone', () => {
+    const words = COMMANDS.flatMap(({ name }) => name.match(/^log (.+)$/)?.slice(1) ?? []);
+    expect(words.length).toBeGreaterThan(3);
+    expect(bashCompletion(COMMANDS)).toContain(`    log) words='${words.join(' ')} --help' ;;`);
+    const zsh = /^ {4}log\) rows=\((.*)\) ;;$/m.exec(zshCompletion(COMMANDS))?.[1] ?? '';
+    for (const word of words) {
+      expect(zsh).toContain(`'${word}:`);
+      const behind = `__fish_seen_subcommand_from log; and not .*' -a ${word} `;
+      expect(fishCompletion(COMMANDS)).toMatch(new RegExp(behind));
+    }
+  });
 });
 
 const ELF = { amd64: [2, 62], arm64: [2, 183], armhf: [1, 40] } as const;

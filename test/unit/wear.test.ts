@@ -92,6 +92,21 @@ describe('the wear of the card', () => {
     await wear.stop();
   });
 
+  it('says nothing of years before ten minutes of running, over restarts', async () => {
+    const first = await start('flash: { cardTBW: 2 }');
+    write(10 * MB);
+    clock.advance(500_000);
+    expect(first.status()).not.toHaveProperty('lifeYears');
+    await first.stop();
+    const wear = await start('flash: { cardTBW: 2 }');
+    clock.advance(99_999);
+    expect(wear.status()).not.toHaveProperty('lifeYears');
+    clock.advance(1);
+    // 2e12 / (10e6 * 144) / 365.25
+    expect(wear.status().lifeYears).toBe(3.8);
+    await wear.stop();
+  });
+
   it('forgets what is older than a day', async () => {
     const wear = await start();
     write(500 * MB);

@@ -83,6 +83,12 @@ describe('rows and alerts', () => {
     expect(report.totals()).toMatchObject({ alerts: 2, active: 0 });
   });
 
+  it('a bound that there is none of is null, as in the stream alerts', () => {
+    const { report, take } = reported();
+    take(anomalous, eventOf('begin', { low: -Number.MAX_VALUE }));
+    expect(report.alerts()).toMatchObject([{ expected: [null, 10] }]);
+  });
+
   it('an alert that does not end lasts until the last value of its series', () => {
     const { report, take } = reported();
     take(anomalous, eventOf('begin'));
@@ -121,6 +127,31 @@ describe('rows and alerts', () => {
     take(valueAt(5), eventOf('end'));
     expect(rows.map(({ alert }) => alert)).toEqual(['end']);
     expect(report.alerts()).toMatchObject([{ fault: 'silence', severity: 'critical' }]);
+  });
+});
+
+describe('an alert of a silence', () => {
+  const silence = (kind: 'begin' | 'end', runMs: number) => ({
+    event: eventOf(kind, { metric: 'silence', source: 'silence', fault: 'silence', runMs }),
+  });
+  const at = (runMs: number) => ({ timeMs: T + runMs, runMs, isShown: true });
+  const options = { device: undefined, metric: undefined, onRow: () => {} };
+
+  it('began when the daemon told it, not with the record that is read next', () => {
+    const report = new ReplayReport(options);
+    report.take(silence('begin', 60_000), at(600_000));
+    report.take(silence('end', 600_000), at(600_000));
+    expect(report.alerts()).toMatchObject([
+      { began: T + 60_000, ended: T + 600_000, lastedMs: 540_000 },
+    ]);
+  });
+
+  it('that does not end lasts until the last record, of whatever device', () => {
+    const report = new ReplayReport(options);
+    report.reach(90_000);
+    report.take(silence('begin', 60_000), at(90_000));
+    report.reach(300_000);
+    expect(report.alerts()).toMatchObject([{ began: T + 60_000, lastedMs: 240_000 }]);
   });
 });
 

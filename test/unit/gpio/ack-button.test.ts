@@ -44,6 +44,14 @@ describe('a button', () => {
       [40, 430],
     ],
     [
+      'that is told of twice',
+      [
+        [10, true],
+        [35, true],
+      ],
+      [40],
+    ],
+    [
       'touched for less',
       [
         [10, true],

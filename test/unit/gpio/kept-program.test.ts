@@ -100,6 +100,7 @@ it('is not started again if it is stopped while it waits', async () => {
   await die();
   await die();
   await kept.stop();
+  expect(vi.getTimerCount()).toBe(0);
   vi.advanceTimersByTime(10_000);
   expect(done).toHaveLength(2);
 });

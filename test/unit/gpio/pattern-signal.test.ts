@@ -44,7 +44,10 @@ describe('the signal', () => {
         if (active !== now) changes.push([clock.mono - startMs, active]);
         now = active;
       },
-      close: () => void changes.push([clock.mono - startMs, false]),
+      close: () => {
+        now = false;
+        changes.push([clock.mono - startMs, false]);
+      },
     };
     const logger: Logger = { ...silentLogger, error: (_, message) => said.push(message) };
     const all = { info: STEADY, warning: STEADY, critical: STEADY, ...patterns };

@@ -143,6 +143,7 @@ describe('settings that do not fit together', () => {
     ],
     ['limits:\n  a:\n    device: x', 'limits.a', 3, 'min, max, ratePerSecond, silenceSeconds'],
     ['limits:\n  a: { max: 1, min: 2 }', 'limits.a.min', 2, 'swap'],
+    ['limits:\n  a: { device: a/b, min: 2 }', 'limits.a.device', 2, 'the topics with topic'],
     ['limits:\n  a: { metric: t, silenceSeconds: 5 }', 'limits.a.metric', 2, 'leave it out'],
     ['limits:\n  a: { topic: other/#, min: 2 }', 'limits.a.topic', 2, 'sensors/<device>/#'],
     ['detect: { enabled: false }\nlimits:\n  a: { min: 2 }', 'limits.a', 3, 'detect.enabled'],

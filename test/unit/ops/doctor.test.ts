@@ -160,7 +160,8 @@ describe('the alert line', () => {
     };
     const settings = configOf(JSON.stringify({ gpio })).gpio;
     const writeBar = async (path: string) => bars[path];
-    return gpioChecks({ settings, parts, writeBar, user: 'pi' });
+    const onoffMend = 'npm rebuild epoll';
+    return gpioChecks({ settings, parts, writeBar, user: 'pi', onoffMend });
   }
 
   const SYSFS = '/sys/class/gpio/export';
@@ -206,6 +207,9 @@ describe('the alert line', () => {
         mend: 'sudo apt-get install -y gpiod',
       },
     ]);
+    const load = failing('', 'no bindings');
+    const unbuilt = await ask({ pin: 17, backend: 'onoff' }, { load });
+    expect(unbuilt).toMatchObject([{ state: 'fail', mend: 'npm rebuild epoll' }]);
     const only = await ask({ pin: 99 });
     expect(only).toMatchObject([{ state: 'fail', mend: 'headgate gpio list' }]);
   });

@@ -6,6 +6,7 @@ import type { SerialPort } from '../../../firmware-bridge/serial/serial-port.ts'
 import { HeadgateError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { heapBytes } from '../../support/heap.ts';
 import { until } from '../../support/until.ts';
 
 /** A port whose other end is the test. */
@@ -203,6 +204,21 @@ describe('a bridge', () => {
     expect(counts.answersDropped).toBeGreaterThan(1_000);
     port.takesWrites = true;
     await until('the rest is out', () => port.written.length + counts.answersDropped === 8_000);
+    stop.abort();
+    await ended;
+  });
+
+  test('holds nothing of what it has read, however long the port is open', async () => {
+    const { stop, ended, counts, ports } = stage();
+    const noise = Array.from({ length: 5_000 }, () => 'x');
+    // The first round compiles and warms up.
+    let before = 0;
+    for (let round = 1; round <= 5; round++) {
+      ports[0]?.bring(...noise);
+      await until('it is read', () => counts.damaged === round * noise.length);
+      if (round === 1) before = heapBytes();
+    }
+    expect(heapBytes() - before).toBeLessThan(2_000_000);
     stop.abort();
     await ended;
   });

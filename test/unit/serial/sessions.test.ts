@@ -87,6 +87,25 @@ describe('COBS', () => {
     expect(counts.repeats).toBe(1);
   });
 
+  test('another device on the line is not told of the one before', async () => {
+    const { take, published, answers, end } = stage('cobs');
+    take(hello(1, 'pump-3'));
+    take(reading(1, 1));
+    // Sent again, a HELLO changes nothing.
+    take(hello(1, 'pump-3'));
+    take(reading(1, 1));
+    expect(published.length).toBe(1);
+    // Put in its place while the gateway is away; its numbers are the same.
+    take(hello(1, 'pump-4'));
+    take(reading(1, 1));
+    answers();
+    expect(published.map(({ topic }) => topic)).toEqual(['sensors/pump-3/t', 'sensors/pump-4/t']);
+    await end(0);
+    expect(answers()).toEqual([]);
+    await end(1);
+    expect(answers()).toEqual(['130000000100000001']);
+  });
+
   test('asks whose a reading is, at most twice a second, and takes none till it knows', () => {
     const { session, take, published, answers, clock, counts } = stage('cobs');
     session.start();
