@@ -4,21 +4,13 @@
  *
  * node alert.js [--rate 1000] [--alerts 500] [--linger 2] [--linger 200]
  *
- * The line is an LED of the kernel as the daemon finds it, /sys/class/leds/siren/brightness, whose
- * file is a FIFO here: what arrives in it is what the kernel would be told. The daemon sees it in a
- * mount namespace of its own, so `unshare` and a kernel that allows it are needed. Each alert is of
- * a device of its own that passes a plain limit, at uneven times; the latency is counted from just
- * before the PUBLISH is written until the FIFO says `1`, by one clock in this process.
+ * The line is an LED of the kernel as the daemon finds it, /sys/class/leds/siren/brightness, which
+ * is a plain file here: what is written to it is what the kernel would be told. The daemon sees it
+ * in a mount namespace of its own, so `unshare` and a kernel that allows it are needed. Each alert
+ * is of a device of its own that passes a plain limit, at uneven times; the latency is counted from
+ * just before the PUBLISH is written until inotify has told that the file says `1`, by one clock.
  */
-import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  constants,
-  createReadStream,
-  mkdirSync,
-  openSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -71,17 +63,16 @@ function led(folder: string): { readonly sysClass: string; lit(): number[]; clos
   mkdirSync(siren, { recursive: true });
   writeFileSync(join(siren, 'max_brightness'), '1\n');
   writeFileSync(join(siren, 'trigger'), 'none\n');
-  const fifo = join(siren, 'brightness');
-  execFileSync('mkfifo', [fifo]);
-  // Open at both ends, so that it never ends and nobody who opens it waits.
-  const descriptor = openSync(fifo, constants.O_RDWR);
+  const brightness = join(siren, 'brightness');
+  writeFileSync(brightness, '0');
   const times: number[] = [];
-  const stream = createReadStream('', { fd: descriptor, autoClose: false, highWaterMark: 64 });
-  stream.on('data', (bytes) => {
-    const nowMs = systemClock.monoMs();
-    if (bytes.includes('1')) times.push(nowMs);
+  let level = '0';
+  const watcher = watch(brightness, () => {
+    const before = level;
+    level = readFileSync(brightness, 'latin1').slice(0, 1);
+    if (before === '0' && level === '1') times.push(systemClock.monoMs());
   });
-  return { sysClass, lit: () => times, close: () => closeSync(descriptor) };
+  return { sysClass, lit: () => times, close: () => watcher.close() };
 }
 
 /** One connection that sends the readings that are alerts. */
