@@ -101,6 +101,7 @@ for (const version of ['1.6.3', '2.2.1']) {
 
     it('is had once the one who holds it has ended', async () => {
       const { line, fake } = await gpioset(version);
+      await until('somebody holds it', () => fake.levels.length === 2);
       const more = { called: 'gpio 17', clock: systemClock, logger: silentLogger };
       const dialect = version.startsWith('1') ? 1 : 2;
       let isOpen = false;
