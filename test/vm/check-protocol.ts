@@ -17,7 +17,6 @@ export interface CheckAnswer {
   readonly changed: readonly string[];
   readonly corruptBlocks: number;
   readonly lostOffsets: number;
-  readonly tornBytes: number;
   /** Of the gateway that started on it, in ms. */
   readonly startMs: number;
 }

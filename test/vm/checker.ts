@@ -134,7 +134,6 @@ const NOTHING: CheckAnswer = {
   changed: [],
   corruptBlocks: 0,
   lostOffsets: 0,
-  tornBytes: 0,
   startMs: 0,
 };
 
@@ -161,7 +160,6 @@ async function checkMounted(request: CheckRequest): Promise<CheckAnswer> {
     changed: [...found.changed, ...after.changed],
     corruptBlocks: sum((one) => one.corruptBlocks),
     lostOffsets: sum((one) => one.lostOffsets),
-    tornBytes: sum((one) => one.tornBytes),
     startMs: Math.round(startMs),
   };
 }

@@ -20,14 +20,16 @@ say() { printf '== %s (%ss)\n' "$*" "$SECONDS"; }
 
 rm -rf "$work" "$folder/stamp"
 mkdir -p "$work"
+# Tools in a root that is not running complain of that. What they said shows if one fails.
+exec 3>&2 2>>"$work/root.log"
+trap 'tail -5 "$work/root.log" >&3' ERR
 
 say 'Debian 13'
 # The disk is thrown away if this fails: nothing here has to wait for it.
 mmdebstrap --variant=apt --dpkgopt=force-unsafe-io --aptopt='APT::Install-Recommends "false"' \
   --include=systemd,systemd-sysv,udev,kmod,iproute2,nodejs,gpiod,dbus,busybox-static,cpio \
   --include=e2fsprogs,f2fs-tools trixie "$root" \
-  "deb $mirror trixie main" "deb $mirror trixie-backports main" >"$work/root.log" 2>&1 ||
-  { tail -5 "$work/root.log"; exit 1; }
+  "deb $mirror trixie main" "deb $mirror trixie-backports main"
 
 say 'the kernel'
 chroot "$root" apt-get update -q >>"$work/root.log" 2>&1
@@ -53,7 +55,7 @@ chroot "$root" depmod "$version"
 wanted() {
   local module
   for module in "$@"; do
-    chroot "$root" modprobe -S "$version" --show-depends "$module" 2>>"$work/root.log" || true
+    chroot "$root" modprobe -S "$version" --show-depends "$module" || true
   done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$1]++'
 }
 mkdir -p "$work/early/modules" "$work/early/bin"
@@ -91,7 +93,7 @@ chroot "$root" systemctl -q mask apt-daily.timer apt-daily-upgrade.timer man-db.
   systemd-pcrlock-machine-id systemd-pstore systemd-random-seed systemd-resolved \
   systemd-timesyncd systemd-tpm2-setup systemd-tpm2-setup-early systemd-update-done \
   systemd-update-utmp systemd-user-sessions
-cat /proc/sys/kernel/random/uuid | tr -d - >"$root/etc/machine-id"
+tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
 touch "$root/etc/.updated" "$root/var/.updated"
 echo gateway >"$root/etc/hostname"
 printf '/dev/root / ext4 defaults 0 0\n' >"$root/etc/fstab"

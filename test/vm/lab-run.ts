@@ -234,8 +234,7 @@ export class LabRun {
       const answer = await check(state);
       const faults = faultsOf(stretch, state, answer);
       const open = stretch.record.unflushedAt(state.cut);
-      const { tornBytes } = answer;
-      tally.state(fs, state.kind, { open, isFaulty: faults.length > 0, tornBytes });
+      tally.state(fs, state.kind, { open, isFaulty: faults.length > 0 });
       for (const fault of faults) {
         const text = `${fs}, ${nameText(state)}: ${fault}`;
         this.#failures.push(text);

@@ -6,7 +6,6 @@ interface Row {
   boots: number;
   /** Writes that no flush had covered, of the state that had most. */
   mostOpen: number;
-  torn: number;
 }
 
 /** States looked at and machines started, by file system and kind. */
@@ -15,16 +14,15 @@ export class Tally {
 
   #row(fs: string, kind: StateKind): Row {
     const key = `${fs} ${kind}`;
-    const row = this.#rows.get(key) ?? { states: 0, faulty: 0, boots: 0, mostOpen: 0, torn: 0 };
+    const row = this.#rows.get(key) ?? { states: 0, faulty: 0, boots: 0, mostOpen: 0 };
     this.#rows.set(key, row);
     return row;
   }
 
-  state(fs: string, kind: StateKind, seen: { open: number; isFaulty: boolean; tornBytes: number }) {
+  state(fs: string, kind: StateKind, seen: { open: number; isFaulty: boolean }) {
     const row = this.#row(fs, kind);
     row.states += 1;
     if (seen.isFaulty) row.faulty += 1;
-    if (seen.tornBytes > 0) row.torn += 1;
     row.mostOpen = Math.max(row.mostOpen, seen.open);
   }
 
@@ -41,14 +39,14 @@ export class Tally {
   }
 
   text(): string {
-    const lines = ['fs    kind     states  faulty  booted  most open writes  logs with a torn end'];
+    const lines = ['fs    kind     states  faulty  booted  most open writes'];
     for (const fs of ['ext4', 'f2fs']) {
       for (const kind of STATE_KINDS) {
         const row = this.#rows.get(`${fs} ${kind}`);
         if (row === undefined) continue;
-        const { states, faulty, boots, mostOpen, torn } = row;
-        const widths = [8, 8, 8, 18, 22];
-        const numbers = [states, faulty, boots, mostOpen, torn];
+        const { states, faulty, boots, mostOpen } = row;
+        const widths = [8, 8, 8, 18];
+        const numbers = [states, faulty, boots, mostOpen];
         const cells = numbers.map((number, i) => String(number).padStart(widths[i] ?? 0));
         lines.push(`${fs.padEnd(6)}${kind.padEnd(7)}${cells.join('')}`);
       }

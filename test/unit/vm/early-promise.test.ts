@@ -55,7 +55,7 @@ function faultyStates(stretch: Stretch, change = (found: number[]) => found) {
     const answer: CheckAnswer = {
       found: { a: runsOf(found) },
       foundAfter: { a: runsOf(change(after.sort((a, b) => a - b))) },
-      ...{ changed: [], corruptBlocks: 0, lostOffsets: 0, tornBytes: 0, startMs: 0 },
+      ...{ changed: [], corruptBlocks: 0, lostOffsets: 0, startMs: 0 },
     };
     if (faultsOf(stretch, state, answer).length > 0) {
       counts.set(state.kind, (counts.get(state.kind) ?? 0) + 1);
@@ -101,7 +101,7 @@ test('corruption, lost offsets and a gateway that stays away are faults', () => 
   const all = [...resentAt(stretch.ledger, 0)].map(([device, some]) => [device, runsOf(some)]);
   const clean: CheckAnswer = {
     ...{ found: {}, foundAfter: Object.fromEntries(all), changed: [] },
-    ...{ corruptBlocks: 0, lostOffsets: 0, tornBytes: 9, startMs: 1 },
+    ...{ corruptBlocks: 0, lostOffsets: 0, startMs: 1 },
   };
   expect(faultsOf(stretch, state, clean)).toEqual([]);
   for (const wrong of [
