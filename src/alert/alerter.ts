@@ -152,7 +152,7 @@ export class Alerter {
     if (alert.kind === 'end') {
       this.#noteEnding(alert);
       this.#setEnded(alert);
-      // Of what turned out to be graver: the line goes on, and the beginning that follows drives it.
+      // What turned out to be graver goes on: the beginning that follows drives the line.
       if (!alert.superseded) this.#drive();
       logger.info(fields, 'an alert has ended');
       return true;
