@@ -31,6 +31,7 @@ find_node() {
   then fail "$node is Node $version; Headgate needs $NODE_WANTED or newer"; fi
   case $node in
     /home/* | /root/*) fail "$node is below a home folder, where the service may not look" ;;
+    *[!A-Za-z0-9/._-]*) fail "a unit can't name $node: only letters, digits and / . _ - in it" ;;
   esac
 }
 

@@ -14,7 +14,8 @@ interface InputLine {
 
 type OnLevel = (active: boolean) => void;
 
-type Listen = (pin: number, onLevel: OnLevel) => Promise<InputLine>;
+/** `onLost`: edges may have been missed. */
+type Listen = (pin: number, onLevel: OnLevel, onLost: () => void) => Promise<InputLine>;
 
 export interface AckButton {
   readonly name: string;
@@ -29,12 +30,13 @@ function found<T>(answer: T | string): T {
 /** By a process of libgpiod, which has the pull resistor of the line switched on as well. */
 function byGpiomon({ chip, ackActiveLow: activeLow }: GpioSettings, parts: GpioParts): Listen {
   const { programs, clock, logger } = parts;
-  return async (pin, onLevel) => {
+  return async (pin, onLevel, onLost) => {
     const held = found(await heldLine(programs, 'gpiomon', { chip, pin, activeLow }));
     const child = new KeptProgram({
       ...{ command: 'gpiomon', programs, clock, logger },
       lost: 'gpiomon has ended: the button is not heard until it is started again',
       onLine: (line) => onLevel(line.trim() === '1'),
+      onLost,
     });
     child.run(monitorArgs(held.dialect, held.line));
     const name = `gpiomon ${held.dialect}, ${held.line.chip} line ${pin}`;
@@ -60,7 +62,7 @@ function debounced(
   { ackDebounceMs }: GpioSettings,
   { clock }: GpioParts,
   onPress: () => void,
-): { readonly onLevel: OnLevel; readonly stop: () => void } {
+): { readonly onLevel: OnLevel; readonly onLost: () => void; readonly stop: () => void } {
   const debounce = new Debounce(ackDebounceMs);
   let timer: NodeJS.Timeout | undefined;
   const look = () => {
@@ -73,6 +75,10 @@ function debounced(
     onLevel: (active) => {
       debounce.edge(active, clock.monoMs());
       look();
+    },
+    onLost: () => {
+      clearTimeout(timer);
+      debounce.forget();
     },
     stop: () => clearTimeout(timer),
   };
@@ -89,14 +95,14 @@ export async function openAckButton(
 ): Promise<AckButton | undefined> {
   const { ackPin: pin, backend } = settings;
   if (pin === undefined) return undefined;
-  const { onLevel, stop } = debounced(settings, parts, onPress);
+  const { onLevel, onLost, stop } = debounced(settings, parts, onPress);
   const ways: Array<readonly [name: string, listen: Listen]> = [];
   if (backend !== 'onoff') ways.push(['gpiomon', byGpiomon(settings, parts)]);
   if (backend !== 'gpioset') ways.push(['onoff', byOnoff(settings, parts)]);
   const reasons: string[] = [];
   for (const [way, listen] of ways) {
     try {
-      const input = await listen(pin, onLevel);
+      const input = await listen(pin, onLevel, onLost);
       const close = () => {
         stop();
         return input.close();

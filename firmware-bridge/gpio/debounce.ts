@@ -16,6 +16,12 @@ export class Debounce {
     this.#sinceMs = atMs;
   }
 
+  /** Nobody knows what the level was meanwhile: the next edge to active is a press. */
+  forget(): void {
+    this.#raw = false;
+    this.#held = false;
+  }
+
   /** When the level will have stood for long enough; undefined: it is what it was. */
   get dueMs(): number | undefined {
     return this.#raw === this.#held ? undefined : this.#sinceMs + this.#debounceMs;

@@ -10,6 +10,8 @@ export interface KeptProgramOptions {
   /** What is said when it ends by itself. */
   readonly lost: string;
   readonly onLine?: (line: string) => void;
+  /** Told when it has ended by itself. */
+  readonly onLost?: () => void;
 }
 
 /** One that lived shorter, and was started again for that before, must wait. */
@@ -89,7 +91,8 @@ export class KeptProgram {
       this.#start();
       return;
     }
-    const { command, clock, logger, lost } = this.#options;
+    const { command, clock, logger, lost, onLost } = this.#options;
+    onLost?.();
     const fields = { code: 'GPIO_UNAVAILABLE', program: command, exit: code, error };
     logger.error(fields, lost);
     const isShort = clock.monoMs() - this.#startedMs < SHORT_LIFE_MS;

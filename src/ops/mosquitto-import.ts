@@ -77,7 +77,10 @@ function importListeners(report: ImportReport, sections: readonly Section[]): st
   if (own === undefined) {
     told.push('no listener is one that Headgate has: the result listens on 127.0.0.1:1883');
   }
-  const open = used.filter(({ begin, host }) => begin !== undefined && !isLoopback(host));
+  // A default listener with a port of its own is on all addresses; without one, on loopback.
+  const open = used.filter(({ begin, host, lines }) => {
+    return !isLoopback(host) && (begin !== undefined || lines.some(({ name }) => name === 'port'));
+  });
   if (open.length > 0) {
     told.push(
       'mosquitto listened beyond this machine. Headgate has no local users, rights or TLS there ' +
@@ -203,7 +206,8 @@ function settle({ tree }: ImportReport): string[] {
     const loaded = loadConfig({ text: JSON.stringify(tree), env: {} });
     const [problem] = loaded.ok ? [] : loaded.problems;
     if (problem === undefined) break;
-    told.push(`left out: ${problem.message}`);
+    // Without its message, which repeats the value: that could be a secret.
+    told.push(`left out, since it would not be sound here: ${problem.path}`);
     if (!remove(tree, problem.path.split(/[.[]/))) break;
   }
   return told;

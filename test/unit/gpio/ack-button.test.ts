@@ -115,6 +115,15 @@ async function open(gpio: Record<string, unknown>, over: Partial<GpioParts>) {
   return { button: button as AckButton | undefined, warned, presses: () => presses };
 }
 
+it('a button that was let go of while nobody listened is heard when it is pressed again', () => {
+  const debounce = new Debounce(30);
+  debounce.edge(true, 0);
+  expect(debounce.isPressed(30)).toBe(true);
+  debounce.forget();
+  debounce.edge(true, 500);
+  expect(debounce.isPressed(530)).toBe(true);
+});
+
 describe('the button', () => {
   it('is heard through sysfs, once it has been held', async () => {
     vi.useFakeTimers();

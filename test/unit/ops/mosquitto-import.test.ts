@@ -197,6 +197,21 @@ describe('topics of a bridge', () => {
     expect(two.warnings.join()).toContain('1 more bridges');
   });
 
+  test('a port alone is one on all addresses, and said to be', () => {
+    const said = (text: string) => imported(text).warnings.join();
+    expect(said('port 1884\nallow_anonymous true')).toContain('beyond this machine');
+    expect(said('port 1884\nbind_address 127.0.0.1')).not.toContain('beyond this machine');
+    expect(said('allow_anonymous true')).not.toContain('beyond this machine');
+  });
+
+  test('what is not sound is named without its value', () => {
+    const text = 'connection a\naddress one:8883\nbridge_alpn a\u0007secret';
+    const { warnings, config } = imported(text);
+    expect(config.uplink.url).toContain('one:8883');
+    expect(warnings.join()).toContain('uplink.alpn');
+    expect(warnings.join()).not.toContain('secret');
+  });
+
   test('an IPv6 address, and one that is none', () => {
     expect(imported('connection a\naddress fe80::1:1884').config.uplink.url).toBe(
       'mqtt://[fe80::1]:1884',
