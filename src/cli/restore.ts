@@ -27,6 +27,9 @@ export const restoreBackup: Command = {
       logger: complaints(io),
       archive: unzipped(piecesOf(file)),
       isForced: values['force'] === true,
+    }).finally(() => {
+      // Who writes may keep it open, and nobody reads on: it would keep the process alive.
+      if (file === '-') process.stdin.destroy();
     });
     const { createdMs, files, bytes, aside } = restored;
     const made = new Date(createdMs).toISOString();

@@ -192,6 +192,29 @@ function namedByLevel(clouds: readonly string[]): { topic: string; at: number } 
   return { topic: first.map((level, i) => (i === at ? '{stream}' : level)).join('/'), at };
 }
 
+/** As streams they come in another order, in which one could take what is another's. */
+function namedStreams(mappings: readonly Mapping[]): ReturnType<typeof namedByLevel> {
+  if (mappings.length < 2) return undefined;
+  const named = namedByLevel(mappings.map(({ cloud }) => cloud));
+  if (named === undefined) return undefined;
+  const streams = new Map<string, string[]>();
+  for (const { cloud, pattern } of mappings) {
+    const name = cloud.split('/')[named.at] ?? '';
+    streams.set(name, [...(streams.get(name) ?? []), pattern]);
+  }
+  return areSound([...streams], named.topic) ? named : undefined;
+}
+
+/** Streams with these patterns, and this topic in the cloud, are a configuration. */
+function areSound(
+  patterns: ReadonlyArray<readonly [stream: string, topics: readonly string[]]>,
+  topic: string,
+): boolean {
+  const streams = Object.fromEntries(patterns.map(([name, topics]) => [name, { topics }]));
+  const uplink = { url: 'mqtt://a', topic };
+  return loadConfig({ text: JSON.stringify({ streams, uplink }), env: {} }).ok;
+}
+
 const MAX_TOPICS = 32;
 const MAX_ROUTES = 32;
 /** Each is held against all rules; nobody writes so many by hand. */
@@ -205,21 +228,19 @@ function importOut(report: ImportReport, topics: Topics): void {
       continue;
     }
     const mapping = mappingOf(topic);
-    const streams = { readings: { topics: [mapping?.pattern ?? ''] } };
-    const uplink = { url: 'mqtt://a', topic: mapping?.cloud };
-    const isSound =
-      mapping !== undefined &&
-      loadConfig({ text: JSON.stringify({ streams, uplink }), env: {} }).ok;
-    if (!isSound) {
+    const patterns = sound.map((other) => other.mapping.pattern);
+    if (mapping === undefined || !areSound([['readings', [mapping.pattern]]], mapping.cloud)) {
       report.notCarried(directive, 'no level of it can be the device: it is in no stream');
-    } else if (sound.some((other) => other.mapping.pattern === mapping.pattern)) {
+    } else if (
+      patterns.includes(mapping.pattern) ||
+      !areSound([['readings', [...patterns, mapping.pattern]]], mapping.cloud)
+    ) {
       report.notCarried(directive, 'another line has these topics already');
     } else sound.push({ directive, mapping });
   }
   const [first] = sound;
   if (first === undefined) return;
-  const clouds = sound.map(({ mapping }) => mapping.cloud);
-  const named = sound.length > 1 ? namedByLevel(clouds) : undefined;
+  const named = namedStreams(sound.map(({ mapping }) => mapping));
   const streams = new Map<string, string[]>();
   for (const { directive, mapping } of sound) {
     const name = named === undefined ? 'readings' : (mapping.cloud.split('/')[named.at] ?? '');

@@ -50,6 +50,12 @@ function listenerOf(section: Section): Listener {
   return { ...section, port: port?.isAsIs === true ? port.value : undefined, host, isPlain };
 }
 
+/** Reached from elsewhere. The default one is on loopback only while nothing is said of it. */
+function isOpen({ begin, lines, host }: Listener): boolean {
+  if (isLoopback(host)) return false;
+  return begin !== undefined || host !== '' || lines.some(({ name }) => name === 'port');
+}
+
 /** One of loopback first: devices that reach it now will reach it then. */
 function chosen(listeners: readonly Listener[]): Listener | undefined {
   const plain = listeners.filter(({ isPlain, port }) => isPlain && port !== undefined);
@@ -64,24 +70,20 @@ function importListeners(report: ImportReport, sections: readonly Section[]): st
   const used = first !== undefined && isDefaultUsed ? [first, ...others] : others;
   const own = chosen(used);
   for (const listener of [...(first === undefined ? [] : [first]), ...others]) {
-    const { begin, lines, port, host } = listener;
+    const { begin, lines, port } = listener;
     const isOwn = listener === own;
-    const isOpen = !isLoopback(host) && (begin !== undefined || host !== '');
     if (begin !== undefined) {
-      if (isOwn) report.carried(begin, { 'mqtt.port': port }, isOpen ? LOOPBACK_NOTE : '');
+      const note = isOpen(listener) ? LOOPBACK_NOTE : '';
+      if (isOwn) report.carried(begin, { 'mqtt.port': port }, note);
       else report.notCarried(begin, otherListener(listener));
     }
-    for (const line of lines) importListenerLine(report, line, { isOwn, port });
+    for (const line of lines) importListenerLine(report, line, { isOwn, listener });
   }
   const told: string[] = [];
   if (own === undefined) {
     told.push('no listener is one that Headgate has: the result listens on 127.0.0.1:1883');
   }
-  // A default listener with a port of its own is on all addresses; without one, on loopback.
-  const open = used.filter(({ begin, host, lines }) => {
-    return !isLoopback(host) && (begin !== undefined || lines.some(({ name }) => name === 'port'));
-  });
-  if (open.length > 0) {
+  if (used.some(isOpen)) {
     told.push(
       'mosquitto listened beyond this machine. Headgate has no local users, rights or TLS there ' +
         'yet, so the result listens on 127.0.0.1 alone: devices elsewhere do not reach it',
@@ -99,15 +101,18 @@ function otherListener({ isPlain, port }: Listener): string {
 function importListenerLine(
   report: ImportReport,
   line: Directive,
-  { isOwn, port }: { isOwn: boolean; port: number | undefined },
+  { isOwn, listener }: { isOwn: boolean; listener: Listener },
 ): void {
   const { name, value } = line;
   if (!isOwn) {
     const known = noteOf(name);
     if (known?.outcome === 'no-meaning') report.noMeaning(line, known.note);
     else report.notCarried(line, 'its listener is not carried over');
-  } else if (name === 'port') report.carried(line, { 'mqtt.port': port });
-  else if (name === 'bind_address') {
+  } else if (name === 'port') {
+    // Of an address the line of it tells.
+    const note = listener.host === '' ? LOOPBACK_NOTE : '';
+    report.carried(line, { 'mqtt.port': listener.port }, note);
+  } else if (name === 'bind_address') {
     if (isLoopback(value)) report.carried(line, { 'mqtt.host': value });
     else report.notCarried(line, LOOPBACK_NOTE);
   } else if (name === 'protocol') report.noMeaning(line, 'MQTT is what it speaks');
@@ -193,7 +198,8 @@ export function importMosquitto(input: ImportInput): Imported {
 }
 
 /** What does not fit together is left out, and said. */
-function settle({ tree }: ImportReport): string[] {
+function settle(report: ImportReport): string[] {
+  const { tree } = report;
   const told: string[] = [];
   const mqtt = tree['mqtt'] as Record<string, unknown> | undefined;
   const packet = mqtt?.['maxPacketBytes'];
@@ -206,19 +212,26 @@ function settle({ tree }: ImportReport): string[] {
     const loaded = loadConfig({ text: JSON.stringify(tree), env: {} });
     const [problem] = loaded.ok ? [] : loaded.problems;
     if (problem === undefined) break;
-    // Without its message, which repeats the value: that could be a secret.
-    told.push(`left out, since it would not be sound here: ${problem.path}`);
-    if (!remove(tree, problem.path.split(/[.[]/))) break;
+    const setting = remove(tree, problem.path.split(/[.[]/))?.join('.');
+    if (setting === undefined) break;
+    report.leftOut(setting);
+    // The words of the fault may repeat the value.
+    told.push(`left out: ${setting}, which can not be what it was there (docs/config.md)`);
   }
   return told;
 }
 
-function remove(tree: Record<string, unknown>, path: readonly string[]): boolean {
+/** What was removed; undefined: there is nothing there. */
+function remove(
+  tree: Record<string, unknown>,
+  path: readonly string[],
+): readonly string[] | undefined {
   const [first = '', ...rest] = path;
   const below = tree[first];
-  if (below === undefined) return false;
+  if (below === undefined) return undefined;
   const isMap = typeof below === 'object' && below !== null && !Array.isArray(below);
-  if (rest.length > 0 && isMap && remove(below as Record<string, unknown>, rest)) return true;
+  const within = rest.length > 0 && isMap && remove(below as Record<string, unknown>, rest);
+  if (within) return [first, ...within];
   delete tree[first];
-  return true;
+  return [first];
 }

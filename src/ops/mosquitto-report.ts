@@ -35,6 +35,18 @@ export class ImportReport {
     this.#add(directive, 'not-carried', { note });
   }
 
+  /** A setting that the configuration does not take as it is: no line may say that it is there. */
+  leftOut(setting: string): void {
+    for (const [i, row] of this.rows.entries()) {
+      if (row.outcome !== 'carried' || row.to === undefined) continue;
+      const to = row.to.filter((one) => one !== setting && !one.startsWith(`${setting}.`));
+      if (to.length === row.to.length) continue;
+      const notes = [row.note, `${setting} is left out`].filter((note) => note !== '');
+      const outcome = to.length === 0 ? 'not-carried' : 'carried';
+      this.rows[i] = { ...row, outcome, to, note: notes.join('; ') };
+    }
+  }
+
   #add(
     { file, line, name }: Directive,
     outcome: ImportRow['outcome'],

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -221,6 +221,33 @@ test('a file that is cut off or has a wrong byte restores nothing', async () => 
   expect(none.code).toBe(1);
   expect(readdirSync(there)).toEqual([]);
 }, 120_000);
+
+test('what is no backup ends at once, though standard input stays open', async () => {
+  const there = temporaryFolder();
+  const stdio = ['pipe', 'ignore', 'pipe'] as const;
+  const child = spawn(process.execPath, [MAIN, 'restore', '-', '--data', there], {
+    stdio: [...stdio],
+  });
+  try {
+    let said = '';
+    child.stderr?.on('data', (text: Buffer) => {
+      said += text.toString();
+    });
+    let code: number | null | undefined;
+    child.once('close', (ended) => {
+      code = ended;
+    });
+    // It may be gone before all is written.
+    child.stdin?.on('error', () => {});
+    child.stdin?.write('no backup at all');
+    await until('it has ended', () => code !== undefined, 20_000);
+    expect(code).toBe(1);
+    expect(said).toContain('BACKUP_INVALID');
+    expect(readdirSync(there)).toEqual([]);
+  } finally {
+    child.kill('SIGKILL');
+  }
+}, 60_000);
 
 test('a folder that is not empty is left alone, or set aside; one in use is neither', async () => {
   const { folder, file } = await madeBackup();

@@ -141,6 +141,41 @@ describe('listeners', () => {
   });
 });
 
+describe('a listener beyond this machine', () => {
+  test.each([
+    ['port 1900', 'port'],
+    ['port 1900\nallow_anonymous true', 'port'],
+    ['bind_address 0.0.0.0', 'bind_address'],
+    ['port 1900\nbind_address 192.168.1.4', 'bind_address'],
+    ['port 1900\nlistener 1901 127.0.0.1', undefined],
+    ['listener 1884', 'listener'],
+  ])('%j: devices elsewhere are told of', (text, noted) => {
+    const { warnings, row } = imported(text);
+    expect(warnings.join()).toContain('listens on 127.0.0.1 alone');
+    if (noted !== undefined) expect(row(noted)?.note).toContain('stays on 127.0.0.1');
+  });
+
+  test.each(['', 'port 1900\nbind_address 127.0.0.1', 'listener 1884 ::1', 'max_connections 5'])(
+    '%j: there is none',
+    (text) => expect(imported(text).warnings).toEqual([]),
+  );
+});
+
+describe('what the configuration does not take', () => {
+  test.each([
+    ['remote_clientid', 'uplink.clientId', 'hunter2'.repeat(99)],
+    ['bridge_alpn', 'uplink.alpn', 'hunter2'.repeat(60)],
+    ['bridge_keyfile', 'uplink.keyFile', 'hunter2'],
+  ])('%s is left out by name, and its line is not carried', (name, setting, value) => {
+    const found = imported(`connection a\naddress far\n${name} ${value}`);
+    expect(JSON.stringify(found.warnings)).not.toContain('hunter2');
+    expect(found.warnings.join()).toContain(`left out: ${setting}`);
+    expect(found.row(name)).toMatchObject({ outcome: 'not-carried' });
+    expect(found.row(name)?.to ?? []).toEqual([]);
+    expect(found.row('address')).toMatchObject({ outcome: 'carried', to: ['uplink.url'] });
+  });
+});
+
 describe('topics of a bridge', () => {
   const bridge = (...topics: string[]) =>
     imported(['connection a', 'address far', ...topics.map((one) => `topic ${one}`)].join('\n'));
@@ -162,6 +197,28 @@ describe('topics of a bridge', () => {
     expect(config.uplink.topic).toBe('far/{stream}/{device}');
     expect(Object.keys(config.streams)).toEqual(['heat', 'power']);
     expect(config.uplink.streams).toEqual([]);
+  });
+
+  test.each([
+    [['# out 1 s/ a/', '+/t out 1 s/ a/'], { readings: ['s/<device>/#'] }],
+    [['# out 1 s/ heat/', '+/t out 1 s/ power/'], { readings: ['s/<device>/#'] }],
+    [['s/+/+ out', 's/a/+ out', 's/# out'], { readings: ['s/<device>/+', 's/<device>/#'] }],
+  ])('%j: what an earlier line takes is not carried, and the others are', (lines, wanted) => {
+    const { config, rows, warnings } = bridge(...lines);
+    const topicsOf = Object.entries(config.streams).map(([name, { topics }]) => [name, topics]);
+    expect(Object.fromEntries(topicsOf)).toEqual(wanted);
+    expect(warnings).toEqual([]);
+    const lost = rows.filter(({ outcome }) => outcome === 'not-carried');
+    expect(lost).toMatchObject([{ line: 4, note: 'another line has these topics already' }]);
+  });
+
+  test('a narrower one first is carried, also where streams would come in another order', () => {
+    const first = bridge('+/t out 1 s/ a/', '# out 1 s/ a/');
+    expect(first.config.streams['readings']?.topics).toEqual(['s/<device>/t', 's/<device>/#']);
+    // As streams, 1 would come before 2 and take all.
+    const { config, warnings } = bridge('+ out 1 s/a/ far/2/', '# out 1 s/ far/1/');
+    expect(config.streams['readings']?.topics).toEqual(['s/a/<device>', 's/<device>/#']);
+    expect([...first.warnings, ...warnings]).toEqual([]);
   });
 
   test('several that differ otherwise share the first one, and the report says so', () => {
