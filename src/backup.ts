@@ -10,7 +10,7 @@ import {
   type ManifestRow,
 } from './backup-format.ts';
 import type { Clock } from './base/clock.ts';
-import { codeOf } from './base/errors.ts';
+import { codeOf, HeadgateError } from './base/errors.ts';
 import { TAR_END, tarHeader, tarPadding } from './base/tar.ts';
 import { PAGE_BYTES } from './log/bytes.ts';
 import type { SegmentInfo } from './log/catalog.ts';
@@ -119,8 +119,12 @@ async function* store(archive: Archive, options: BackupOptions, { name, view }: 
     tries = isWhole ? 0 : tries + 1;
     await view.look();
     // It is packed now, under another name, or dropped.
-    const isAgain = !isWhole && tries < MAX_TRIES;
-    info = next(isAgain ? info.sequence - 1 : info.sequence);
+    const now: SegmentInfo | undefined = next(isWhole ? info.sequence : info.sequence - 1);
+    // It is there, and is not what it says that it is: nobody may believe that it was saved.
+    if (now !== undefined && tries >= MAX_TRIES) {
+      throw new HeadgateError('BACKUP_UNREADABLE', now.path);
+    }
+    info = now;
   }
   const copy = await openIfThere(files, join(data[name], 'header.copy'));
   if (copy === undefined) return;

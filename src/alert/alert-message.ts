@@ -28,6 +28,8 @@ export interface AlertMessage {
   readonly count: number;
   readonly names?: readonly string[];
   readonly reason: string;
+  /** Of an end: it is not over, but graver, and begins anew as that. */
+  readonly superseded?: true;
   /** On MQTT, of a beginning: when a person has seen it. */
   readonly acknowledged?: number;
 }
@@ -60,6 +62,7 @@ export function alertMessage(event: AlertEvent): AlertMessage {
     count: event.count,
     ...(names === undefined ? {} : { names }),
     reason: reasonOf(event),
+    ...(event.isSuperseded ? { superseded: true } : {}),
   };
 }
 

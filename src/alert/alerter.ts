@@ -75,8 +75,11 @@ export class Alerter {
     string,
     { readonly begun: AlertMessage; readonly end: AlertMessage }
   >();
-  /** By the name of an end that is on its way: the beginning. */
-  readonly #ending = new Map<string, AlertMessage>();
+  /** By the name of an end that is on its way: what it takes away, should it be withdrawn. */
+  readonly #ending = new Map<
+    string,
+    { readonly begun: AlertMessage; readonly seen?: number; readonly latched?: LatchedAlert }
+  >();
   /** Topics of ends in the stream: the last ones may never have been cleared. */
   #ended: string[] = [];
 
@@ -147,10 +150,10 @@ export class Alerter {
     const { counters, logger } = this.#options;
     const fields = { alert: alert.alert, reason: alert.reason, repeatKey: alert.alert };
     if (alert.kind === 'end') {
-      const begun = this.#active.get(seriesOf(alert));
-      if (begun !== undefined) this.#ending.set(alert.alert, begun);
+      this.#noteEnding(alert);
       this.#setEnded(alert);
-      this.#drive();
+      // What turned out to be graver goes on: the beginning that follows drives the line.
+      if (!alert.superseded) this.#drive();
       logger.info(fields, 'an alert has ended');
       return true;
     }
@@ -159,6 +162,19 @@ export class Alerter {
     counters.alerts += 1;
     logger.warn(fields, 'an alert has begun');
     return true;
+  }
+
+  #noteEnding(end: AlertMessage): void {
+    const series = seriesOf(end);
+    const begun = this.#active.get(series);
+    if (begun === undefined) return;
+    const seen = this.#seen.get(begun.alert);
+    const latched = this.#latched.get(series);
+    this.#ending.set(end.alert, {
+      begun,
+      ...(seen === undefined ? {} : { seen }),
+      ...(latched === undefined ? {} : { latched }),
+    });
   }
 
   /**
@@ -196,7 +212,8 @@ export class Alerter {
   withdraw(event: AlertEvent): void {
     const alert = alertMessage(event);
     const series = seriesOf(alert);
-    const before = this.#replaced.get(event.id)?.begun ?? this.#ending.get(event.id);
+    const ending = this.#ending.get(event.id);
+    const before = this.#replaced.get(event.id)?.begun ?? ending?.begun;
     this.#replaced.delete(event.id);
     this.#ending.delete(event.id);
     if (alert.kind === 'begin' && this.#active.get(series)?.alert === alert.alert) {
@@ -204,6 +221,8 @@ export class Alerter {
     }
     if (before !== undefined && !this.#active.has(series)) this.#active.set(series, before);
     if (this.#latched.get(series)?.begun === before) this.#latched.delete(series);
+    if (ending?.latched !== undefined) this.#latched.set(series, ending.latched);
+    if (ending?.seen !== undefined) this.#seen.set(ending.begun.alert, ending.seen);
     this.#drive();
     const fields = { alert: event.id, reason: alert.reason, repeatKey: event.id };
     this.#options.logger.warn(fields, 'an alert is withdrawn: its reading could not be stored');
@@ -252,7 +271,7 @@ export class Alerter {
     if (begun === undefined) return;
     const isSeen = this.#seen.delete(begun.alert);
     this.#active.delete(series);
-    if (!this.#options.latch || isSeen || !this.#isGrave(begun)) return;
+    if (!this.#options.latch || isSeen || end.superseded || !this.#isGrave(begun)) return;
     this.#latched.set(series, { begun, ended: end.at });
   }
 

@@ -67,6 +67,10 @@ export const ERRORS = {
     'The file is no backup, is damaged or is not whole. Nothing was restored.',
     'Take another copy of it: no part of a backup is used unless all of it is right.',
   ),
+  BACKUP_UNREADABLE: row(
+    'A segment of the log can not be read as what it is, so the backup would lack it.',
+    'See headgate log verify. A backup of the stopped gateway takes the file as it is.',
+  ),
   RESTORE_NOT_EMPTY: row(
     'There is something in the data folder already.',
     'Name an empty folder, or set aside what is there with --force: it is moved, not removed.',

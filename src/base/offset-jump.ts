@@ -23,3 +23,12 @@ export function jumpTarget(next: number, wallMs: number): number {
 export function isJump(from: number, to: number): boolean {
   return to % JUMP === 0 && to - from > JUMP;
 }
+
+/**
+ * Where a stream begins in a log whose offsets have come so far: 0, or after a restore at the last
+ * jump. The gateway that was lost may have had such a stream after its backup was made.
+ */
+export function beginningOf(offsets: readonly number[]): number {
+  const jumped = JUMP * Math.floor(Math.max(0, ...offsets) / JUMP);
+  return isJump(0, jumped) ? jumped : 0;
+}

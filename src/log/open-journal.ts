@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { codeOf, messageOf } from '../base/errors.ts';
-import { isJump } from '../base/offset-jump.ts';
+import { beginningOf, isJump } from '../base/offset-jump.ts';
 import { PAGE_BYTES } from './bytes.ts';
 import { readCatalog, type SegmentInfo, segmentPath } from './catalog.ts';
 import { fileKind, logName, type SegmentHeader, type StreamTable } from './format.ts';
@@ -38,10 +38,11 @@ type Wanted = JournalOptions['streams'];
  */
 function mergeStreams(there: readonly StreamTable[], wanted: Wanted): StreamTable[] {
   const tables = [...there];
+  const beginning = beginningOf(flatOffsets(there));
   for (const { name, partitions } of wanted) {
     if (tables.some((table) => table.name === name)) continue;
     const number = Math.max(0, ...tables.map((table) => table.number)) + 1;
-    tables.push({ number, name, nextOffsets: Array.from({ length: partitions }, () => 0) });
+    tables.push({ number, name, nextOffsets: Array.from({ length: partitions }, () => beginning) });
   }
   return tables;
 }

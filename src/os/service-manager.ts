@@ -21,8 +21,8 @@ const PROGRAM_WITHIN_MS = 10_000;
 /**
  * Speaks to systemd through `systemd-notify`, a program for each message: Node has no datagram
  * sockets of this kind. One message is on its way at a time; what comes meanwhile goes with the
- * next one, the newest value of each name. What can't be told is said once, and tried again with
- * the next message. Undefined: nobody wants to hear.
+ * next one, the newest value of each name. What can't be told is said once, and goes again with the
+ * next message: `READY=1` comes only once. Undefined: nobody wants to hear.
  */
 export function serviceManager(options: ServiceManagerOptions): ServiceManager | undefined {
   const { env, logger, program = 'systemd-notify' } = options;
@@ -30,6 +30,7 @@ export function serviceManager(options: ServiceManagerOptions): ServiceManager |
   let isTelling = false;
   let hasComplained = false;
   const waiting = new Map<string, string>();
+  let untold = new Map<string, string>();
 
   const complain = (error: string) => {
     if (hasComplained) return;
@@ -38,12 +39,16 @@ export function serviceManager(options: ServiceManagerOptions): ServiceManager |
   };
   const told = (error: string | undefined) => {
     isTelling = false;
-    if (error !== undefined) complain(error);
+    if (error === undefined) untold.clear();
+    else complain(error);
     next();
   };
   const next = () => {
     if (isTelling || waiting.size === 0) return;
-    const assignments = [...waiting.values()];
+    untold = new Map([...untold, ...waiting]);
+    const assignments = [...untold.values()];
+    // A daemon that is stuck by then must not be fed with an older word.
+    untold.delete('WATCHDOG');
     waiting.clear();
     isTelling = true;
     try {

@@ -1,9 +1,10 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { backupOf } from '../../src/backup.ts';
 import { type Clock, seededRandom, systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
+import { JUMP } from '../../src/base/offset-jump.ts';
 import { FolderView } from '../../src/log/folder-view.ts';
 import { type DataFolder, dataFolder } from '../../src/ops/data-folder.ts';
 import type { Files } from '../../src/os/files.ts';
@@ -199,4 +200,43 @@ test('a name that leads out of the folder is refused', async () => {
   const data = dataFolder(join(above, 'a', 'b'), {});
   await expect(restoreInto({ pieces, data })).rejects.toMatchObject({ code: 'BACKUP_INVALID' });
   expect(Object.keys(hashesOf(above))).toEqual(['a/', 'a/b/']);
+});
+
+test('a segment whose header is damaged under a running gateway is not left out', async () => {
+  const gateway = await LocalGateway.start();
+  const client = await TestClient.connect(gateway.port);
+  expect(await client.publish('sensors/a/t', '{"id":"1","value":1}')).toBe(true);
+  const telemetry = await FolderView.open(nodeFiles, gateway.data.telemetry);
+  const [segment] = telemetry.segments();
+  const bytes = readFileSync(segment?.path ?? '');
+  writeFileSync(segment?.path ?? '', bytes.fill(0, 0, 4_096));
+  const backup = async () => {
+    // A journal that runs knows its segments, and reads no header again.
+    const running = new Proxy(telemetry, {
+      get: (view, name: keyof FolderView) =>
+        name === 'look' ? async () => {} : (view[name] as () => unknown).bind(view),
+    });
+    const views = { telemetry: running };
+    const dump = async function* () {};
+    const about = { data: gateway.data, files: nodeFiles, clock: systemClock };
+    for await (const _ of backupOf({ ...about, views, dump }));
+  };
+  await expect(backup()).rejects.toThrow('BACKUP_UNREADABLE');
+  await client.end();
+  await gateway.stop();
+});
+
+test('a stream that is new after a restore begins where no offset was ever given out', async () => {
+  const data = dataFolder(temporaryFolder(), {});
+  await restoreInto({ pieces: await piecesOf(await withReadings(3)), data });
+  const config = "streams: { late: { topics: ['late/<device>/#'] } }";
+  const gateway = await LocalGateway.start({ folder: data.root, config });
+  const client = await TestClient.connect(gateway.port);
+  expect(await client.publish('late/a/t', '{"id":"1","value":1}')).toBe(true);
+  await client.end();
+  await gateway.stop();
+  const view = await FolderView.open(nodeFiles, data.telemetry);
+  const [record] = await readAll(nodeFiles, view, 'late');
+  expect(record?.offset).toBeGreaterThan(JUMP);
+  expect((record?.offset ?? 0) % JUMP).toBe(0);
 });

@@ -73,14 +73,29 @@ describe('serviceManager', () => {
     chmodSync(here, 0o755);
     manager?.tell(['WATCHDOG=1']);
     await until('it is there', () => calls().length === 1);
-    expect(calls()).toEqual(['WATCHDOG=1']);
+    expect(calls()).toEqual(['READY=1 WATCHDOG=1']);
     expect(logger.lines).toHaveLength(1);
+  });
+
+  it('does not feed the watchdog with a word that could not be told before', async () => {
+    const { program, calls, go } = noting();
+    go();
+    const logger = warned();
+    const here = join(temporaryFolder(), 'later');
+    const manager = serviceManager({ env: SOCKET, logger, program: here });
+    manager?.tell(['STATUS=a', 'WATCHDOG=1']);
+    await until('it was missed', () => logger.lines.length > 0);
+    writeFileSync(here, `#!/bin/sh\nexec ${program} "$@"\n`);
+    chmodSync(here, 0o755);
+    manager?.tell(['STATUS=stuck']);
+    await until('it is there', () => calls().length === 1);
+    expect(calls()).toEqual(['STATUS=stuck']);
   });
 
   it('says once that the program fails, and goes on', async () => {
     const folder = temporaryFolder();
     const program = join(folder, 'program');
-    writeFileSync(program, `#!/bin/sh\necho >> ${folder}/$1\nexit 3\n`);
+    writeFileSync(program, `#!/bin/sh\nfor one; do : > ${folder}/$one; done\nexit 3\n`);
     chmodSync(program, 0o755);
     const logger = warned();
     const manager = serviceManager({ env: SOCKET, logger, program });
