@@ -86,11 +86,10 @@ async function cuts({ run, file, random, tally }: Lab, fs: FileSystem): Promise<
   return stretches;
 }
 
-async function full(lab: Lab): Promise<void> {
+async function full(lab: Lab, systems: readonly FileSystem[]): Promise<void> {
   const { run, file } = lab;
   say('installing');
   await run.installOn(file);
-  const systems = values.fs.split(',').map(fileSystem);
   const states = Math.ceil(Number(values.states ?? FULL_STATES) / systems.length);
   for (const fs of systems) {
     const stretches = await cuts(lab, fs);
@@ -115,6 +114,7 @@ async function main(): Promise<number> {
   const random = seededRandom(seed);
   say(`seed ${seed}`);
   const { ack } = values;
+  const systems = values.fs.split(',').map(fileSystem);
   if (ack !== 'durable' && ack !== 'received') throw new Error('--ack is durable or received');
   const image = imageFolder();
   const work = mkdtempSync(join(tmpdir(), 'hg-vm-'));
@@ -130,7 +130,7 @@ async function main(): Promise<number> {
   });
   const lab = { run, file: copyOfRoot(image, work), random, tally };
   if (values.fast) await fast(lab);
-  else await full(lab);
+  else await full(lab, systems);
   process.stdout.write(`\n${tally.text()}\n`);
   say(`${tally.states} states, ${tally.faulty} of them faulty; seed ${seed}`);
   if (run.failures.length === 0) rmSync(work, { recursive: true });
@@ -138,6 +138,13 @@ async function main(): Promise<number> {
   return run.failures.length === 0 && tally.states > 0 ? 0 : 1;
 }
 
+// A machine would outlive the lab.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    cutAll();
+    process.exit(1);
+  });
+}
 process.exitCode = await main().catch((error: unknown) => {
   say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return 1;
