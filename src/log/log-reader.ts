@@ -29,11 +29,32 @@ export function streamTable(view: LogView, stream: string): StreamTable | undefi
   return newest === undefined ? undefined : tableOf(newest.header, stream);
 }
 
+/**
+ * The table of a stream that is newer than the oldest segment, as it began: after a restore not at
+ * 0. undefined: the header that would tell is damaged.
+ */
+function tableAsItBegan(view: LogView, stream: string): StreamTable | undefined {
+  const segments = view.segments();
+  let low = 0;
+  let high = segments.length;
+  // A stream that is there once is in all that follow.
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const info = segments[middle];
+    if (info !== undefined && tableOf(info.header, stream) === undefined) low = middle + 1;
+    else high = middle;
+  }
+  const [before, first] = [segments[low - 1], segments[low]];
+  if (first === undefined || first.headerLost || before?.headerLost === true) return undefined;
+  return tableOf(first.header, stream);
+}
+
 /** Of each partition of a stream, where the first segment with a whole header begins. */
 function firstKnownOffsets(view: LogView, stream: string): number[] {
   const partitions = streamTable(view, stream)?.nextOffsets.length ?? 0;
   const first = view.segments().find((info) => !info.headerLost);
-  const table = first === undefined ? undefined : tableOf(first.header, stream);
+  const known = first === undefined ? undefined : tableOf(first.header, stream);
+  const table = known ?? tableAsItBegan(view, stream);
   return Array.from({ length: partitions }, (_, p) => table?.nextOffsets[p] ?? 0);
 }
 

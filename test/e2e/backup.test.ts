@@ -172,6 +172,42 @@ test('what had waited is what waits, and no more', async () => {
   await again.stop();
 }, 60_000);
 
+test('of a stream that is new after it waits what was stored, and nothing is lost', async () => {
+  const cloud = new Cloud();
+  await cloud.open();
+  const uplink = (url: string) => `uplink: { url: "${url}" }\n`;
+  const before = await GatewayProcess.start({ config: uplink(cloud.url) });
+  await publishSome(before, 0, 3);
+  await before.until('all is sent', ({ backlog }) => backlog === 0);
+  await before.stop();
+  const file = join(temporaryFolder(), 'a.backup');
+  expect((await headgate(['backup', file, '--data', before.data.root])).code).toBe(0);
+  const there = temporaryFolder();
+  expect((await headgate(['restore', file, '--data', there])).code).toBe(0);
+  const streams =
+    "streams: { readings: { topics: ['sensors/<device>/#'] }, " +
+    "late: { topics: ['late/<device>/#'] } }";
+  const about = (url: string) => ({ config: uplink(url) + streams });
+  const publish = async (port: number, id: string) => {
+    const client = await TestClient.connect(port);
+    expect(await client.publish('late/a/t', `{"id":"${id}","value":1}`)).toBe(true);
+    await client.end();
+  };
+  const offline = await GatewayProcess.start({ ...about('mqtt://127.0.0.1:9'), folder: there });
+  await publish(offline.port, 'one');
+  expect((await offline.status()).backlog).toBe(1);
+  await offline.stop();
+  const online = await GatewayProcess.start({ ...about(cloud.url), folder: there });
+  await publish(online.port, 'two');
+  await online.until('all is sent', ({ backlog }) => backlog === 0);
+  await online.stop();
+  expect(cloud.heard.filter(({ stream }) => stream === 'late').map(({ id }) => id)).toEqual(
+    expect.arrayContaining(['one', 'two']),
+  );
+  expect(offline.output() + online.output()).not.toMatch(/lost|damaged/);
+  await cloud.close();
+}, 60_000);
+
 test('through pipes, as tar and gzip know it', async () => {
   const { folder } = await madeBackup();
   const made = spawnSync(process.execPath, [MAIN, 'backup', '-', '--data', folder]);

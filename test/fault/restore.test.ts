@@ -6,6 +6,7 @@ import { type Clock, seededRandom, systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { JUMP } from '../../src/base/offset-jump.ts';
 import { FolderView } from '../../src/log/folder-view.ts';
+import { earliestOffsets } from '../../src/log/log-reader.ts';
 import { type DataFolder, dataFolder } from '../../src/ops/data-folder.ts';
 import type { Files } from '../../src/os/files.ts';
 import { type LevelStore, openLevelStore } from '../../src/os/level-store.ts';
@@ -239,4 +240,6 @@ test('a stream that is new after a restore begins where no offset was ever given
   const [record] = await readAll(nodeFiles, view, 'late');
   expect(record?.offset).toBeGreaterThan(JUMP);
   expect((record?.offset ?? 0) % JUMP).toBe(0);
+  // Nothing was ever there before it: none of that waits, or is lost.
+  expect(earliestOffsets(view, 'late')).toEqual(Array(4).fill(record?.offset));
 });
